@@ -1,0 +1,52 @@
+# Two commands to remember: `make run` and `make test`. Everything is set up by them, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run preview test check format bench lock clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## the environment alone: .venv with the locked, hashed dependencies
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Digest needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $(STAMP)
+
+run: $(STAMP) ## one edition from config.toml into the outbox
+	@$(BIN)/digest subscribers list --json | grep -q . || $(BIN)/digest subscribers add reader@example.com --name "Sample Reader" --consent "make run"
+	@$(BIN)/digest run
+
+preview: $(STAMP) ## show the edition in a browser
+	@$(BIN)/digest preview
+
+test: $(STAMP) ## every test
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## format, lint, types, import rules, docs; no tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder dummy docs $(VENV)/docs
+
+format: $(STAMP) ## put the code into the common form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## every measurement, beside its peer
+	$(BIN)/python -m benchmarks
+
+lock: $(STAMP) ## take the newest dependencies that pyproject.toml allows
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements.txt --group dev pyproject.toml --output-file requirements-dev.txt
+
+clean: ## the environment, the database and the outbox of `make run`
+	rm -rf $(VENV) digest.db digest.db-wal digest.db-shm outbox

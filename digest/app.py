@@ -1,0 +1,351 @@
+"""The composition root: Config → everything else. The only module that owns a clock, randomness and the environment."""
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from digest import __version__
+from digest.adapters import make_source, make_summarizers, make_transport, profile_of
+from digest.audience.addresses import parse_address
+from digest.audience.links import Links, make_send_key
+from digest.config import Config
+from digest.errors import ConfigError, SourceError
+from digest.models import Report, SourceReport, StageReport, Subscriber, SubscriberState
+from digest.protocols import Clock, Fetch, Request, Response
+
+if TYPE_CHECKING:
+    from digest.collect import Visit
+    from digest.deliver import Lane
+    from digest.engine import LocalEngine
+    from digest.pipeline import Pipeline
+    from digest.ports import Preview, Settings
+    from digest.render import Renderer
+    from digest.stores.sql import SqlStore
+
+T = TypeVar("T")
+
+_INSTALLED = Path(__file__).parent / "share"
+_CHECKOUT = Path(__file__).parent.parent
+
+
+def shipped(name: str) -> Path:
+    """A file or folder that ships with Digest: `templates`, `samples` or `config.toml`, installed or in a checkout."""
+    installed = _INSTALLED / name
+    return installed if installed.exists() else _CHECKOUT / name
+
+
+def system_clock() -> datetime:
+    """Now, as aware UTC."""
+    return datetime.now(UTC)
+
+
+class App:
+    """One newsletter's program, put together; nothing is opened before it is needed. Close it when done."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock = system_clock,
+        wait: Callable[[float], None] = time.sleep,
+        on_stage: Callable[[StageReport], None] = lambda _: None,
+        on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
+    ) -> None:
+        """`on_stage` hears of each stage as it ends, `on_progress` of deliveries by state as batches are settled."""
+        self.config = config
+        self.clock = clock
+        self._wait = wait
+        self._on_stage = on_stage
+        self._on_progress = on_progress
+        self._stopping = threading.Event()
+
+    def __enter__(self) -> "App":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of connections and the database. May be called twice."""
+        for lane in self.__dict__.pop("lanes", ()):
+            lane.transport.close()
+        store = self.__dict__.pop("store", None)
+        if store is not None:
+            store.close()
+
+    def stop(self) -> None:
+        """Ask a run in another thread to end after the batch that it is sending."""
+        self._stopping.set()
+
+    @cached_property
+    def store(self) -> "SqlStore":
+        """The database. Raises StoreError."""
+        from digest.stores.sql import SqlStore
+
+        return SqlStore.open(self.config.store.url)
+
+    @cached_property
+    def links(self) -> Links:
+        """The signed links of this newsletter's readers."""
+        newsletter = self.config.newsletter
+        return Links(base_url=newsletter.base_url, newsletter=newsletter.slug, keys=self._signing_keys)
+
+    @cached_property
+    def _signing_keys(self) -> list[str]:
+        configured = self.config.secrets.secret_key
+        if configured:
+            return configured.get_secret_value().split()
+        return [self.store.keys.key("secret_key", lambda: secrets.token_urlsafe(32))]
+
+    @cached_property
+    def renderer(self) -> "Renderer":
+        """The templates: the operator's own folder first, then the shipped ones."""
+        from digest.render import Renderer
+
+        newsletter = self.config.newsletter
+        own = self.config.path.parent / "templates"
+        return Renderer(
+            folders=[folder for folder in (own, shipped("templates")) if folder.is_dir()],
+            base_url=newsletter.base_url,
+            postal_address=newsletter.postal_address,
+            reply_to=newsletter.reply_to,
+            timezone=ZoneInfo(self.config.schedule.timezone),
+        )
+
+    @cached_property
+    def lanes(self) -> "list[Lane]":
+        """The transports in order of preference, each with its rate. Raises ConfigError."""
+        from digest.deliver import Lane
+
+        tables = self.config.transports
+        return [Lane(transport=make_transport(table, self.config.secrets), rate=table.rate) for table in tables]
+
+    @cached_property
+    def engine(self) -> "LocalEngine":
+        """What runs tasks."""
+        from digest.engine import LocalEngine
+
+        return LocalEngine()
+
+    def today(self) -> date:
+        """The date in the newsletter's time zone."""
+        return self.clock().astimezone(ZoneInfo(self.config.schedule.timezone)).date()
+
+    def run(self, day: date | None = None, *, send: bool = True, dry: bool = False) -> Report:
+        """One edition now. `dry` works on a copy of the database and sends nothing."""
+        self._require_sources()
+        with self._scratch() if dry else self._kept() as store:
+            return self.pipeline(store).run(day or self.today(), send=send and not dry)
+
+    def preview(self, day: date | None = None, *, email: str | None = None) -> "Preview":
+        """The edition of that day as one subscriber (or a sample reader) would get it. Writes nothing."""
+        self._require_sources()
+        reader = self._find_reader(email)
+        with self._scratch() as store:
+            return self.pipeline(store).preview(day or self.today(), reader)
+
+    def visit(self, ids: Sequence[str] = ()) -> list[SourceReport]:
+        """Try all sources, or those named, and keep nothing. Raises ConfigError for a name that is not there."""
+        from digest.collect import collect
+
+        known = {table.id for table in self.config.sources}
+        for name in ids:
+            if name not in known:
+                raise ConfigError(
+                    f'source "{name}"',
+                    "there is none of that name",
+                    remedy=f"known: {', '.join(sorted(known))}",
+                )
+        now = self.clock()
+        since = now - self.config.edition.window
+        with self._scratch() as store:
+            return self.on_network(
+                lambda fetch: collect(
+                    [visit for visit in self._visits(fetch) if not ids or visit.profile.id in ids],
+                    store.entries,
+                    self.config.newsletter.slug,
+                    now=now,
+                    since=since,
+                )
+            )
+
+    def pipeline(self, store: "SqlStore") -> "Pipeline":
+        """The pipeline over a store: ours, or a scratch copy."""
+        from digest.pipeline import Pipeline
+        from digest.ports import Ports
+        from digest.render import render_subject
+        from digest.stores.owners import this_owner
+
+        newsletter = self.config.newsletter
+        ports = Ports(
+            entries=store.entries,
+            editions=store.editions,
+            ledger=store.ledger,
+            subscribers=store.subscribers,
+            runs=store.runs,
+            network=self.on_network,
+            visits=self._visits,
+            fetch_pages=self._fetch_pages,
+            parallel=self.engine.in_processes,
+            summarizers=make_summarizers(self.config.summarizer),
+            subject=lambda day, lead, count: render_subject(
+                newsletter.subject,
+                newsletter=newsletter.name,
+                day=day,
+                language=newsletter.language,
+                lead=lead,
+                count=count,
+            ),
+            render=self.renderer.render,
+            unsubscribe_url=self.links.unsubscribe_url,
+            send_key=lambda edition, reader: make_send_key(
+                self._signing_keys[0],
+                newsletter=edition.newsletter,
+                cadence=edition.cadence,
+                day=edition.date.isoformat(),
+                subscriber=reader,
+            ),
+            probe_unsubscribe=self.probe_unsubscribe,
+            lanes=self.lanes,
+            owner=this_owner(secrets.token_hex(8)),
+            clock=self.clock,
+            wait=self._wait,
+            may_go_on=lambda: not self._stopping.is_set(),
+            on_stage=self._on_stage,
+            on_progress=self._on_progress,
+        )
+        return Pipeline(self._settings(), ports)
+
+    def on_network(self, work: Callable[[Fetch], Coroutine[Any, Any, T]]) -> T:
+        """Run asynchronous work on a loop of its own with the guarded way out opened for it."""
+        from digest.sources.fetch import Fetcher
+
+        async def go() -> T:
+            async with Fetcher(user_agent=self._user_agent(), allow_private=self.config.fetch.allow_private) as fetch:
+                return await work(fetch)
+
+        return asyncio.run(go())
+
+    def require_ready(self) -> None:
+        """Open what a server will need, so that its faults show at the start and not at the first edition."""
+        self._require_sources()
+        self.store.editions.newest(self.config.newsletter.slug, 1)
+        self.links.sign("0" * 32)
+        self.lanes  # noqa: B018 - built now
+
+    def upgrade_store(self) -> str:
+        """Bring the database up to this version; returns what was done."""
+        from digest.stores.sql import SqlStore
+
+        return SqlStore.upgrade(self.config.store.url)
+
+    def probe_unsubscribe(self) -> str | None:
+        """What is wrong with the readers' way out at `base_url`; None when it answers over HTTPS."""
+        url = self.links.unsubscribe_url("0" * 32)
+        if not url.startswith("https://"):
+            return f"base_url {self.config.newsletter.base_url} is not https"
+        answer = self._fetch_pages([url])[0]
+        return str(answer) if isinstance(answer, SourceError) else None
+
+    def _require_sources(self) -> None:
+        if not self.config.sources:
+            remedy = "add a [[sources]] table, or run `digest sources add URL`"
+            raise ConfigError(str(self.config.path), "no source is configured", remedy=remedy)
+
+    def _visits(self, fetch: Fetch) -> "list[Visit]":
+        from digest.collect import Visit
+
+        return [
+            Visit(profile=profile_of(table), source=make_source(table, fetch, self.clock))
+            for table in self.config.sources
+        ]
+
+    def _fetch_pages(self, urls: Sequence[str]) -> "list[Response | SourceError]":
+        """Each page, or why it could not be had; in the order of `urls`."""
+
+        async def fetch_one(fetch: Fetch, url: str) -> Response | SourceError:
+            try:
+                return await fetch(Request(url=url, limit=5_000_000))
+            except SourceError as error:
+                return error
+
+        async def fetch_all(fetch: Fetch) -> list[Response | SourceError]:
+            return list(await asyncio.gather(*(fetch_one(fetch, url) for url in urls)))
+
+        return self.on_network(fetch_all) if urls else []
+
+    def _find_reader(self, email: str | None) -> Subscriber:
+        if email is None:
+            return Subscriber(email="reader@example.com", name=None, state=SubscriberState.ACTIVE, key="0" * 32)
+        reader = self.store.subscribers.find(self.config.newsletter.slug, email)
+        if reader is None:
+            raise ConfigError(
+                f"subscriber {email}", "there is none of that address", remedy="see `digest subscribers list`"
+            )
+        return reader
+
+    def _settings(self) -> "Settings":
+        from digest.ports import Settings
+
+        newsletter, rules = self.config.newsletter, self.config.edition
+        host = urlsplit(newsletter.base_url).hostname or "localhost"
+        return Settings(
+            newsletter=newsletter.slug,
+            name=newsletter.name,
+            language=newsletter.language,
+            topics={topic.id: topic.title for topic in self.config.topics},
+            profiles={table.id: profile_of(table) for table in self.config.sources},
+            window=rules.window,
+            max_stories=rules.max_stories,
+            min_stories=rules.min_stories,
+            words=rules.words,
+            approval=rules.approval,
+            sender=newsletter.sender,
+            reply_to=newsletter.reply_to,
+            list_id=f"{newsletter.slug}.{host}",
+            rehearsal=self.is_rehearsal(),
+        )
+
+    def is_rehearsal(self) -> bool:
+        """Whether every transport ends on this machine: the outbox, or a host on loopback."""
+        return all(_is_local(table) for table in self.config.transports)
+
+    def _user_agent(self) -> str:
+        newsletter = self.config.newsletter
+        return f"Digest/{__version__} (+{newsletter.base_url}; {parse_address(newsletter.sender).email})"
+
+    @contextmanager
+    def _kept(self) -> "Iterator[SqlStore]":
+        yield self.store
+
+    @contextmanager
+    def _scratch(self) -> "Iterator[SqlStore]":
+        """A copy of the database that is thrown away."""
+        scratch = self.store.scratch()
+        try:
+            yield scratch
+        finally:
+            scratch.close()
+
+
+def _is_local(table: Any) -> bool:
+    if table.kind == "outbox":
+        return True
+    host = getattr(table, "host", "")
+    name = (urlsplit(host).hostname if "://" in host else host) or ""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Who may be mailed, and the signed links they use."""

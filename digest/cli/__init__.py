@@ -1,0 +1,57 @@
+"""The command line: parse, call the app, print, choose the exit code. The only place that prints."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from digest.cli import database, editions, inspecting, running, sources, starting, subscribers
+from digest.cli.options import ConfigOption
+from digest.cli.output import put, report_error
+from digest.errors import DigestError
+
+commands = typer.Typer(
+    name="digest",
+    help="From the day's articles to one email that people are glad to open.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from digest import __version__
+
+        put(f"digest {__version__}")
+        raise typer.Exit
+
+
+@commands.callback()
+def _root(
+    context: typer.Context,
+    config: ConfigOption = None,
+    version: Annotated[  # noqa: ARG001 - acts through its callback
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave."),
+    ] = False,
+) -> None:
+    context.obj = {"config": config}
+
+
+starting.register(commands)
+running.register(commands)
+commands.add_typer(sources.commands, name="sources")
+commands.add_typer(subscribers.commands, name="subscribers")
+commands.add_typer(editions.commands, name="editions")
+commands.add_typer(inspecting.commands, name="inspect")
+commands.add_typer(database.commands, name="db")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    try:
+        commands(args=arguments)
+    except DigestError as error:
+        sys.exit(report_error(error))

@@ -1,0 +1,38 @@
+"""digest db: the database's version, soundness and copies."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digest.cli.options import ConfigOption, JsonOption, open_app
+from digest.cli.output import put, put_rows
+
+commands = typer.Typer(help="The database: bring it up to date, check it, copy it.", no_args_is_help=True)
+
+
+@commands.command("upgrade")
+def upgrade_database(context: typer.Context, config: ConfigOption = None) -> None:
+    """Bring an older database up to this version. Copy it first: `digest db backup`."""
+    with open_app(context, config) as app:
+        put(app.upgrade_store())
+
+
+@commands.command("check")
+def check_database(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Its version and integrity."""
+    with open_app(context, config) as app:
+        rows = [{"subject": subject, "result": result} for subject, result in app.store.check().items()]
+    put_rows(rows, as_json=as_json, empty="")
+
+
+@commands.command("backup")
+def back_up_database(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    config: ConfigOption = None,
+) -> None:
+    """A consistent copy, also while an edition is being sent."""
+    with open_app(context, config) as app:
+        app.store.backup(target)
+    put(str(target))

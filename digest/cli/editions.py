@@ -1,0 +1,166 @@
+"""digest editions: what was made, who got it, and a person's word on what is held."""
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digest.cli.options import ConfigOption, JsonOption, open_app
+from digest.cli.output import put, put_json, put_rows
+from digest.errors import ConfigError
+from digest.models import EditionState
+
+if TYPE_CHECKING:
+    from digest.app import App
+    from digest.models import StoredEdition
+
+commands = typer.Typer(help="The editions: what was made, and who got it.", no_args_is_help=True)
+EditionArgument = Annotated[str, typer.Argument(metavar="EDITION", help="A number, a date, or `latest`.")]
+
+
+def _find(app: "App", name: str) -> "StoredEdition":
+    """The edition with that number or date, or the latest. Raises ConfigError when there is none."""
+    slug, editions = app.config.newsletter.slug, app.store.editions
+    found: StoredEdition | None = None
+    if name == "latest":
+        found = next(iter(editions.newest(slug, 1)), None)
+    elif name.isdecimal():
+        found = editions.get(int(name))
+    else:
+        try:
+            found = editions.find(slug, "daily", date.fromisoformat(name))
+        except ValueError:
+            raise ConfigError(f'edition "{name}"', "it is no number, date or `latest`") from None
+    if found is None or found.newsletter != slug:
+        raise ConfigError(f'edition "{name}"', "there is none", remedy="see `digest editions list`")
+    return found
+
+
+@commands.command("list")
+def list_editions(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(help="How many, the newest first.", min=1)] = 20,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """The newest editions."""
+    with open_app(context, config) as app:
+        rows = [
+            {
+                "id": stored.id,
+                "date": stored.date,
+                "cadence": stored.cadence,
+                "state": stored.state,
+                "subject": stored.edition.subject if stored.edition else None,
+                "stories": len(stored.edition.items) if stored.edition else 0,
+                "sent_at": stored.sent_at,
+                "reason": stored.reason,
+            }
+            for stored in app.store.editions.newest(app.config.newsletter.slug, limit)
+        ]
+    put_rows(rows, as_json=as_json, empty="no edition yet; `digest run` makes one")
+
+
+@commands.command("show")
+def show_edition(
+    context: typer.Context,
+    edition: EditionArgument = "latest",
+    deliveries: Annotated[
+        bool, typer.Option("--deliveries", help="Who got it, how, when, and with which answer.")
+    ] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Who did not get it.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="The parts of each story's score.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """One edition: its stories, or its deliveries."""
+    with open_app(context, config) as app:
+        stored = _find(app, edition)
+        if deliveries or missing:
+            rows = [
+                {
+                    "email": delivery.email,
+                    "state": delivery.state,
+                    "transport": delivery.transport,
+                    "attempted_at": delivery.attempted_at,
+                    "answer": delivery.answer,
+                }
+                for delivery in app.store.ledger.deliveries(stored.id, missing=missing)
+            ]
+            put_rows(rows, as_json=as_json, empty="nobody is missing" if missing else "no delivery was planned yet")
+            return
+        if why and stored.edition:
+            parts = [
+                {"score": item.score, **item.parts, "headline": item.headline, "outlet": item.outlet}
+                for item in sorted(stored.edition.items, key=lambda item: -item.score)
+            ]
+            put_rows(parts, as_json=as_json, empty="it has no story")
+            return
+        counts = app.store.ledger.counts(stored.id)
+        if as_json:
+            put_json({"stored": stored, "deliveries": counts})
+            return
+        put(f"edition {stored.id} of {stored.date}: {stored.state}" + (f" ({stored.reason})" if stored.reason else ""))
+        if stored.edition:
+            put(f"subject: {stored.edition.subject}")
+            for section in stored.edition.sections:
+                put(f"\n{section.title or 'More'}")
+                for item in section.items:
+                    put(f"  {item.headline} ({', '.join([item.outlet, *(other.outlet for other in item.also)])})")
+        if counts:
+            put("\n" + ", ".join(f"{number} {state}" for state, number in counts.items()))
+
+
+@commands.command("approve")
+def approve_edition(
+    context: typer.Context,
+    edition: EditionArgument = "latest",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when preflight or too few stories hold it; recorded.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Let a held edition go; the next `digest run` of its date sends it."""
+    from digest.reporting import Held
+
+    with open_app(context, config) as app:
+        stored = _find(app, edition)
+        if stored.state is not EditionState.HELD:
+            raise ConfigError(f"edition {stored.date}", f"it is {stored.state}, not held")
+        if Held.of(stored.reason).is_by_machine and not force:
+            raise ConfigError(
+                f"edition {stored.date}",
+                f"it is held: {stored.reason}",
+                remedy="--force lets it go all the same",
+            )
+        if not app.store.editions.renditions(stored.id):
+            raise ConfigError(f"edition {stored.date}", "it has no story, so there is nothing to send")
+        note = f"approved although held: {stored.reason}" if force else None
+        app.store.editions.set_state(
+            stored.id, EditionState.READY, note, now=app.clock(), only_from=[EditionState.HELD]
+        )
+        put(f"the edition of {stored.date} is ready; `digest run --on {stored.date}` sends it")
+
+
+@commands.command("hold")
+def hold_edition(
+    context: typer.Context,
+    edition: EditionArgument = "latest",
+    reason: Annotated[str, typer.Option(help="Why; kept with the edition.")] = "by hand",
+    config: ConfigOption = None,
+) -> None:
+    """Keep a ready edition from being sent until it is approved."""
+    from digest.reporting import Held
+
+    with open_app(context, config) as app:
+        stored = _find(app, edition)
+        moved = app.store.editions.set_state(
+            stored.id,
+            EditionState.HELD,
+            f"{Held.OPERATOR}: {reason}",
+            now=app.clock(),
+            only_from=[EditionState.READY, EditionState.HELD],
+        )
+        if not moved:
+            raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only a ready one can be held")
+        put(f"the edition of {stored.date} is held")

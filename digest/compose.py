@@ -1,0 +1,85 @@
+"""Items → one edition, and the edition → its variants.
+
+    Items, best first ──> the first `max_stories` ──> sections by topic, the lead's first ──> Edition
+    Edition + a reader's topics ──> Variant ──> the edition narrowed to it
+
+Pure: what to call the edition is asked of the `subject` callable, since subjects are the operator's template.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+
+from digest.models import Cadence, Edition, Item, Section, Variant
+from digest.text import direction_of
+
+Subject = Callable[[Item | None, int], str]  # the lead and the number of stories → the subject line
+
+
+def compose(
+    items: Sequence[Item],
+    *,
+    newsletter: str,
+    name: str,
+    cadence: Cadence,
+    day: date,
+    language: str,
+    topics: Mapping[str, str],
+    max_stories: int,
+    subject: Subject,
+    composed_at: datetime,
+    cutoff_at: datetime,
+    silent: Sequence[str] = (),
+) -> Edition:
+    """The edition of `day` from `items`, which come best first. `topics` maps ids to titles in print order."""
+    chosen = list(items[:max_stories])
+    sections = _arrange(chosen, topics)
+    return Edition(
+        newsletter=newsletter,
+        name=name,
+        cadence=cadence,
+        date=day,
+        subject=subject(chosen[0] if chosen else None, len(chosen)),
+        language=language,
+        direction=direction_of(language),
+        sections=sections,
+        composed_at=composed_at,
+        cutoff_at=cutoff_at,
+        silent=tuple(silent),
+    )
+
+
+def choose_variant(edition: Edition, topics: Sequence[str]) -> Variant | None:
+    """The variant for a reader of these topics; none chosen means all. None: the edition has nothing for the reader.
+
+    Topics are reduced to those present that day, so that readers of many different choices share few variants.
+    """
+    if not edition.items:
+        return None
+    present = {section.id for section in edition.sections}
+    wanted = present & set(topics)
+    if not topics or wanted == present:
+        return Variant()
+    return Variant(topics=tuple(sorted(wanted))) if wanted else None
+
+
+def narrow(edition: Edition, variant: Variant, subject: Subject) -> Edition:
+    """The edition with the sections of one variant, and the subject that its own lead gives."""
+    if not variant.topics:
+        return edition
+    sections = tuple(section for section in edition.sections if section.id in variant.topics)
+    items = [item for section in sections for item in section.items]
+    return replace(edition, sections=sections, subject=subject(items[0] if items else None, len(items)))
+
+
+def _arrange(items: Sequence[Item], topics: Mapping[str, str]) -> tuple[Section, ...]:
+    """Sections in the operator's order of topics, but the lead's section first; without a topic last, untitled."""
+    if not items:
+        return ()
+    grouped: dict[str, list[Item]] = {}
+    for item in items:
+        topic = item.topic if item.topic and item.topic in topics else ""
+        grouped.setdefault(topic, []).append(item)
+    leading = next(topic for topic, members in grouped.items() if items[0] in members)
+    order = [leading, *(topic for topic in [*topics, ""] if topic in grouped and topic != leading)]
+    return tuple(Section(id=topic, title=topics.get(topic, ""), items=tuple(grouped[topic])) for topic in order)

@@ -1,0 +1,226 @@
+"""From a file and the environment to a Config, or to every fault of the file at once."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from digest.config import schema
+from digest.config.schema import Config
+from digest.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-]+)\s*\]\]?\s*(?:#.*)?$")
+# What later versions will have, so that it is told apart from a slip of the pen.
+_LATER: Mapping[tuple[str, str], set[object]] = {
+    ("sources", "kind"): {"sitemap", "page"},
+    ("summarizer", "kind"): {"llm"},
+    ("summarizer", "outlets"): {"all"},
+    ("engine", "kind"): {"procrastinate"},
+    ("schedule", "per_subscriber_timezone"): {True},
+}
+
+
+def find_config(path: Path | None, environment: Mapping[str, str]) -> Path:
+    """Which file to read: the argument, DIGEST_CONFIG, ./config.toml. Raises ConfigError when it is not there."""
+    chosen = path or Path(environment.get("DIGEST_CONFIG") or "config.toml")
+    if not chosen.is_file():
+        remedy = "run `digest init` to make one, or name another with --config"
+        raise ConfigError(str(chosen), "there is no such configuration file", remedy=remedy)
+    return chosen
+
+
+def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """Read and check a configuration. Raises ConfigError with every fault, each with its line.
+
+    Relative paths in it become relative to its folder.
+    """
+    environment = os.environ if environment is None else environment
+    try:
+        source = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "it cannot be read", remedy="check that it is a UTF-8 text file") from error
+    try:
+        tables = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), f"it is not valid TOML: {error}", remedy="mend that line") from None
+    faults = _find_missing_variables(tables, environment, path)
+    tables = _fill_variables(tables, environment)
+    if url := environment.get("DIGEST_STORE_URL"):
+        tables.setdefault("store", {})["url"] = url
+    tables["path"] = path.resolve()
+    tables["secrets"] = {
+        name: environment[f"DIGEST_{name.upper()}"]
+        for name in schema.Secrets.model_fields
+        if environment.get(f"DIGEST_{name.upper()}")
+    }
+    try:
+        config = Config.model_validate(tables)
+    except ValidationError as error:
+        lines = Lines(source)
+        faults += [_describe(fault, lines, path, tables) for fault in error.errors(include_url=False)]
+        raise ConfigError(str(path), faults=list(dict.fromkeys(faults))) from None
+    if faults:
+        raise ConfigError(str(path), faults=faults)
+    return _resolve_paths(config)
+
+
+class Lines:
+    """Where each key of a TOML file stands; table headers stand bare on their lines, inline tables on their key's."""
+
+    def __init__(self, source: str) -> None:
+        """Index the lines of `source` by table, array index and key."""
+        self._at: dict[tuple[str | int, ...], int] = {}
+        table: tuple[str | int, ...] = ()
+        counts: dict[str, int] = {}
+        for number, line in enumerate(source.splitlines(), 1):
+            header = _HEADER.match(line)
+            if header:
+                name = header[2]
+                table = tuple(name.split("."))
+                if header[1] == "[[":
+                    counts[name] = counts.get(name, -1) + 1
+                    table = (*table, counts[name])
+                self._at.setdefault(table, number)
+            elif key := re.match(r"^\s*[\"']?([A-Za-z0-9_\-]+)[\"']?\s*[.=]", line):
+                self._at.setdefault((*table, key[1]), number)
+
+    def of(self, location: Sequence[str | int]) -> int | None:
+        """The line of a key, or of the nearest table around it."""
+        path = tuple(location)
+        while path:
+            if path in self._at:
+                return self._at[path]
+            path = path[:-1]
+        return None
+
+
+def _describe(fault: Any, lines: Lines, path: Path, tables: Mapping[str, Any]) -> str:
+    """One fault as a line: file, line, key, what is wrong, what to do."""
+    location = _without_tags(fault["loc"], tables)
+    line = lines.of(location)
+    where = f"{path}:{line}" if line else str(path)
+    key = ".".join(f"[{part}]" if isinstance(part, int) else part for part in location).replace(".[", "[")
+    match fault["type"]:
+        case "extra_forbidden":
+            known = _known_keys(location[:-1], tables)
+            near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+            hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known))}"
+            return f'{where}: unknown key "{key}" ({hint})'
+        case "missing":
+            return f'{where}: "{key}" is missing'
+    written = fault["input"]
+    if fault["type"] == "union_tag_invalid" and isinstance(written, dict):
+        location, key, written = (*location, "kind"), f"{key}.kind", written.get("kind")
+        if written is None:
+            return f'{where}: "{key}" is missing'
+    if _comes_later(location, written):
+        return f'{where}: "{key}": {written!r} is not available in this version; docs/design.md says what is'
+    if fault["type"] == "union_tag_invalid":
+        expected = fault["ctx"]["expected_tags"].replace("'custom'", '"package.module:factory"').replace("'", '"')
+        return f'{where}: "{key}": there is no kind "{written}"; use one of {expected}'
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f'{where}: "{key}": {message}' if key else f"{where}: {message}"
+
+
+def _comes_later(location: Sequence[str | int], written: object) -> bool:
+    """Whether something is asked for that a later version will have."""
+    if not location or not isinstance(written, str | bool):
+        return False
+    return written in _LATER.get((str(location[0]), str(location[-1])), ())
+
+
+def _without_tags(location: Sequence[str | int], tables: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """Pydantic names the chosen member of a union in the location; the file does not."""
+    tags = {"feed", "file", "custom", "extractive", "outbox", "smtp", "sendgrid"}
+    kept: list[str | int] = []
+    at: Any = tables
+    for part in location:
+        inside = (isinstance(at, Mapping) and part in at) or (isinstance(at, list) and isinstance(part, int))
+        if part in tags and not inside:
+            continue
+        kept.append(part)
+        at = at[part] if inside and not (isinstance(part, int) and part >= len(at)) else None
+    return tuple(kept)
+
+
+def _known_keys(table: Sequence[str | int], tables: Mapping[str, Any]) -> list[str]:
+    """The keys that a table may have."""
+    if not table:
+        return [name for name in Config.model_fields if name not in {"path", "secrets"}]
+    name = str(table[0])
+    written: Any = tables
+    for part in table:
+        written = written[part]
+    members = _models_of(Config.model_fields[name].annotation)
+    if len(members) > 1:
+        kind = written.get("kind")
+        members = [m for m in members if kind in get_args(m.model_fields["kind"].annotation)] or members
+    return [key for member in members for key in member.model_fields]
+
+
+def _models_of(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_of(part)]
+
+
+def _find_missing_variables(tables: Mapping[str, Any], environment: Mapping[str, str], path: Path) -> list[str]:
+    faults = []
+    for index, source in enumerate(tables.get("sources") or ()):
+        headers = source.get("headers") if isinstance(source, dict) else None
+        for header, value in (headers or {}).items() if isinstance(headers, dict) else ():
+            faults += [
+                f'{path}: "sources[{index}].headers.{header}" names ${{{name}}}, which the environment does not have'
+                for name in _VARIABLE.findall(str(value))
+                if name not in environment
+            ]
+    return faults
+
+
+def _fill_variables(tables: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    for source in tables.get("sources") or ():
+        headers = source.get("headers") if isinstance(source, dict) else None
+        if isinstance(headers, dict):
+            source["headers"] = {
+                name: _VARIABLE.sub(lambda match: environment.get(match[1], ""), value)
+                if isinstance(value, str)
+                else value
+                for name, value in headers.items()
+            }
+    return tables
+
+
+def _resolve_paths(config: Config) -> Config:
+    folder = config.path.parent
+    sources = tuple(
+        source.model_copy(update={"path": folder / source.path})
+        if isinstance(source, schema.FileSourceTable)
+        else source
+        for source in config.sources
+    )
+    url = config.store.url
+    database = url.removeprefix("sqlite:///")
+    if database and database != ":memory:":
+        url = f"sqlite:///{folder / database}"
+    return config.model_copy(
+        update={
+            "sources": sources,
+            "store": config.store.model_copy(update={"url": url}),
+            "transport": _resolve_outbox(config.transport, folder),
+        }
+    )
+
+
+def _resolve_outbox(table: Any, folder: Path) -> Any:
+    update: dict[str, Any] = {}
+    if isinstance(table, schema.OutboxTable):
+        update["path"] = folder / table.path
+    if getattr(table, "fallback", ()):
+        update["fallback"] = tuple(_resolve_outbox(other, folder) for other in table.fallback)
+    return table.model_copy(update=update)

@@ -1,0 +1,279 @@
+"""The tables of config.toml and their defaults. What this version does not have yet is not a choice here."""
+
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from digest.config.values import (
+    AddressText,
+    Duration,
+    HttpUrl,
+    Identifier,
+    Network,
+    Rate,
+    TimeOfDay,
+    Weekdays,
+    Zone,
+)
+from digest.models import Rights
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Newsletter(_Table):
+    """[newsletter]"""
+
+    name: str = Field(min_length=1)
+    slug: Identifier
+    sender: AddressText
+    reply_to: AddressText | None = None
+    subject: str = "{{ lead.headline }}"
+    language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    postal_address: str = ""
+    base_url: HttpUrl = "http://127.0.0.1:8000"
+
+
+class Schedule(_Table):
+    """[schedule]"""
+
+    at: TimeOfDay = time(7)
+    days: Weekdays = frozenset(range(7))
+    timezone: Zone = "UTC"
+    per_subscriber_timezone: Literal[False] = False
+    max_lateness: Duration = timedelta(hours=4)
+
+
+class EditionRules(_Table):
+    """[edition]"""
+
+    window: Duration = timedelta(hours=24)
+    max_stories: int = Field(default=12, ge=1, le=200)
+    min_stories: int = Field(default=3, ge=1)
+    words: int = Field(default=60, ge=15, le=400)
+    memory_days: int = Field(default=7, ge=0)
+    approval: str = Field(default="none", pattern=r"^(none|required|first:\d+)$")
+
+
+class Topic(_Table):
+    """[[topics]]"""
+
+    id: Identifier
+    title: str = Field(min_length=1)
+
+
+class _SourceTable(_Table):
+    id: Identifier
+    title: str | None = None
+    topics: tuple[str, ...] = ()
+    rights: Rights | None = None
+    weight: float = Field(default=1.0, gt=0)
+    trusted: bool = False
+    full_text: bool = True
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class FeedSourceTable(_SourceTable):
+    """[[sources]] with kind = "feed" """
+
+    kind: Literal["feed"]
+    url: HttpUrl
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+
+
+class FileSourceTable(_SourceTable):
+    """[[sources]] with kind = "file" """
+
+    kind: Literal["file"]
+    path: Path
+    relative_dates: bool = False
+
+
+class CustomSourceTable(_SourceTable):
+    """[[sources]] with kind = "package.module:factory"; further keys are the factory's arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+
+class ExtractiveTable(_Table):
+    """[summarizer]"""
+
+    kind: Literal["extractive"] = "extractive"
+    outlets: Literal["lead"] = "lead"
+
+
+class CustomTable(_Table):
+    """[summarizer] with kind = "package.module:factory"; further keys are the factory's arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+
+class Fetching(_Table):
+    """[fetch]"""
+
+    allow_private: tuple[Network, ...] = ()
+
+
+class _TransportTable(_Table):
+    rate: Rate = 50.0
+    fallback: tuple["FallbackTable", ...] = ()
+
+
+class OutboxTable(_TransportTable):
+    """[transport] with kind = "outbox" """
+
+    kind: Literal["outbox"] = "outbox"
+    path: Path = Path("outbox")
+
+
+class SmtpTable(_TransportTable):
+    """[transport] with kind = "smtp" """
+
+    kind: Literal["smtp"]
+    host: str = Field(min_length=1)
+    port: int = Field(default=587, ge=1, le=65535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+
+
+class CustomTransportTable(_TransportTable):
+    """[transport] with kind = "package.module:factory"; further keys are the factory's arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+
+class SendGridTable(_TransportTable):
+    """[transport] with kind = "sendgrid" """
+
+    kind: Literal["sendgrid"]
+    host: HttpUrl = "https://api.sendgrid.com"
+    region: Literal["global", "eu"] = "global"
+    sandbox: bool = False
+
+
+def is_custom(kind: str) -> bool:
+    """Whether a kind names a user's own adapter: "package.module:factory"."""
+    return ":" in kind
+
+
+def _kind_of(table: Any) -> str:
+    kind = table.get("kind") if isinstance(table, dict) else getattr(table, "kind", None)
+    return "custom" if isinstance(kind, str) and is_custom(kind) else str(kind)
+
+
+def _kind_or_outbox(table: Any) -> str:
+    kind = _kind_of(table)
+    return "outbox" if kind == "None" else kind
+
+
+SourceTable = Annotated[
+    Annotated[FeedSourceTable, Tag("feed")]
+    | Annotated[FileSourceTable, Tag("file")]
+    | Annotated[CustomSourceTable, Tag("custom")],
+    Discriminator(_kind_of),
+]
+SummarizerTable = Annotated[
+    Annotated[ExtractiveTable, Tag("extractive")] | Annotated[CustomTable, Tag("custom")],
+    Discriminator(lambda table: "extractive" if _kind_of(table) == "None" else _kind_of(table)),
+]
+TransportTable = (
+    Annotated[OutboxTable, Tag("outbox")]
+    | Annotated[SmtpTable, Tag("smtp")]
+    | Annotated[SendGridTable, Tag("sendgrid")]
+    | Annotated[CustomTransportTable, Tag("custom")]
+)
+FallbackTable = Annotated[TransportTable, Discriminator(_kind_or_outbox)]
+
+
+class Alerts(_Table):
+    """[alerts]"""
+
+    to: tuple[AddressText, ...] = ()
+
+
+class StoreTable(_Table):
+    """[store]"""
+
+    url: str = "sqlite:///digest.db"
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        if not url.startswith("sqlite:///"):
+            raise ValueError('this version keeps its data in SQLite; write "sqlite:///digest.db"')
+        return url
+
+
+class EngineTable(_Table):
+    """[engine]"""
+
+    kind: Literal["local"] = "local"
+
+
+class Web(_Table):
+    """[web]"""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+
+
+class Secrets(_Table):
+    """What comes from the environment only."""
+
+    secret_key: SecretStr | None = None
+    smtp_password: SecretStr | None = None
+    sendgrid_api_key: SecretStr | None = None
+
+
+class Config(_Table):
+    """The whole configuration. `path` is the file it was read from; relative paths in it are already resolved."""
+
+    path: Path
+    newsletter: Newsletter
+    schedule: Schedule = Schedule()
+    edition: EditionRules = EditionRules()
+    topics: tuple[Topic, ...] = ()
+    sources: tuple[SourceTable, ...] = ()
+    summarizer: SummarizerTable = ExtractiveTable()
+    fetch: Fetching = Fetching()
+    transport: FallbackTable = OutboxTable()
+    alerts: Alerts = Alerts()
+    store: StoreTable = StoreTable()
+    engine: EngineTable = EngineTable()
+    web: Web = Web()
+    secrets: Secrets = Field(default=Secrets(), repr=False)
+
+    @property
+    def transports(self) -> tuple[TransportTable, ...]:
+        """The transport and its fallbacks, in order of preference."""
+        return (self.transport, *self.transport.fallback)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "Config":
+        topics = [topic.id for topic in self.topics]
+        sources = [source.id for source in self.sources]
+        for kind, names in (("topic", topics), ("source", sources)):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f'two [[{kind}s]] have the id "{twice[0]}"; give each its own')
+        for source in self.sources:
+            unknown = [topic for topic in source.topics if topic not in topics]
+            if unknown:
+                raise ValueError(f'source "{source.id}" names the topic "{unknown[0]}", which no [[topics]] has')
+        return self

@@ -1,0 +1,88 @@
+"""How single values are written in config.toml: durations, weekdays, times, rates, addresses, networks."""
+
+import re
+from datetime import time, timedelta
+from ipaddress import ip_network
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from digest.audience.addresses import parse_address
+from digest.errors import ConfigError
+
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|y)\s*$")
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31_557_600}
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _read_duration(raw: object) -> object:
+    if isinstance(raw, timedelta):
+        return raw
+    match = _DURATION.match(raw) if isinstance(raw, str) else None
+    if not match:
+        raise ValueError('write a duration as a number and a unit, such as "24h", "30m" or "7d"')
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def _read_days(raw: object) -> object:
+    if isinstance(raw, frozenset):
+        return raw
+    days: set[int] = set()
+    for part in str(raw).lower().replace(" ", "").split(","):
+        first, _, last = part.partition("-")
+        if first[:3] not in _WEEKDAYS or (last and last[:3] not in _WEEKDAYS):
+            raise ValueError('write days as "mon-sun", "mon-fri" or "mon,wed,fri"')
+        start, end = _WEEKDAYS.index(first[:3]), _WEEKDAYS.index((last or first)[:3])
+        days.update((start + step) % 7 for step in range((end - start) % 7 + 1))
+    return frozenset(days)
+
+
+def _read_time(raw: object) -> object:
+    if isinstance(raw, time):
+        return raw
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", str(raw))
+    if not match:
+        raise ValueError('write a time of day as "07:00"')
+    return time(int(match[1]), int(match[2]))
+
+
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f'"{name}" is not a time zone; use an IANA name such as "Europe/Berlin"') from None
+    return name
+
+
+def _check_address(raw: str) -> str:
+    try:
+        parse_address(raw)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return raw
+
+
+def _read_rate(raw: object) -> object:
+    if isinstance(raw, int | float):
+        return float(raw)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|m|min|h|d)\s*", str(raw))
+    if not match or float(match[1]) <= 0:
+        raise ValueError('write a rate as messages and a unit of time, such as "50/s" or "2000/h"')
+    return float(match[1]) / _UNITS[match[2]]
+
+
+def _check_network(raw: str) -> str:
+    ip_network(raw, strict=False)
+    return raw
+
+
+Weekdays = Annotated[frozenset[int], BeforeValidator(_read_days)]  # 0 is Monday
+TimeOfDay = Annotated[time, BeforeValidator(_read_time)]
+Network = Annotated[str, AfterValidator(_check_network)]
+Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
+Zone = Annotated[str, AfterValidator(_check_zone)]
+AddressText = Annotated[str, AfterValidator(_check_address)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+Rate = Annotated[float, BeforeValidator(_read_rate)]  # messages a second

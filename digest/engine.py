@@ -1,0 +1,67 @@
+"""Runs a function over many arguments here: in threads where it waits, in worker processes where it computes.
+
+A page that makes its parser spin for ever must cost one page and no more: a process that overstays is killed and the
+others go on, which the standard library's pools cannot do (pebble can). Which task runs on which machine is not
+decided here.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+# Starting a worker and importing its libraries costs about a second: below this it is cheaper to stay.
+_WORTH_A_PROCESS = 3
+
+
+class LocalEngine:
+    """The engine of one machine."""
+
+    def __init__(self, *, processes: int | None = None, threads: int = 16) -> None:
+        """`processes` defaults to the number of processors this process may use."""
+        self._processes = processes or os.cpu_count() or 1
+        self._threads = threads
+
+    def in_processes(
+        self, function: Callable[[A], B], arguments: Sequence[A], *, seconds: float
+    ) -> list[B | Exception]:
+        """Results in the order of `arguments`; what raised, died or took over `seconds` is an exception instead.
+
+        `function` and its arguments must be picklable. Fewer than three arguments are worked on in this process.
+        """
+        if len(arguments) < _WORTH_A_PROCESS:
+            return [_attempt(function, argument) for argument in arguments]
+        from pebble import ProcessPool
+
+        # "spawn": a fork of a process with threads may inherit a lock that nobody will ever release.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPool(max_workers=min(self._processes, len(arguments)), context=context) as pool:
+            futures = [pool.schedule(_attempt, args=(function, argument), timeout=seconds) for argument in arguments]
+            return [_result_of(future) for future in futures]
+
+    def in_threads(self, function: Callable[[A], B], arguments: Sequence[A], *, seconds: float) -> list[B | Exception]:
+        """The same in threads, for work that waits; a thread cannot be killed, so `seconds` only bounds our waiting."""
+        pool = ThreadPoolExecutor(max_workers=self._threads)
+        try:
+            futures = [pool.submit(_attempt, function, argument) for argument in arguments]
+            return [_result_of(future, seconds) for future in futures]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _attempt(function: Callable[[A], B], argument: A) -> B | Exception:
+    try:
+        return function(argument)
+    except Exception as error:  # noqa: BLE001 - the failure of one among many is a value
+        return error
+
+
+def _result_of(future: Future[B | Exception], seconds: float | None = None) -> B | Exception:
+    try:
+        return future.result(timeout=seconds)
+    except Exception as error:  # noqa: BLE001 - a timeout or a dead worker, also of one among many
+        return error

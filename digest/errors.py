@@ -1,0 +1,95 @@
+"""Every error that Digest raises on purpose.
+
+    DigestError                 prints as  subject: message: cause
+    ├── ConfigError             the operator's configuration or arguments; exit 2
+    ├── SourceError             one source failed; a value: the other sources go on
+    ├── ExtractError            a page has no article; the feed's own text is used instead
+    ├── SummarizeError          no summary; the next summarizer, in the end the headline alone
+    ├── RenderError             a template is missing or wrong; nothing is sent
+    ├── TransportError          abstract: what happened when messages were handed over
+    │   ├── Refused             never will be sent
+    │   ├── Unavailable         certainly not sent: try again, or elsewhere
+    │   └── Ambiguous           perhaps sent: never re-sent by machine
+    ├── StoreError              the database; the run stops
+    └── BadToken                a link that we did not sign; HTTP 4xx
+
+No third-party exception leaves an adapter: each adapter maps what its library raises to one of these.
+"""
+
+from collections.abc import Sequence
+
+
+class DigestError(Exception):
+    """Something went wrong that Digest expected could."""
+
+    def __init__(self, subject: str, message: str | None = None, *, remedy: str | None = None) -> None:
+        """`subject` is what the error is about, `message` the fault, `remedy` what the reader can do."""
+        super().__init__(subject, message, remedy)
+        self.subject = subject
+        self.message = message or (type(self).__doc__ or "").splitlines()[0].rstrip(".")
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """One line: subject, message, cause when there is one, and the remedy in brackets."""
+        parts = [self.subject, self.message]
+        cause = self.__cause__
+        if cause is not None:
+            parts.append(f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__)
+        line = ": ".join(" ".join(part.split()) for part in parts if part)
+        return f"{line} ({self.remedy})" if self.remedy else line
+
+
+class ConfigError(DigestError):
+    """The configuration cannot be used."""
+
+    def __init__(
+        self,
+        subject: str,
+        message: str | None = None,
+        *,
+        remedy: str | None = None,
+        faults: Sequence[str] = (),
+    ) -> None:
+        """`faults` holds every fault of a file, a line each; `message` is then the first of them."""
+        super().__init__(subject, message or (faults[0] if faults else None), remedy=remedy)
+        self.faults = tuple(faults)
+
+
+class SourceError(DigestError):
+    """The source could not be collected."""
+
+
+class ExtractError(DigestError):
+    """No article was found in the page."""
+
+
+class SummarizeError(DigestError):
+    """No summary could be made."""
+
+
+class RenderError(DigestError):
+    """The edition could not be rendered."""
+
+
+class TransportError(DigestError):
+    """The messages could not be handed over."""
+
+
+class Refused(TransportError):
+    """The message was refused for good."""
+
+
+class Unavailable(TransportError):
+    """Nothing was sent; try again later or elsewhere."""
+
+
+class Ambiguous(TransportError):
+    """The message may have been sent."""
+
+
+class StoreError(DigestError):
+    """The database cannot be used."""
+
+
+class BadToken(DigestError):
+    """The link is not one that we signed."""

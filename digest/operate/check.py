@@ -1,0 +1,115 @@
+"""Everything that a run needs, tried one after the other: what is right, what is not, and what to do about it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from digest.audience.addresses import is_reserved, parse_address
+from digest.errors import DigestError
+
+if TYPE_CHECKING:
+    from digest.app import App
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What became of one check."""
+
+    subject: str
+    result: Literal["ok", "warning", "failure"]
+    message: str
+    remedy: str | None = None
+
+
+def check_everything(app: "App") -> list[Checked]:
+    """Every check, in the order in which a run would meet them. Sends nothing and keeps nothing."""
+    return [
+        Checked(subject="configuration", result="ok", message=str(app.config.path)),
+        *_check_newsletter(app),
+        _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.store.check().items())),
+        _try("templates", lambda: app.renderer.check()),
+        *_check_sources(app),
+        *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
+        Checked(
+            subject="dns",
+            result="ok",
+            message="SPF, DKIM and DMARC are not looked up by this version",
+            remedy=None,
+        ),
+    ]
+
+
+def _try(subject: str, check: Callable[[], str]) -> Checked:
+    try:
+        return Checked(subject=subject, result="ok", message=check())
+    except DigestError as error:
+        return Checked(
+            subject=subject,
+            result="failure",
+            message=f"{error.subject}: {error.message}",
+            remedy=error.remedy,
+        )
+
+
+def _check_newsletter(app: "App") -> Iterator[Checked]:
+    newsletter = app.config.newsletter
+    sender = parse_address(newsletter.sender)
+    if is_reserved(sender.email.rpartition("@")[2]):
+        yield Checked(
+            subject="sender",
+            result="warning",
+            message=f"{sender.email} is under a name reserved for tests and examples",
+            remedy="write your own address before mailing real readers",
+        )
+    if not newsletter.postal_address:
+        yield Checked(
+            subject="postal_address",
+            result="warning",
+            message="there is none",
+            remedy="many countries' laws ask for one in every newsletter",
+        )
+    if not app.is_rehearsal():
+        broken = app.probe_unsubscribe()
+        yield Checked(
+            subject="base_url",
+            result="failure" if broken else "ok",
+            message=broken or f"{newsletter.base_url} answers the readers' way out",
+            remedy="run `digest serve` behind HTTPS at that address" if broken else None,
+        )
+
+
+def _check_sources(app: "App") -> Iterator[Checked]:
+    if not app.config.sources:
+        yield Checked(
+            subject="sources",
+            result="failure",
+            message="none is configured",
+            remedy="run `digest sources add URL`",
+        )
+        return
+    rights = {table.id: table.rights for table in app.config.sources}
+    for report in app.visit():
+        subject = f"source {report.id}"
+        if not report.ok:
+            yield Checked(subject=subject, result="failure", message=report.error or "it failed")
+        elif rights[report.id] is None:
+            yield Checked(
+                subject=subject,
+                result="warning",
+                message=f"{report.entries} entries; rights are not stated",
+                remedy='state rights = "own", "licensed", "extract" or "headline"',
+            )
+        else:
+            yield Checked(subject=subject, result="ok", message=f"{report.entries} entries")
+
+
+def _transport_checks(app: "App") -> list[tuple[str, Callable[[], str]]]:
+    try:
+        return [(lane.transport.name, lane.transport.check) for lane in app.lanes]
+    except DigestError as error:
+        fault = error
+
+        def fail() -> str:
+            raise fault
+
+        return [(app.config.transport.kind, fail)]

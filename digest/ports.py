@@ -1,0 +1,103 @@
+"""What the pipeline is handed: the operator's decisions as values, the world as callables and slices of a store."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from digest.collect import Visit
+from digest.deliver import Lane
+from digest.errors import SourceError
+from digest.models import (
+    Cadence,
+    Edition,
+    Finding,
+    Item,
+    Owner,
+    Rendition,
+    SourceProfile,
+    SourceReport,
+    StageReport,
+)
+from digest.protocols import (
+    Clock,
+    EditionStore,
+    EntryStore,
+    Fetch,
+    Ledger,
+    Network,
+    Parallel,
+    Response,
+    RunStore,
+    SubscriberStore,
+    Summarizer,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator decided, as values."""
+
+    newsletter: str
+    name: str
+    language: str
+    topics: Mapping[str, str]  # id → title, in print order
+    profiles: Mapping[str, SourceProfile]
+    window: timedelta
+    max_stories: int
+    min_stories: int
+    words: int
+    approval: str  # "none", "required" or "first:N"
+    sender: str
+    reply_to: str | None
+    list_id: str
+    rehearsal: bool  # nothing of it leaves this machine
+    cadence: Cadence = "daily"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The world, as callables and slices of the store."""
+
+    entries: EntryStore
+    editions: EditionStore
+    ledger: Ledger
+    subscribers: SubscriberStore
+    runs: RunStore
+    network: Network
+    visits: Callable[[Fetch], Sequence[Visit]]
+    fetch_pages: Callable[[Sequence[str]], Sequence[Response | SourceError]]
+    parallel: Parallel
+    summarizers: Sequence[Summarizer]
+    subject: Callable[[date, Item | None, int], str]
+    render: Callable[[Edition, str], Rendition]
+    unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
+    send_key: Callable[[Edition, str], str]  # an edition, a subscriber's key → the delivery's opaque name
+    probe_unsubscribe: Callable[[], str | None]  # what is wrong with the way out; None: nothing
+    lanes: Sequence[Lane]
+    owner: Owner
+    clock: Clock
+    wait: Callable[[float], None]
+    may_go_on: Callable[[], bool] = lambda: True  # asked before each batch
+    on_stage: Callable[[StageReport], None] = lambda _: None
+    on_progress: Callable[[Mapping[str, int]], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """An edition with everything that was made for it."""
+
+    edition: Edition
+    renditions: tuple[Rendition, ...]
+    findings: tuple[Finding, ...]
+    sources: tuple[SourceReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """An edition as one reader would get it."""
+
+    edition: Edition
+    rendition: Rendition
+    payload: bytes  # the very bytes that the transport would hand over: a message, or a provider's request
+    findings: tuple[Finding, ...]
+    stored: bool  # False: composed now and kept nowhere

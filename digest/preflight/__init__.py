@@ -1,0 +1,104 @@
+"""What should not go out unattended: findings on a mail, and one verdict.
+
+Pure: it looks at what it is given and asks the network nothing. Two things are judged: a rendition
+(`headers` is None; the reader's link is still `UNSUBSCRIBE_TOKEN`), and a message as it would be sent
+(`headers` given; nothing of the templates may be left in it). The rules, by the names in the findings:
+
+    size                     Gmail clips near 102 kB of HTML: warns from 80,000 bytes, fails from 100,000
+    token-left               a template's or a mail service's placeholder that nobody filled in
+    unsubscribe-link         a way out in both parts
+    unsubscribe-answer       the way out was tried, and did not answer
+    html-part, text-part     both are there; the text says what the HTML says
+    link-empty, link-scheme  every link leads somewhere, by http, https, mailto or tel
+    reserved-name            links to names that exist on paper only (RFC 2606, RFC 6761): a remark
+    image-alt                each picture has words for those who do not see it
+    heading                  one h1
+    language, direction      the document says which language it is in, and which way that runs
+    forbidden-element        what mail clients drop or distrust
+    duplicate-headline       a story printed twice
+    empty-section            a section's title with nothing under it
+    subject-empty, subject-length
+    header-…                 From, Date, Message-ID (RFC 5322), List-ID (RFC 2919), List-Unsubscribe
+                             (RFC 2369) and List-Unsubscribe-Post (RFC 8058)
+    unreadable               a document in which no mail could be found
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from digest.models import UNSUBSCRIBE_TOKEN, Finding, Severity
+from digest.preflight.document import UnreadableError, read_document
+from digest.preflight.headers import inspect_headers, inspect_subject, links_out
+from digest.preflight.html import inspect_html
+from digest.preflight.words import find_tokens, inspect_text
+
+__all__ = ["inspect", "inspect_document", "verdict"]
+
+_SEVERITIES: tuple[Severity, ...] = ("fail", "warn", "info")
+
+
+def verdict(findings: Sequence[Finding]) -> Literal["ok", "warn", "fail"]:
+    """The worst of the findings; remarks count for nothing."""
+    severities = {finding.severity for finding in findings}
+    if "fail" in severities:
+        return "fail"
+    return "warn" if "warn" in severities else "ok"
+
+
+def inspect(
+    html: str,
+    text: str | None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    subject: str | None = None,
+    rehearsal: bool = True,
+    unsubscribe_checked: str | None = None,
+) -> list[Finding]:
+    """The findings on one mail, the worst first.
+
+    `text` is None where only the HTML is at hand, "" where the mail has no text part. `headers` are as
+    written but unfolded, their names in any letter case; without them a rendition is judged. `rehearsal`
+    says that nothing leaves this machine: an insecure or unreachable way out is then a remark.
+    `unsubscribe_checked` is what was wrong when the way out was tried; None: nothing, or it was not tried.
+    """
+    findings = list(_inspect(html, text, headers, subject, rehearsal=rehearsal))
+    if unsubscribe_checked is not None:
+        message = f"The way out does not answer: {unsubscribe_checked}"
+        severity: Severity = "info" if rehearsal else "fail"
+        findings.append(Finding(rule="unsubscribe-answer", severity=severity, message=message))
+    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+
+def inspect_document(raw: bytes) -> tuple[list[Finding], int]:
+    """The findings on an HTML file or a whole message (RFC 5322), and the bytes of its HTML in UTF-8.
+
+    Which of the two it is, and whether it is gzipped, is told by its content. What is neither is a finding.
+    """
+    try:
+        document = read_document(raw)
+    except UnreadableError as error:
+        return [Finding(rule="unreadable", severity="fail", message=str(error))], 0
+    findings = inspect(document.html, document.text, headers=document.headers, subject=document.subject)
+    return findings, len(document.html.encode(errors="replace"))
+
+
+def _inspect(
+    html: str, text: str | None, headers: Mapping[str, str] | None, subject: str | None, *, rehearsal: bool
+) -> Iterator[Finding]:
+    lower = {name.lower(): value for name, value in headers.items()} if headers is not None else None
+    ways_out = [UNSUBSCRIBE_TOKEN] if lower is None else links_out(lower)
+    for part, words in (("HTML", html), ("text", text or ""), ("Subject", subject or "")):
+        for finding in find_tokens(words, part):
+            if UNSUBSCRIBE_TOKEN not in finding.message or lower is not None or part == "Subject":
+                yield finding
+    if html:
+        yield from inspect_html(html, ways_out)
+    else:
+        severity: Severity = "warn" if text else "fail"
+        yield Finding(rule="html-part", severity=severity, message="The mail has no HTML part.", where="HTML")
+    if text is not None:
+        yield from inspect_text(text, html, ways_out)
+    if subject is not None:
+        yield from inspect_subject(subject)
+    if lower is not None:
+        yield from inspect_headers(lower, rehearsal=rehearsal)

@@ -1,0 +1,64 @@
+"""The rules on the subject and the other headers."""
+
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import getaddresses, parsedate_to_datetime
+
+from digest.models import Finding, Severity
+from digest.preflight.html import split_url
+
+_LONGEST_SUBJECT = 150  # characters
+
+
+def inspect_subject(subject: str) -> Iterator[Finding]:
+    """The findings on a subject, decoded."""
+    if not subject.strip():
+        yield _finding("subject-empty", "fail", "The mail has no subject.", "Subject")
+    if len(subject) > _LONGEST_SUBJECT:
+        yield _finding("subject-length", "warn", f"The subject has {len(subject)} characters.", "Subject")
+
+
+def inspect_headers(headers: Mapping[str, str], *, rehearsal: bool) -> Iterator[Finding]:
+    """The findings on the headers of a message, their names in lower case."""
+    if not any("@" in address for _, address in getaddresses([headers.get("from", "")])):
+        yield _finding("header-from", "fail", "From names no address.", "From")
+    try:
+        parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        yield _finding("header-date", "fail", "Date is missing or is no date.", "Date")
+    if not re.fullmatch(r"<[^<>\s@]+@[^<>\s@]+>", headers.get("message-id", "").strip()):
+        yield _finding("header-message-id", "warn", "Message-ID is missing or malformed.", "Message-ID")
+    if not re.search(r"<[^<>\s]+\.[^<>\s]+>\s*$", headers.get("list-id", "")):
+        yield _finding("header-list-id", "warn", "List-ID is missing or malformed.", "List-ID")
+    yield from _inspect_way_out(headers, rehearsal=rehearsal)
+
+
+def links_out(headers: Mapping[str, str]) -> list[str]:
+    """The links of List-Unsubscribe (RFC 2369 §3.2)."""
+    return re.findall(r"<\s*([^<>]+?)\s*>", headers.get("list-unsubscribe", ""))
+
+
+def _inspect_way_out(headers: Mapping[str, str], *, rehearsal: bool) -> Iterator[Finding]:
+    """RFC 8058 §3.1: an HTTPS link in List-Unsubscribe, and its one word in List-Unsubscribe-Post."""
+    written = headers.get("list-unsubscribe", "")
+    schemes = {split_url(link)[0] for link in links_out(headers)}
+    severity: Severity = "fail"
+    fault = ""
+    if not written:
+        fault = "List-Unsubscribe is missing."
+    elif "=?" in written:
+        fault = "List-Unsubscribe is written in encoded words, which no client reads there."
+    elif not schemes:
+        fault = "List-Unsubscribe has no link in angle brackets."
+    elif "https" not in schemes:
+        fault = "List-Unsubscribe has no https link, which one click needs."
+        severity = "info" if rehearsal and "http" in schemes else "fail"
+    if fault:
+        yield _finding("header-list-unsubscribe", severity, fault, "List-Unsubscribe")
+    if headers.get("list-unsubscribe-post", "").replace(" ", "") != "List-Unsubscribe=One-Click":
+        message = "List-Unsubscribe-Post must say List-Unsubscribe=One-Click."
+        yield _finding("header-list-unsubscribe-post", "fail", message, "List-Unsubscribe-Post")
+
+
+def _finding(rule: str, severity: Severity, message: str, where: str) -> Finding:
+    return Finding(rule=rule, severity=severity, message=message, where=where)

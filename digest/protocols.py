@@ -1,0 +1,345 @@
+"""Every extension point, on one page. Each interface belongs to its consumer and is as small as the consumer's need.
+
+An adapter is any object with these methods: nothing has to be inherited. `docs/extending.md` says what to copy for
+each and which contract suite to run.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol, TypeVar
+
+from digest.models import (
+    Batch,
+    Budget,
+    Cadence,
+    Claim,
+    Collected,
+    Delivery,
+    Edition,
+    EditionState,
+    Outcome,
+    Owner,
+    Page,
+    Planned,
+    Rendition,
+    Report,
+    StoredEdition,
+    StoredEntry,
+    Story,
+    Subscriber,
+    SubscriberState,
+    Summary,
+)
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+Clock = Callable[[], datetime]  # aware UTC
+
+
+# -- the network -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A GET of an address that strangers may have supplied."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    limit: int = 10_000_000  # bytes of the decompressed body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The answer, decompressed. `url` is where it came from after redirects; header names are lower case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Fetch(Protocol):
+    """The one guarded way out to the network."""
+
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        """Raise SourceError for anything but a complete answer with a status below 400."""
+        ...
+
+
+class Network(Protocol):
+    """Runs one piece of asynchronous work with the guarded way out opened for it."""
+
+    def __call__(self, work: Callable[[Fetch], Coroutine[Any, Any, A]]) -> A:
+        """Open, do the work on a loop of its own, close."""
+        ...
+
+
+class Parallel(Protocol):
+    """A pool: what stages use to spread CPU work or waiting over processes or threads."""
+
+    def __call__(self, function: Callable[[A], B], arguments: Sequence[A], *, seconds: float) -> list[B | Exception]:
+        """Results in the order of `arguments`; what raised, died or took over `seconds` is an exception instead."""
+        ...
+
+
+# -- adapters --------------------------------------------------------------------------------------------------------
+
+
+class Source(Protocol):
+    """Where entries come from."""
+
+    async def collect(self, cursor: Mapping[str, str]) -> Collected:
+        """Visit the source once. Raises SourceError, and nothing else."""
+        ...
+
+
+class Summarizer(Protocol):
+    """Who says a story in few words."""
+
+    def summarize(self, story: Story, budget: Budget) -> Summary:
+        """Raises SummarizeError, and nothing else."""
+        ...
+
+
+class Transport(Protocol):
+    """What hands messages over."""
+
+    name: str  # as the ledger records it
+    batch_size: int  # how many messages it takes at once
+
+    def send(
+        self,
+        batch: Batch,
+        on_attempt: Callable[[Sequence[int]], None],
+        on_outcome: Callable[[Sequence[Outcome]], None],
+    ) -> None:
+        """Hand a batch over, and account for each message.
+
+        `on_attempt(deliveries)` is called before the first byte of those messages leaves and returns when that is
+        written down; if it raises, nothing of them may be sent. `on_outcome` is called once for each attempted
+        message with accepted, refused, deferred or unknown. Raises Unavailable when the rest of the batch was
+        certainly not sent, Refused when the provider will take none of it (bad credentials, a policy refusal), and
+        Ambiguous when what was attempted and has no outcome may have been sent.
+        """
+        ...
+
+    def render(self, batch: Batch) -> list[bytes]:
+        """The very bytes that would be handed over: a message each (SendGrid: the request bodies), and no sending."""
+        ...
+
+    def check(self) -> str:
+        """Log in without sending; returns what was found. Raises TransportError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. May be called twice."""
+        ...
+
+
+# -- the store, one slice for each consumer ---------------------------------------------------------------------------
+
+
+class EntryStore(Protocol):
+    """What `collect` and `extract` keep. Raises StoreError."""
+
+    def cursor(self, newsletter: str, source: str) -> Mapping[str, str] | None:
+        """What the last successful visit left; None at first contact."""
+        ...
+
+    def add(self, newsletter: str, source: str, collected: Collected, *, now: datetime, since: datetime) -> int:
+        """Keep what is new, and the cursor; returns how many were new.
+
+        An entry is known by its id, its link, or its title and day. At first contact entries dated before `since` are
+        kept as known but never offered to an edition.
+        """
+        ...
+
+    def fail(self, newsletter: str, source: str, error: str, *, now: datetime) -> None:
+        """Note a failed visit."""
+        ...
+
+    def offered(
+        self, newsletter: str, *, after: datetime | None, since: datetime, until: datetime
+    ) -> list[StoredEntry]:
+        """What an edition may take, oldest first: seen after `after` (the last edition's cutoff) and until `until`.
+
+        Without `after`, entries dated (or, undated, seen) from `since` on.
+        """
+        ...
+
+    def keep_text(self, number: int, page: Page | None) -> None:
+        """Keep what was read on the entry's page; None says that it was tried and the feed's own text must do."""
+        ...
+
+    def health(self, newsletter: str) -> list[Mapping[str, object]]:
+        """One row a source: id, title, entries, last_success_at, failures (in a row), error."""
+        ...
+
+
+class EditionStore(Protocol):
+    """What `compose` and `render` keep. Unique: (newsletter, cadence, date). Raises StoreError."""
+
+    def find(self, newsletter: str, cadence: Cadence, day: date) -> StoredEdition | None:
+        """The edition of that day."""
+        ...
+
+    def get(self, edition: int) -> StoredEdition | None:
+        """The edition with that number."""
+        ...
+
+    def newest(self, newsletter: str, limit: int = 20) -> list[StoredEdition]:
+        """The newest first."""
+        ...
+
+    def save(
+        self,
+        edition: Edition,
+        renditions: Sequence[Rendition],
+        state: EditionState,
+        reason: str | None,
+        *,
+        now: datetime,
+    ) -> StoredEdition:
+        """Keep a composed edition (ready or held) with its renditions; replaces one that was held or a draft.
+
+        When another process has already kept a ready or later one for that day, that one is returned instead.
+        """
+        ...
+
+    def renditions(self, edition: int) -> dict[str, Rendition]:
+        """The renditions by variant."""
+        ...
+
+    def add_renditions(self, edition: int, renditions: Sequence[Rendition]) -> None:
+        """Keep further variants of an edition; those it has already stay as they are."""
+        ...
+
+    def set_state(
+        self,
+        edition: int,
+        state: EditionState,
+        reason: str | None,
+        *,
+        now: datetime,
+        only_from: Sequence[EditionState],
+    ) -> bool:
+        """Move to a state, if it is in one of `only_from` now; returns whether it moved."""
+        ...
+
+    def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:
+        """Record that no edition was made that day; False when there is one already."""
+        ...
+
+    def last_cutoff(self, newsletter: str, cadence: Cadence) -> datetime | None:
+        """The cutoff of the last edition that went out (sending or sent)."""
+        ...
+
+
+class Ledger(Protocol):
+    """Who gets what, once: claim durably, mark attempted before the bytes leave, settle after. Raises StoreError."""
+
+    def plan(self, edition: int, planned: Sequence[Planned], *, batch_size: int, now: datetime) -> int:
+        """In one transaction, a delivery for each subscriber not yet in the edition; returns how many were added.
+
+        Those with a variant are planned in batches of one variant; the others are skipped with their reason.
+        """
+        ...
+
+    def claim(self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime) -> Claim | None:
+        """Take the next batch that is free; None when there is none now.
+
+        Who may be mailed is read again in the same transaction: those who left are skipped, with the reason.
+        """
+        ...
+
+    def mark(self, claim: Claim, deliveries: Sequence[int], transport: str, *, now: datetime) -> bool:
+        """Mark as attempted before the bytes leave; False when the claim is not ours any more: then send nothing."""
+        ...
+
+    def settle(
+        self, claim: Claim, outcomes: Sequence[Outcome], *, now: datetime, retry_at: datetime | None = None
+    ) -> bool:
+        """Write outcomes; False when the claim is no longer ours. A deferred delivery is due again at `retry_at`."""
+        ...
+
+    def release(self, claim: Claim, *, now: datetime, retry_at: datetime | None = None) -> None:
+        """End the claim: attempted without an outcome becomes unknown, the rest is planned again, due at `retry_at`."""
+        ...
+
+    def recover(self, edition: int, *, now: datetime) -> int:
+        """Free the claims of dead owners and expired leases; returns how many deliveries became unknown.
+
+        A dead process on this host and boot: its marks are trusted, attempted becomes unknown, the rest is planned
+        again. After a reboot the marks may not have reached the disk: all that was claimed becomes unknown.
+        """
+        ...
+
+    def counts(self, edition: int) -> dict[str, int]:
+        """Deliveries by state."""
+        ...
+
+    def next_due(self, edition: int) -> datetime | None:
+        """When the next planned or deferred batch may be claimed; None when none is left."""
+        ...
+
+    def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
+        """All deliveries, or only those that are neither accepted nor delivered."""
+        ...
+
+
+class SubscriberStore(Protocol):
+    """Who asked for what. Unique: (newsletter, folded address). Raises StoreError."""
+
+    def add(self, newsletter: str, subscriber: Subscriber, *, now: datetime) -> bool:
+        """Add one; False when the address is known to the newsletter already, and nothing is changed."""
+        ...
+
+    def add_many(self, newsletter: str, subscribers: Iterable[Subscriber], *, now: datetime) -> int:
+        """Add many, in commits of some thousands; returns how many were new."""
+        ...
+
+    def everyone(self, newsletter: str, state: SubscriberState | None = None) -> list[Subscriber]:
+        """By address."""
+        ...
+
+    def find(self, newsletter: str, email: str) -> Subscriber | None:
+        """By address, whatever its letter case."""
+        ...
+
+    def by_key(self, newsletter: str, key: str) -> Subscriber | None:
+        """By the random key that signed links carry."""
+        ...
+
+    def leave(self, newsletter: str, key: str, *, now: datetime) -> bool:
+        """Unsubscribe; True when there is such a subscription, also when it had left before."""
+        ...
+
+    def is_suppressed(self, newsletter: str, email: str) -> bool:
+        """Whether the address must not be mailed, whoever adds it."""
+        ...
+
+    def remove(self, newsletter: str, email: str, *, now: datetime) -> bool:
+        """Unsubscribe by the operator's hand; False when unknown."""
+        ...
+
+    def reached(self, newsletter: str) -> list[Subscriber]:
+        """The active ones that may be mailed now."""
+        ...
+
+
+class RunStore(Protocol):
+    """What runs did, for `digest status`. Raises StoreError."""
+
+    def record(self, report: Report, *, started_at: datetime, finished_at: datetime) -> None:
+        """Keep a report."""
+        ...
+
+
+class KeyStore(Protocol):
+    """The keys that are made once and kept with the data. Raises StoreError."""
+
+    def key(self, name: str, make: Callable[[], str]) -> str:
+        """The key of that name, made and kept when absent."""
+        ...

@@ -1,0 +1,97 @@
+"""How an edition speaks its language: phrases from TOML tables; plurals, numbers and dates by Babel."""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, tzinfo
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton, format_time
+from babel.numbers import format_decimal
+
+from digest.errors import RenderError
+
+_FALLBACK = "en"
+
+
+class Wording:
+    """The phrases and the formats of one language. What a language lacks is said in English."""
+
+    def __init__(self, folders: Sequence[Path], language: str) -> None:
+        """`folders` are template roots, the first one's phrases winning. Raises RenderError."""
+        self.language = language
+        self.phrases = load_phrases(folders, language)
+        self._locale = _locale(language)
+
+    def say(self, key: str, **values: object) -> str:
+        """The phrase with its `{names}` filled in. Raises LookupError where no table has it."""
+        if key not in self.phrases:
+            raise LookupError(f"there is no phrase {key!r}")
+        phrase = self.phrases[key]
+        for name, value in values.items():
+            phrase = phrase.replace(f"{{{name}}}", str(value))
+        return phrase
+
+    def count(self, key: str, number: int) -> str:
+        """The phrase for so many: `stories` is looked up as `stories_one`, `stories_few` …, as plurals go."""
+        form = f"{key}_{self._locale.plural_form(number)}"
+        written = format_decimal(number, locale=self._locale)
+        return self.say(form if form in self.phrases else f"{key}_other", n=written)
+
+    def moment(self, moment: datetime, zone: tzinfo, today: date) -> str:
+        """When something was published: the time of day, or on another day than `today` which one."""
+        local = moment.astimezone(zone)
+        if local.date() != today:
+            return format_skeleton("MMMd", local.date(), locale=self._locale)
+        # CLDR parts time and AM by a narrow space that many fonts draw as none.
+        time_of_day = format_time(local, "short", tzinfo=zone, locale=self._locale).replace("\u202f", "\xa0")
+        return f"{time_of_day} UTC" if local.tzname() == "UTC" else time_of_day
+
+
+def format_day(day: date, language: str) -> str:
+    """The date in full, weekday first, as it stands on a line of its own."""
+    written = format_date(day, "full", locale=_locale(language))
+    return written[:1].upper() + written[1:]
+
+
+def load_phrases(folders: Sequence[Path], language: str) -> Mapping[str, str]:
+    """`email/phrases/*.toml` of the language over its parent's over English. Raises RenderError."""
+    phrases: dict[str, str] = {}
+    for name in dict.fromkeys((_FALLBACK, *reversed(list(_parents(language))))):
+        for folder in reversed(folders):
+            phrases.update(_read(folder / "email" / "phrases" / f"{name}.toml"))
+    if not phrases:
+        looked = " or ".join(str(folder) for folder in folders)
+        raise RenderError(
+            f"email/phrases/{_FALLBACK}.toml", "the phrases are missing", remedy=f"put them under {looked}"
+        )
+    return phrases
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RenderError(str(path), "the phrases cannot be read", remedy="correct the file") from error
+    wrong = [key for key, value in table.items() if not isinstance(value, str)]
+    if wrong:
+        raise RenderError(str(path), f"{wrong[0]!r} is not text", remedy='write key = "phrase"')
+    return table
+
+
+def _parents(language: str) -> Iterator[str]:
+    """pt-BR → pt-br, pt. Nothing but letters, digits and hyphens, since it becomes a file's name."""
+    parts = ["".join(filter(str.isalnum, part)) for part in language.lower().replace("_", "-").split("-")]
+    for length in range(len(parts), 0, -1):
+        yield "-".join(parts[:length])
+
+
+def _locale(language: str) -> Locale:
+    for name in _parents(language):
+        try:
+            return Locale.parse(name, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale.parse(_FALLBACK)

@@ -1,0 +1,111 @@
+"""What a run says of itself: why an edition is held, and the report. Pure."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from digest.models import EditionState, Finding, Report, RunStatus, SourceReport, StageReport, StoredEdition
+from digest.preflight import verdict
+
+_UNSETTLED = ("planned", "claimed", "attempted", "deferred")
+
+
+class Held(StrEnum):
+    """Why an edition is held: the word before the colon of its reason."""
+
+    FEW_STORIES = "few stories"
+    PREFLIGHT = "preflight"
+    APPROVAL = "approval"
+    OPERATOR = "operator"
+
+    @classmethod
+    def of(cls, reason: str | None) -> "Held":
+        """The kind of a stored reason."""
+        word = (reason or "").partition(":")[0]
+        return next((kind for kind in cls if kind.value == word), cls.OPERATOR)
+
+    @property
+    def is_by_machine(self) -> bool:
+        """Whether a new attempt may end it, without a person."""
+        return self in {Held.FEW_STORIES, Held.PREFLIGHT}
+
+
+def held_by(
+    *, stories: int, min_stories: int, findings: Sequence[Finding], approval: str, sent_before: int
+) -> str | None:
+    """Why the edition must not go out by itself; None: nothing holds it."""
+    if stories < min_stories:
+        return f"{Held.FEW_STORIES}: {stories} of at least {min_stories} stories"
+    failed = [finding for finding in findings if finding.severity == "fail"]
+    if failed:
+        return f"{Held.PREFLIGHT}: {failed[0].message}" + (f" (and {len(failed) - 1} more)" if failed[1:] else "")
+    first = approval.removeprefix("first:")
+    if approval == "required" or (first.isdecimal() and sent_before < int(first)):
+        return f"{Held.APPROVAL}: waits for `digest editions approve`"
+    return None
+
+
+def describe(
+    stored: StoredEdition,
+    *,
+    sources: Sequence[SourceReport],
+    stages: Sequence[StageReport],
+    findings: Sequence[Finding],
+    deliveries: Mapping[str, int],
+    fault: str | None,
+    sending: bool,
+    already: bool,
+) -> Report:
+    """The report of a run. Its status gives the exit code: done 0, failed 1, partial 3."""
+    failed_sources = [report.id for report in sources if not report.ok]
+    status, message = _judge(stored, deliveries, fault, sending=sending, already=already)
+    if failed_sources and status == "done":
+        status = "partial"
+    if failed_sources:
+        message += f"; {len(failed_sources)} of {len(sources)} sources failed: {', '.join(failed_sources)}"
+    return Report(
+        newsletter=stored.newsletter,
+        date=stored.date,
+        status=status,
+        message=message,
+        edition=stored.id,
+        state=stored.state,
+        subject=stored.edition.subject if stored.edition else None,
+        stories=len(stored.edition.items) if stored.edition else 0,
+        verdict=verdict(findings) if stages and any(stage.stage == "preflight" for stage in stages) else None,
+        sources=tuple(sources),
+        stages=tuple(stages),
+        deliveries=dict(deliveries),
+        findings=tuple(findings),
+    )
+
+
+def _judge(
+    stored: StoredEdition, deliveries: Mapping[str, int], fault: str | None, *, sending: bool, already: bool
+) -> tuple[RunStatus, str]:
+    accepted = sum(deliveries.get(state, 0) for state in ("accepted", "delivered"))
+    match stored.state:
+        case EditionState.SENT if already:
+            at = f" at {stored.sent_at:%Y-%m-%d %H:%M} UTC" if stored.sent_at else ""
+            return "done", f"the edition of {stored.date} was already sent{at}; nothing was sent again"
+        case EditionState.HELD:
+            return "partial", f"the edition of {stored.date} is held: {stored.reason}"
+        case EditionState.READY if not sending:
+            return "done", f"the edition of {stored.date} is ready and was not sent"
+        case EditionState.READY:
+            return (
+                "done",
+                f"the edition of {stored.date} is ready; nobody is subscribed yet, so nothing was sent",
+            )
+        case EditionState.SENDING if fault:
+            return ("partial" if accepted else "failed"), f"sending the edition of {stored.date} stopped: {fault}"
+        case EditionState.SENT | EditionState.SENDING:
+            left = {name: deliveries[name] for name in _UNSETTLED if deliveries.get(name)}
+            lost = {name: deliveries[name] for name in ("unknown", "refused") if deliveries.get(name)}
+            count = "1 message" if accepted == 1 else f"{accepted} messages"
+            message = f"the edition of {stored.date} went out: {count} accepted"
+            for name, number in {**lost, **left}.items():
+                message += f", {number} {name}"
+            return ("partial" if left or lost else "done"), message
+        case _:
+            reason = f": {stored.reason}" if stored.reason else ""
+            return "partial", f"the edition of {stored.date} is {stored.state}{reason}"

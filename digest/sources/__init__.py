@@ -1,0 +1,1 @@
+"""Where entries come from, and `fetch`: the one guarded way out to the network."""

@@ -1,0 +1,1 @@
+"""What outlives a run: SQLAlchemy Core on SQLite, one slice for each consumer."""

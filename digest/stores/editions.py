@@ -1,0 +1,186 @@
+"""What `compose` and `render` keep: editions and their renditions."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from digest.models import Cadence, Edition, EditionState, Rendition, StoredEdition
+from digest.stores.database import Database
+from digest.stores.schema import editions, renditions
+
+_EDITION = TypeAdapter(Edition)
+_REPLACEABLE = (EditionState.DRAFT, EditionState.HELD, EditionState.MISSED)
+_OUT = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
+
+
+class SqlEditions:
+    """protocols.EditionStore."""
+
+    def __init__(self, database: Database) -> None:
+        """Over an open database."""
+        self._database = database
+
+    def find(self, newsletter: str, cadence: Cadence, day: date) -> StoredEdition | None:
+        """The edition of that day."""
+        return self._one(
+            select(editions).where(
+                editions.c.newsletter == newsletter, editions.c.cadence == cadence, editions.c.date == day
+            )
+        )
+
+    def get(self, edition: int) -> StoredEdition | None:
+        """The edition with that number."""
+        return self._one(select(editions).where(editions.c.id == edition))
+
+    def _one(self, query: Select[Any]) -> StoredEdition | None:
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return _stored(row) if row else None
+
+    def state(self, edition: int) -> EditionState | None:
+        """Only its state: asked before each batch."""
+        with self._database.read() as connection:
+            found = connection.execute(select(editions.c.state).where(editions.c.id == edition)).scalar()
+        return EditionState(found) if found else None
+
+    def newest(self, newsletter: str, limit: int = 20) -> list[StoredEdition]:
+        """The newest first."""
+        query = (
+            select(editions)
+            .where(editions.c.newsletter == newsletter)
+            .order_by(editions.c.date.desc(), editions.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_stored(row) for row in connection.execute(query)]
+
+    def save(
+        self,
+        edition: Edition,
+        renditions_: Sequence[Rendition],
+        state: EditionState,
+        reason: str | None,
+        *,
+        now: datetime,
+    ) -> StoredEdition:
+        """Keep a composed edition with its renditions; replaces what was held, missed or a draft, and nothing else."""
+        values = {
+            "state": state.value,
+            "reason": reason,
+            "edition": _EDITION.dump_json(edition).decode(),
+            "cutoff_at": edition.cutoff_at,
+            "dated_at": now if state is EditionState.READY else None,
+            "changed_at": now,
+        }
+        which = {"newsletter": edition.newsletter, "cadence": edition.cadence, "date": edition.date}
+        statement = upsert(editions).values(**which, **values)
+        replaceable = editions.c.state.in_([s.value for s in _REPLACEABLE])
+        keep = statement.on_conflict_do_update(index_elements=list(which), set_=values, where=replaceable)
+        with self._database.write() as connection:
+            number = connection.execute(keep.returning(editions.c.id)).scalar_one_or_none()
+            if number is not None:
+                connection.execute(delete(renditions).where(renditions.c.edition == number))
+                _insert_renditions(connection, number, renditions_)
+        stored = self.find(edition.newsletter, edition.cadence, edition.date)
+        assert stored is not None  # noqa: S101 - one of the two branches above put it there
+        return stored
+
+    def renditions(self, edition: int) -> dict[str, Rendition]:
+        """The renditions by variant."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(renditions).where(renditions.c.edition == edition)).all()
+        return {
+            row.variant: Rendition(variant=row.variant, subject=row.subject, html=row.html, text=row.text)
+            for row in rows
+        }
+
+    def add_renditions(self, edition: int, renditions_: Sequence[Rendition]) -> None:
+        """Keep further variants; those it has already stay as they are."""
+        with self._database.write() as connection:
+            present = set(
+                connection.execute(select(renditions.c.variant).where(renditions.c.edition == edition)).scalars()
+            )
+            _insert_renditions(connection, edition, [r for r in renditions_ if r.variant not in present])
+
+    def set_state(
+        self,
+        edition: int,
+        state: EditionState,
+        reason: str | None,
+        *,
+        now: datetime,
+        only_from: Sequence[EditionState],
+    ) -> bool:
+        """Move to a state, if it is in one of `only_from` now; returns whether it moved."""
+        values: dict[str, object] = {"state": state.value, "reason": reason, "changed_at": now}
+        if state is EditionState.READY:
+            values["dated_at"] = now
+        if state is EditionState.SENT:
+            values["sent_at"] = now
+        statement = (
+            update(editions)
+            .where(editions.c.id == edition, editions.c.state.in_([s.value for s in only_from]))
+            .values(**values)
+            .returning(editions.c.id)
+        )
+        with self._database.write() as connection:
+            return connection.execute(statement).scalar_one_or_none() is not None
+
+    def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:
+        """Record that no edition was made that day; False when there is one already."""
+        statement = (
+            upsert(editions)
+            .values(
+                newsletter=newsletter,
+                cadence=cadence,
+                date=day,
+                state=EditionState.MISSED.value,
+                reason=reason,
+                changed_at=now,
+            )
+            .on_conflict_do_nothing()
+            .returning(editions.c.id)
+        )
+        with self._database.write() as connection:
+            return connection.execute(statement).scalar_one_or_none() is not None
+
+    def last_cutoff(self, newsletter: str, cadence: Cadence) -> datetime | None:
+        """The cutoff of the last edition that went out."""
+        query = (
+            select(editions.c.cutoff_at)
+            .where(
+                editions.c.newsletter == newsletter,
+                editions.c.cadence == cadence,
+                editions.c.state.in_([s.value for s in _OUT]),
+            )
+            .order_by(editions.c.cutoff_at.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+
+def _insert_renditions(connection: Connection, edition: int, added: Sequence[Rendition]) -> None:
+    rows = [
+        {"edition": edition, "variant": r.variant, "subject": r.subject, "html": r.html, "text": r.text} for r in added
+    ]
+    if rows:
+        connection.execute(insert(renditions), rows)
+
+
+def _stored(row: Row[*tuple[Any, ...]]) -> StoredEdition:
+    return StoredEdition(
+        id=row.id,
+        newsletter=row.newsletter,
+        cadence=row.cadence,
+        date=row.date,
+        state=EditionState(row.state),
+        reason=row.reason,
+        dated_at=row.dated_at,
+        sent_at=row.sent_at,
+        edition=_EDITION.validate_json(row.edition) if row.edition else None,
+    )

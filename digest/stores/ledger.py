@@ -1,0 +1,326 @@
+"""Who gets what, once. See docs/ledger.md for what each step may rely on.
+
+    batch     planned ──claim──> claimed ──release──> done, or planned again under a new attempt
+    delivery  planned ──claim──> claimed ──mark──> attempted ──settle──> accepted | refused | deferred | unknown
+                         └─ skipped: may not be mailed any more
+
+Claim, lease and attempt stand on the batch; outcomes on the deliveries. Whatever is written of a claimed batch names
+its owner and attempt: a sender that slept through its lease writes nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby, islice
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+
+from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned, Recipient, SubscriberState
+from digest.stores.database import Database
+from digest.stores.owners import has_rebooted, is_dead
+from digest.stores.schema import batches, deliveries, people, subscriptions
+from digest.stores.suppressing import Suppressing
+
+_OWNER = TypeAdapter(Owner)
+_PLANNED, _CLAIMED, _ATTEMPTED = DeliveryState.PLANNED, DeliveryState.CLAIMED, DeliveryState.ATTEMPTED
+_GOT_IT = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
+_CHUNK = 5000
+
+
+class SqlLedger:
+    """protocols.Ledger."""
+
+    def __init__(self, database: Database, suppressing: Suppressing) -> None:
+        """Over an open database."""
+        self._database = database
+        self._suppressing = suppressing
+
+    def plan(self, edition: int, planned: Sequence[Planned], *, batch_size: int, now: datetime) -> int:
+        """In one transaction, a delivery for each subscriber not yet in the edition; returns how many were added."""
+        with self._database.write() as connection:
+            present = set(
+                connection.execute(select(deliveries.c.subscription).where(deliveries.c.edition == edition)).scalars()
+            )
+            new = [plan for plan in planned if plan.subscriber.id not in present]
+            new.sort(key=lambda plan: plan.variant or "")
+            for variant, members in groupby(new, key=lambda plan: plan.variant):
+                while chunk := list(islice(members, batch_size if variant else _CHUNK)):
+                    batch = self._insert_batch(connection, edition, variant, now) if variant else None
+                    connection.execute(insert(deliveries), [_row(edition, batch, plan, now) for plan in chunk])
+        return len(new)
+
+    @staticmethod
+    def _insert_batch(connection: Connection, edition: int, variant: str, due_at: datetime, attempt: int = 0) -> int:
+        values = {"edition": edition, "variant": variant, "state": "planned", "due_at": due_at, "attempt": attempt}
+        return int(connection.execute(insert(batches).values(**values).returning(batches.c.id)).scalar_one())
+
+    def claim(self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime) -> Claim | None:
+        """Take the next batch that is free; None when there is none now."""
+        free = (
+            select(batches.c.id)
+            .where(batches.c.edition == edition, batches.c.state == "planned", batches.c.due_at <= now)
+            .order_by(batches.c.due_at, batches.c.id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        take = (
+            update(batches)
+            .where(batches.c.id == free, batches.c.state == "planned")
+            .values(
+                state="claimed",
+                attempt=batches.c.attempt + 1,
+                owner=_OWNER.dump_json(owner).decode(),
+                lease_until=lease_until,
+            )
+            .returning(batches.c.id, batches.c.variant, batches.c.attempt)
+        )
+        with self._database.write() as connection:
+            while taken := connection.execute(take).one_or_none():
+                recipients = self._admit(connection, taken.id, now)
+                if recipients:
+                    return Claim(
+                        batch=taken.id,
+                        edition=edition,
+                        variant=taken.variant,
+                        attempt=taken.attempt,
+                        owner=owner,
+                        lease_until=lease_until,
+                        recipients=tuple(recipients),
+                    )
+                _finish(connection, taken.id)  # everybody in it left meanwhile: take the next
+        return None
+
+    def _admit(self, connection: Connection, batch: int, now: datetime) -> list[Recipient]:
+        """Who of a batch may be mailed at this moment; the others are skipped, with the reason."""
+        waiting = (_PLANNED.value, DeliveryState.DEFERRED.value)
+        rows = connection.execute(
+            select(
+                deliveries.c.id,
+                deliveries.c.send_key,
+                subscriptions.c.newsletter,
+                subscriptions.c.state,
+                subscriptions.c.key,
+                people.c.email,
+                people.c.email_key,
+                people.c.name,
+            )
+            .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
+            .join(people, people.c.id == subscriptions.c.person)
+            .where(deliveries.c.batch == batch, deliveries.c.state.in_(waiting))
+            .order_by(deliveries.c.id)
+        ).all()
+        newsletter = rows[0].newsletter if rows else ""
+        suppressed = self._suppressing.among(connection, newsletter, [row.email_key for row in rows])
+        admitted, skipped = [], []
+        for row in rows:
+            if row.state != SubscriberState.ACTIVE.value:
+                skipped.append((row.id, f"the reader is {row.state}"))
+            elif row.email_key in suppressed:
+                skipped.append((row.id, "the address is suppressed"))
+            else:
+                admitted.append(row)
+        if skipped:
+            connection.execute(
+                update(deliveries).where(deliveries.c.id == bindparam("which")),
+                [
+                    {"which": d, "state": DeliveryState.SKIPPED.value, "answer": why, "settled_at": now}
+                    for d, why in skipped
+                ],
+            )
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.batch == batch, deliveries.c.state.in_(waiting))
+            .values(state=_CLAIMED.value)
+        )
+        return [
+            Recipient(delivery=r.id, send_key=r.send_key, subscriber_key=r.key, email=r.email, name=r.name)
+            for r in admitted
+        ]
+
+    def mark(self, claim: Claim, deliveries_: Sequence[int], transport: str, *, now: datetime) -> bool:
+        """Mark as attempted before the bytes leave; False when the claim is not ours any more: then send nothing."""
+        with self._database.write_fast() as connection:
+            if not self._is_ours(connection, claim, now):
+                return False
+            for chunk in _chunks(deliveries_):
+                connection.execute(
+                    update(deliveries)
+                    .where(deliveries.c.id.in_(chunk), deliveries.c.batch == claim.batch)
+                    .values(state=_ATTEMPTED.value, transport=transport, attempted_at=now)
+                )
+        return True
+
+    def settle(
+        self, claim: Claim, outcomes: Sequence[Outcome], *, now: datetime, retry_at: datetime | None = None
+    ) -> bool:
+        """Write outcomes; False when the claim is no longer ours. A deferred delivery is due again at `retry_at`."""
+        with self._database.write_fast() as connection:
+            if not self._is_ours(connection, claim, None):
+                return False
+            connection.execute(
+                update(deliveries).where(
+                    deliveries.c.id == bindparam("which"),
+                    deliveries.c.batch == claim.batch,
+                    deliveries.c.state == _ATTEMPTED.value,
+                ),
+                [
+                    {
+                        "which": outcome.delivery,
+                        "state": outcome.state.value,
+                        "answer": outcome.raw or None,
+                        "provider_id": outcome.provider_id,
+                        "settled_at": now,
+                    }
+                    for outcome in outcomes
+                ],
+            )
+            deferred = [o.delivery for o in outcomes if o.state is DeliveryState.DEFERRED]
+            if deferred:
+                due_at = retry_at or now
+                # The attempt goes on counting: the more often a message was put off, the longer it waits.
+                batch = self._insert_batch(connection, claim.edition, claim.variant, due_at, claim.attempt)
+                for chunk in _chunks(deferred):
+                    connection.execute(
+                        update(deliveries)
+                        .where(deliveries.c.id.in_(chunk), deliveries.c.state == DeliveryState.DEFERRED.value)
+                        .values(batch=batch)
+                    )
+        return True
+
+    def release(self, claim: Claim, *, now: datetime, retry_at: datetime | None = None) -> None:
+        """End the claim: attempted without an outcome becomes unknown, the rest is planned again, due at `retry_at`."""
+        with self._database.write() as connection:
+            if self._is_ours(connection, claim, None):
+                self._let_go(connection, claim.batch, now, retry_at or now, trust_marks=True)
+
+    def recover(self, edition: int, *, now: datetime) -> int:
+        """Free the claims of dead owners and expired leases; returns how many deliveries became unknown."""
+        query = select(batches.c.id, batches.c.owner, batches.c.lease_until).where(
+            batches.c.edition == edition, batches.c.state == "claimed"
+        )
+        with self._database.read() as connection:
+            held = connection.execute(query).all()
+        unknown = 0
+        for row in held:
+            holder = _OWNER.validate_json(row.owner)
+            if not is_dead(holder) and row.lease_until > now:
+                continue
+            with self._database.write() as connection:
+                still = connection.execute(
+                    select(batches.c.id).where(
+                        batches.c.id == row.id, batches.c.state == "claimed", batches.c.owner == row.owner
+                    )
+                ).scalar()
+                if still is not None:
+                    unknown += self._let_go(connection, row.id, now, now, trust_marks=not has_rebooted(holder))
+        return unknown
+
+    @staticmethod
+    def _let_go(connection: Connection, batch: int, now: datetime, retry_at: datetime, *, trust_marks: bool) -> int:
+        """Settle a claimed batch that nobody works on; returns how many deliveries became unknown."""
+        lost = [_ATTEMPTED.value] if trust_marks else [_ATTEMPTED.value, _CLAIMED.value]
+        unknown = connection.execute(
+            update(deliveries)
+            .where(deliveries.c.batch == batch, deliveries.c.state.in_(lost))
+            .values(
+                state=DeliveryState.UNKNOWN.value,
+                settled_at=now,
+                answer="the sender ended before the answer was known: it may have been sent",
+            )
+            .returning(deliveries.c.id)
+        ).all()
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.batch == batch, deliveries.c.state == _CLAIMED.value)
+            .values(state=_PLANNED.value)
+        )
+        left = connection.execute(
+            select(exists().where(deliveries.c.batch == batch, deliveries.c.state == _PLANNED.value))
+        ).scalar()
+        if left:
+            values = {"state": "planned", "owner": None, "lease_until": None, "due_at": retry_at}
+            connection.execute(update(batches).where(batches.c.id == batch).values(**values))
+        else:
+            _finish(connection, batch)
+        return len(unknown)
+
+    @staticmethod
+    def _is_ours(connection: Connection, claim: Claim, now: datetime | None) -> bool:
+        row = connection.execute(
+            select(batches.c.owner, batches.c.lease_until).where(
+                batches.c.id == claim.batch, batches.c.state == "claimed", batches.c.attempt == claim.attempt
+            )
+        ).one_or_none()
+        if row is None or (now is not None and row.lease_until <= now):
+            return False
+        return _OWNER.validate_json(row.owner) == claim.owner
+
+    def counts(self, edition: int) -> dict[str, int]:
+        """Deliveries by state."""
+        query = (
+            select(deliveries.c.state, func.count()).where(deliveries.c.edition == edition).group_by(deliveries.c.state)
+        )
+        with self._database.read() as connection:
+            found = {row[0]: row[1] for row in connection.execute(query)}
+        return {state.value: found[state.value] for state in DeliveryState if state.value in found}
+
+    def next_due(self, edition: int) -> datetime | None:
+        """When the next batch may be claimed, or another sender's lease ends; None when nothing is left."""
+        query = select(func.min(batches.c.due_at)).where(batches.c.edition == edition, batches.c.state == "planned")
+        leases = select(func.min(batches.c.lease_until)).where(
+            batches.c.edition == edition, batches.c.state == "claimed"
+        )
+        with self._database.read() as connection:
+            found = [connection.execute(statement).scalar() for statement in (query, leases)]
+        return min((instant for instant in found if instant), default=None)
+
+    def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
+        """All deliveries by address, or only those that are neither accepted nor delivered."""
+        query = (
+            select(
+                people.c.email,
+                deliveries.c.state,
+                deliveries.c.transport,
+                deliveries.c.attempted_at,
+                deliveries.c.answer,
+            )
+            .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
+            .join(people, people.c.id == subscriptions.c.person)
+            .where(deliveries.c.edition == edition)
+            .order_by(people.c.email)
+        )
+        if missing:
+            query = query.where(deliveries.c.state.not_in([state.value for state in _GOT_IT]))
+        with self._database.read() as connection:
+            return [
+                Delivery(
+                    email=row.email,
+                    state=DeliveryState(row.state),
+                    transport=row.transport,
+                    attempted_at=row.attempted_at,
+                    answer=row.answer,
+                )
+                for row in connection.execute(query)
+            ]
+
+
+def _finish(connection: Connection, batch: int) -> None:
+    values = {"state": "done", "owner": None, "lease_until": None}
+    connection.execute(update(batches).where(batches.c.id == batch).values(**values))
+
+
+def _row(edition: int, batch: int | None, plan: Planned, now: datetime) -> dict[str, object]:
+    return {
+        "edition": edition,
+        "subscription": plan.subscriber.id,
+        "batch": batch,
+        "send_key": plan.send_key,
+        "state": (_PLANNED if batch else DeliveryState.SKIPPED).value,
+        "answer": plan.reason,
+        "settled_at": None if batch else now,
+    }
+
+
+def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), 900):
+        yield numbers[start : start + 900]

@@ -1,0 +1,189 @@
+"""The store: a database that makes itself, and its slices."""
+
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import SQLAlchemyError
+
+from digest.errors import StoreError
+from digest.stores.database import Database
+from digest.stores.editions import SqlEditions
+from digest.stores.entries import SqlEntries
+from digest.stores.keys import SqlKeys, SqlRuns
+from digest.stores.ledger import SqlLedger
+from digest.stores.subscribers import SqlSubscribers
+from digest.stores.suppressing import Suppressing
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class SqlStore:
+    """Every slice of the store over one SQLite database. Usable from several threads; close it when done."""
+
+    def __init__(self, database: Database, *, temporary: bool = False) -> None:
+        """Use `open`; a `temporary` one is deleted when it is closed."""
+        self._database = database
+        self._temporary = temporary
+        self.entries = SqlEntries(database)
+        self.editions = SqlEditions(database)
+        self.keys = SqlKeys(database)
+        self.runs = SqlRuns(database)
+        suppressing = Suppressing(self.keys)
+        self.ledger = SqlLedger(database, suppressing)
+        self.subscribers = SqlSubscribers(database, suppressing)
+
+    @classmethod
+    def open(cls, url: str) -> "SqlStore":
+        """Open a database of this version, or make a new one.
+
+        Raises StoreError for one of another version, of another program, or that cannot be used.
+        """
+        database = Database(_path_of(url))
+        _make_or_recognize(database)
+        return cls(database)
+
+    @classmethod
+    def upgrade(cls, url: str) -> str:
+        """Bring an older database up to this version; returns what was done. Raises StoreError."""
+        database = Database(_path_of(url))
+        try:
+            revision, foreign = _inspect(database)
+            if foreign:
+                raise _not_ours(database)
+            if revision is not None and revision not in _known_revisions():
+                raise _from_the_future(database, revision)
+            if revision == _head():
+                return f"{database.path}: it is up to date (revision {revision})"
+            _migrate(database)
+            return f"{database.path}: upgraded from revision {revision or 'none'} to {_head()}"
+        finally:
+            database.engine.dispose()
+
+    def check(self) -> dict[str, str]:
+        """Its path, revision and integrity. Raises StoreError."""
+        with self._database.read() as connection:
+            problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
+        if problems != ["ok"]:
+            raise StoreError(str(self._database.path), f"it is damaged: {problems[0]}", remedy="restore a backup")
+        return {"path": str(self._database.path), "revision": _head(), "integrity": "ok"}
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy, also while others write. Raises StoreError; never overwrites."""
+        if target.exists():
+            raise StoreError(str(target), "it is there already", remedy="name a new file")
+        draft = target.with_name(f".{target.name}.part")
+        try:
+            self._copy(draft)
+            draft.replace(target)
+        except (OSError, sqlite3.Error) as error:
+            draft.unlink(missing_ok=True)
+            raise StoreError(str(target), "it cannot be written") from error
+
+    def scratch(self) -> "SqlStore":
+        """A consistent copy to work on, deleted when it is closed. Raises StoreError."""
+        number, name = tempfile.mkstemp(prefix="digest-scratch-", suffix=".db")
+        os.close(number)
+        path = Path(name)
+        try:
+            self._copy(path)
+        except (OSError, sqlite3.Error) as error:
+            path.unlink(missing_ok=True)
+            raise self._database.explain(error) from None
+        return SqlStore(Database(path), temporary=True)
+
+    def _copy(self, target: Path) -> None:
+        source = f"file:{self._database.path.resolve()}?mode=ro"
+        with closing(sqlite3.connect(source, uri=True, timeout=10)) as ours, closing(sqlite3.connect(target)) as copy:
+            ours.backup(copy)
+
+    def close(self) -> None:
+        """Let go of the connections. May be called twice."""
+        self._database.engine.dispose()
+        if self._temporary:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self._database.path}{suffix}").unlink(missing_ok=True)
+
+
+def _path_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def _make_or_recognize(database: Database) -> None:
+    path = database.path
+    if not path.parent.is_dir():
+        raise StoreError(str(path), "its folder is not there", remedy=f"make {path.parent}, or change [store] url")
+    revision, foreign = _inspect(database)
+    if foreign:
+        raise _not_ours(database)
+    if revision is None:
+        _migrate(database)
+    elif revision not in _known_revisions():
+        raise _from_the_future(database, revision)
+    elif revision != _head():
+        raise StoreError(
+            str(path),
+            f"it is at revision {revision}, this version of Digest needs {_head()}",
+            remedy="copy it with `digest db backup`, then run `digest db upgrade`",
+        )
+
+
+def _inspect(database: Database) -> tuple[str | None, bool]:
+    """The revision, and whether the tables are somebody else's."""
+    if not database.path.exists():
+        return None, False
+    with database.read() as connection:
+        names = {row[0] for row in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "alembic_version" not in names:
+            return None, bool(names)
+        revision = MigrationContext.configure(connection).get_current_revision()
+    return revision, not {"editions", "deliveries"} <= names if revision else bool(names - {"alembic_version"})
+
+
+def _migrate(database: Database) -> None:
+    """All migrations that are missing, in one transaction."""
+    try:
+        raw = database.engine.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA journal_mode = WAL")  # outside of a transaction, and kept in the file
+        finally:
+            raw.close()
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise database.explain(error) from None
+    with database.write() as connection:
+        command.upgrade(_alembic(connection), "head")
+
+
+def _alembic(connection: object = None) -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _head() -> str:
+    head = ScriptDirectory.from_config(_alembic()).get_current_head()
+    return str(head)
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+
+
+def _not_ours(database: Database) -> StoreError:
+    remedy = "name another file in [store] url; this one was left as it is"
+    return StoreError(str(database.path), "it is a database of another program", remedy=remedy)
+
+
+def _from_the_future(database: Database, revision: str) -> StoreError:
+    return StoreError(
+        str(database.path),
+        f"it is at revision {revision}, which this version of Digest does not know",
+        remedy="upgrade Digest",
+    )

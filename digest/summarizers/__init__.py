@@ -1,0 +1,1 @@
+"""Who says a story in few words: the extract (default, and fallback of every other)."""

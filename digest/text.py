@@ -1,0 +1,168 @@
+"""What a text is made of: lines that are prose, sentences, words, direction.
+
+Shared by `extract`, `cluster`, the summarizers and `preflight`, so that all of them mean the same by a sentence. Every
+function speaks of spans into the text as it was given, so that what is quoted from it can be traced to it; nothing here
+changes a text, and `visible_text` alone makes one. Sentences are split by sentencex, which knows the abbreviations of
+some 240 languages.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sentencex import get_sentence_boundaries
+
+from digest.models import Direction
+
+# ISO 639-1 codes of languages written from right to left.
+_RTL = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", "sd", "syr", "ug", "ur", "yi"})
+
+_LONGEST_HEADLINE = 30  # words
+
+_WORD = re.compile(r"[^\W_]+(?:['’\-.][^\W_]+)*", re.UNICODE)
+_SENTENCE_END = re.compile(r"[.!?…。！？؟۔।]+[\"'”’»›)\]」』]*\s*$")
+_EMAIL_LINE = re.compile(r"^\W*(?:e-?mail|mail|contact|tel|phone|fax)\b\s*[:：]|\S+@\S+\.\S+\s*$", re.IGNORECASE)
+_SOURCE_LINE = re.compile(r"^[^.!?]{1,80}\s[|｜]\s[^.!?]{1,80}$")
+_PROMOTION = re.compile(
+    r"""^(?: read\ (?:more|also|next) | also\ read | related\ (?:posts?|articles?|stories|topics|news|content)
+    | see\ also | more\ (?:on|from|in)\  | click\ here | continue\ reading | subscribe\b | sign\ up\b | follow\ us\b
+    | share\ this\b | advertisement\b | watch: | listen: | photos?: | image: | credit: | © | \(c\) | copyright\b
+    | the\ post\ .{1,250}\ (?:appeared\ first|first\ appeared)\ on\b
+    | all\ rights\ reserved | tags?: | filed\ under | this\ article\ (?:was\ )?(?:first|originally)\  )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_TAIL = re.compile(
+    r"^(?:related (?:posts?|articles?|stories|news|content)|you may also like|recommended for you|more stories)\W*$",
+    re.IGNORECASE,
+)
+
+# Sanitised HTML: `<` and `>` stand for themselves only in quoted attributes.
+_MARKUP_TAG = re.compile(r"""<(?:[^<>"]|"[^"]*")*>""")
+_MARKUP_BLOCK = re.compile(
+    r"""</?(?:address|article|aside|blockquote|br|center|dd|details|div|dl|dt|figure|footer|h[1-6]|header|hr|li|main|nav|ol
+    |p|pre|section|summary|table|tbody|td|tfoot|th|thead|tr|ul|img|video|audio)(?:\s(?:[^<>"]|"[^"]*")*)?/?>""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_MARKUP_CAPTION = re.compile(r"<figcaption\b.*?</figcaption>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text: code points from `start` to `end`, end exclusive."""
+
+    start: int
+    end: int
+
+    def of(self, text: str) -> str:
+        """The words themselves."""
+        return text[self.start : self.end]
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, as written. In scripts without spaces, a run of letters counts as one."""
+    return _WORD.findall(text)
+
+
+def count_words(text: str) -> int:
+    """How long a reader takes it to be: words, or for scripts without spaces two characters a word."""
+    count = 0
+    for word in text.split():
+        dense = sum(1 for character in word if _is_dense(character))
+        count += max(1, dense // 2) if dense else 1
+    return count
+
+
+def direction_of(language: str | None) -> Direction:
+    """The direction in which a language is written."""
+    return "rtl" if (language or "").split("-")[0].lower() in _RTL else "ltr"
+
+
+def direction_of_text(text: str) -> Direction:
+    """The direction of most of the letters of a text."""
+    balance = 0
+    for character in text[:2000]:
+        kind = unicodedata.bidirectional(character)
+        balance += (kind == "L") - (kind in {"R", "AL"})
+    return "rtl" if balance < 0 else "ltr"
+
+
+def lines(text: str) -> Iterator[Span]:
+    """The lines that hold anything, without the white space around them."""
+    start = 0
+    for line in text.splitlines(keepends=True):
+        stripped = line.strip()
+        if stripped:
+            left = start + line.index(stripped)
+            yield Span(left, left + len(stripped))
+        start += len(line)
+
+
+def prose(text: str) -> list[Span]:
+    """The lines that are running text: no headline, source or e-mail line, sub-heading, promotion or link list.
+
+    A text that is nothing but such lines has no prose. A trailing "Related Posts" ends the article.
+    """
+    kept: list[Span] = []
+    for span in lines(text):
+        line = span.of(text)
+        if _TAIL.match(line):
+            if kept:
+                break
+            continue
+        if not is_furniture(line):
+            kept.append(span)
+    return kept
+
+
+def is_furniture(line: str) -> bool:
+    """Whether a line stands around an article and does not belong to its sentences."""
+    if _SOURCE_LINE.match(line) or _PROMOTION.match(line):
+        return True
+    if _EMAIL_LINE.search(line) and count_words(line) <= 12:
+        return True
+    return not _SENTENCE_END.search(line) and count_words(line) <= 25
+
+
+def visible_text(markup: str | None) -> str:
+    """What a reader sees of sanitised HTML, captions left out: one block a line, and no empty lines."""
+    if not markup:
+        return ""
+    text = _MARKUP_CAPTION.sub("\n", " ".join(markup.split()))
+    text = html.unescape(_MARKUP_TAG.sub("", _MARKUP_BLOCK.sub("\n", text)))
+    return "\n".join(line for part in text.split("\n") if (line := " ".join(part.split())))
+
+
+def is_headline(line: str) -> bool:
+    """Whether the first line of a text reads like its headline: short, and no sentence, source or e-mail line."""
+    if _SOURCE_LINE.match(line) or _EMAIL_LINE.search(line) or _PROMOTION.match(line):
+        return False
+    ends = _SENTENCE_END.search(line)
+    is_statement = ends is not None and not set(ends.group()) & set("?!؟？！")
+    return not is_statement and count_words(line) <= _LONGEST_HEADLINE and any(map(str.isalpha, line))
+
+
+def sentences(text: str, span: Span | None = None, language: str | None = None) -> list[Span]:
+    """The sentences of a text, or of one span of it, without the white space around them."""
+    base = span.start if span else 0
+    part = span.of(text) if span else text
+    found = []
+    for start, end in _boundaries((language or "en").split("-")[0].lower(), part):
+        sentence = part[start:end]
+        stripped = sentence.strip()
+        if stripped:
+            left = base + start + sentence.index(stripped)
+            found.append(Span(left, left + len(stripped)))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _boundaries(language: str, part: str) -> tuple[tuple[int, int], ...]:
+    return tuple((found["start_index"], found["end_index"]) for found in get_sentence_boundaries(language, part))
+
+
+def _is_dense(character: str) -> bool:
+    """Whether the script of a letter is written without spaces between words."""
+    return "\u3040" <= character <= "\u30ff" or "\u3400" <= character <= "\u9fff" or "\u0e00" <= character <= "\u0eff"

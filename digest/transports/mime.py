@@ -1,0 +1,138 @@
+"""A message, built once for a rendition and joined for each recipient.
+
+    Rendition + Letterhead ──build──> Template (constant parts) ──address──> the bytes of one message
+
+The bodies are quoted-printable, encoded in pieces between the places where the reader's own link goes: a soft line
+break can then never fall into a link, and addressing is a join of constant bytes. The same input gives the same
+bytes. Headers that are the same for everyone are encoded by the standard library; the long links of RFC 8058 are
+written as they are, since the library would fold or encode them (cpython #85725) and mail programs then offer no way
+out.
+"""
+
+import hashlib
+import quopri
+import re
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+
+from digest.errors import RenderError
+from digest.models import UNSUBSCRIBE_TOKEN, Letterhead, Message, Rendition
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_POLICY = SMTP.clone(utf8=False)
+_LINE = 76
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A message without its recipient: bytes before, between and after the reader's links."""
+
+    head: bytes  # the headers that all share
+    pieces: tuple[bytes, ...]  # the body, cut where a link goes
+    sender_domain: str
+
+    def address(self, message: Message) -> bytes:
+        """The very bytes for one recipient, with CRLF line ends."""
+        link = encode_link(message.unsubscribe_url)
+        return b"".join(
+            (
+                own_headers(message, self.sender_domain),
+                self.head,
+                link.join(self.pieces),
+            )
+        )
+
+
+def build(rendition: Rendition, letterhead: Letterhead) -> Template:
+    """The template of a rendition. Raises RenderError when it has no place for the reader's way out."""
+    for name, body in (("HTML", rendition.html), ("text", rendition.text)):
+        if UNSUBSCRIBE_TOKEN not in body:
+            raise RenderError(f"variant {rendition.variant}", f"its {name} part has no unsubscribe link")
+    boundary = "=_" + hashlib.blake2b(f"{rendition.html}\n{rendition.text}".encode(), digest_size=16).hexdigest()
+    head = _shared_headers(rendition, letterhead) + (
+        b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="%b"\r\n\r\n' % boundary.encode()
+    )
+    pieces = [b""]
+    for kind, body in (("plain", rendition.text), ("html", rendition.html)):
+        first, *rest = body.split(UNSUBSCRIBE_TOKEN)
+        pieces[-1] += (
+            f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
+            "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+        ).encode() + _encode_piece(first, last=False)
+        for number, piece in enumerate(rest, 1):
+            pieces.append(_encode_piece(piece, last=number == len(rest)))
+        pieces[-1] += b"\r\n"
+    pieces[-1] += f"--{boundary}--\r\n".encode()
+    return Template(head=head, pieces=tuple(pieces), sender_domain=_domain_of(letterhead.sender))
+
+
+def own_headers(message: Message, sender_domain: str) -> bytes:
+    """To, Message-ID and the way out (RFC 8058 §3.1) of one recipient."""
+    url = _CONTROL.sub("", message.unsubscribe_url)
+    return (
+        f"To: {format_address(message.name, message.email)}\r\n"
+        f"Message-ID: <{message.send_key}@{sender_domain}>\r\n"
+        f"List-Unsubscribe: <{url}>\r\n"
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    ).encode()
+
+
+def format_address(name: str | None, email: str) -> str:
+    """`Name <address>` for a header, the name encoded by RFC 2047 where it is not ASCII; never with a line break."""
+    email = _CONTROL.sub("", email)
+    name = " ".join(_CONTROL.sub(" ", name or "").split())
+    if not name:
+        return email
+    encoded = EmailMessage(policy=_POLICY)
+    encoded["To"] = Address(display_name=name, addr_spec="x@x.invalid")
+    line = encoded.as_bytes().decode("ascii").partition(": ")[2].rstrip("\r\n")
+    return line.replace("<x@x.invalid>", f"<{email}>").replace("\r\n", "\r\n")
+
+
+def _shared_headers(rendition: Rendition, letterhead: Letterhead) -> bytes:
+    shared = EmailMessage(policy=_POLICY)
+    shared["From"] = _clean(letterhead.sender)
+    if letterhead.reply_to:
+        shared["Reply-To"] = _clean(letterhead.reply_to)
+    shared["Subject"] = _clean(rendition.subject)
+    shared["Date"] = format_datetime(letterhead.dated_at)
+    shared["List-ID"] = f"{_clean(letterhead.list_name)} <{letterhead.list_id}>"
+    shared["Auto-Submitted"] = "auto-generated"
+    shared["Precedence"] = "bulk"
+    return shared.as_bytes().removesuffix(b"\r\n")
+
+
+def _clean(text: str) -> str:
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def _domain_of(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2].encode("idna").decode("ascii") or "localhost"
+
+
+def _encode_piece(piece: str, *, last: bool) -> bytes:
+    """Quoted-printable with CRLF; what is not the last piece ends in a soft line break, where a link follows."""
+    lines = piece.replace("\r\n", "\n").replace("\r", "\n").encode()
+    encoded = quopri.encodestring(lines).replace(b"\n", b"\r\n")
+    if last:
+        return encoded
+    # A space before a line break, even a soft one, is dropped by some relays: it is written out.
+    if encoded.endswith((b" ", b"\t")):
+        encoded = encoded[:-1] + b"=%02X" % encoded[-1]
+    return encoded + b"=\r\n"
+
+
+def encode_link(url: str) -> bytes:
+    """A link within a quoted-printable body: on lines of its own, joined by soft line breaks."""
+    encoded = _CONTROL.sub("", url).replace("=", "=3D").encode("ascii")
+    lines = []
+    while encoded:
+        cut = min(_LINE - 1, len(encoded))
+        while encoded[max(0, cut - 2) : cut].find(b"=") != -1 and cut < len(encoded):
+            cut -= 1  # never between = and its two digits
+        lines.append(encoded[:cut])
+        encoded = encoded[cut:]
+    return b"=\r\n".join(lines) + b"=\r\n"

@@ -1,0 +1,1 @@
+"""Two FastAPI apps: the public pages, and the preview on loopback."""

@@ -1,0 +1,115 @@
+"""The public pages: the way out (RFC 8058) and the web view of each edition.
+
+GET never changes anything, so that link scanners cannot unsubscribe anybody; POST acts at once, without cookie,
+login or redirect. Nothing here is logged with a token in it: access logging is off.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+from html import escape
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from digest.errors import BadToken, StoreError
+from digest.models import UNSUBSCRIBE_TOKEN, EditionState
+from digest.web.serving import serve
+
+if TYPE_CHECKING:
+    from digest.app import App
+
+_SHOWN = (EditionState.SENDING, EditionState.SENT, EditionState.STOPPED)
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def create_public(app: "App") -> FastAPI:
+    """The public app of one newsletter."""
+    newsletter = app.config.newsletter
+    slug, language = newsletter.slug, newsletter.language
+    public = FastAPI(title=newsletter.name, docs_url=None, redoc_url=None, openapi_url=None)
+
+    def page(name: str, status: int = 200, **context: object) -> HTMLResponse:
+        body = app.renderer.render_page(f"web/{name}", language=language, newsletter=newsletter.name, **context)
+        return HTMLResponse(body, status_code=status)
+
+    def message(key: str, status: int) -> HTMLResponse:
+        return page("message.html", status, key=key)
+
+    @public.middleware("http")
+    async def protect(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await go_on(request)
+        response.headers.update(
+            {
+                "Content-Security-Policy": _POLICY,
+                "Referrer-Policy": "no-referrer",
+                "X-Content-Type-Options": "nosniff",
+                "X-Frame-Options": "DENY",
+                "Cache-Control": "no-store",
+            }
+        )
+        if newsletter.base_url.startswith("https://"):
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        return response
+
+    @public.exception_handler(BadToken)
+    async def refuse_token(request: Request, error: BadToken) -> Response:  # noqa: ARG001 - FastAPI's shape
+        return message("bad_link", 404)
+
+    @public.exception_handler(HTTPException)
+    async def refuse(request: Request, error: HTTPException) -> Response:  # noqa: ARG001
+        answer = message("not_found" if error.status_code == 404 else "not_possible", error.status_code)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @public.exception_handler(StoreError)
+    async def apologize(request: Request, error: StoreError) -> Response:  # noqa: ARG001
+        return message("try_again", 503)
+
+    @public.get("/healthz")
+    def tell_health() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @public.get(f"/{slug}/unsubscribe")
+    def explain_unsubscribe() -> HTMLResponse:
+        return message("link_in_mail", 200)
+
+    @public.get(f"/{slug}/unsubscribe/{{token}}")
+    def ask_unsubscribe(token: str) -> HTMLResponse:
+        app.links.verify(token)
+        return page("unsubscribe.html", action=f"/{slug}/unsubscribe/{token}")
+
+    @public.post(f"/{slug}/unsubscribe/{{token}}")
+    def unsubscribe(token: str) -> HTMLResponse:
+        # The body says List-Unsubscribe=One-Click in one of two encodings, or nothing from our own form: the address
+        # alone says who and what, so it is not read.
+        key = app.links.verify(token)
+        if not app.store.subscribers.leave(slug, key, now=app.clock()):
+            raise BadToken("link", "nobody has this link any more")
+        return page("unsubscribed.html")
+
+    @public.get(f"/{slug}/{{day}}")
+    def show_edition(day: str, variant: str = "all") -> HTMLResponse:
+        try:
+            stored = app.store.editions.find(slug, "daily", date.fromisoformat(day))
+        except ValueError:
+            raise HTTPException(404) from None
+        if stored is None or stored.state not in _SHOWN:
+            raise HTTPException(404)
+        renditions = app.store.editions.renditions(stored.id)
+        rendition = renditions.get(variant)
+        if rendition is None:
+            raise HTTPException(404)
+        # The web view is everybody's: it carries nobody's own link.
+        return HTMLResponse(rendition.html.replace(UNSUBSCRIBE_TOKEN, escape(f"/{slug}/unsubscribe")))
+
+    return public
+
+
+def serve_public(app: "App", *, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM. Raises ConfigError when the address cannot be had."""
+    serve(create_public(app), host=host, port=port, announce=announce)

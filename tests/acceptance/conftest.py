@@ -1,0 +1,133 @@
+"""The real command line, in real folders, against real servers on loopback."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NEWSLETTER = """\
+[newsletter]
+name = "Morning Brief"
+slug = "morning"
+sender = "Morning Brief <brief@news.test>"
+reply_to = "editor@news.test"
+postal_address = "1 Example Street, Example City"
+base_url = "https://news.test"
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The JSON lines of stdout."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Desk:
+    """A folder with a configuration, and the command line in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder / "home"),
+            "LANG": "C.UTF-8",
+            "PYTHONWARNINGS": "error",
+        }
+
+    def configure(self, *tables: str) -> None:
+        """Write config.toml: the newsletter and these tables."""
+        text = "\n".join([NEWSLETTER, *tables])
+        (self.folder / "config.toml").write_text(text, encoding="utf-8")
+
+    def digest(self, *arguments: str, **environment: str) -> Ran:
+        """Run one command to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "digest", *arguments],
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Start a command that goes on; its talk is on stderr."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "digest", *arguments],
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def mails(self) -> list[Path]:
+        """What lies in the outbox."""
+        return sorted((self.folder / "outbox" / "new").glob("*"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """An empty folder."""
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def sample_desk(desk: Desk) -> Desk:
+    """A folder that `digest init` filled, with one reader."""
+    assert desk.digest("init").code == 0
+    assert desk.digest("subscribers", "add", "reader@rehearsal.test").code == 0
+    return desk
+
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@pytest.fixture
+def serve_web() -> Iterator[Callable[[Callable[[str], Answer]], str]]:
+    """Start an HTTP server on loopback: give it a function from a path to an answer, get its address."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(answer: Callable[[str], Answer]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                status, headers, body = answer(self.path)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,159 @@
+"""What a newcomer does: init, preview, add, run, run again."""
+
+import email
+import email.policy
+import re
+from email.message import EmailMessage
+
+import pytest
+
+from tests.acceptance.conftest import Desk
+
+
+def _read(desk: Desk, number: int = 0) -> EmailMessage:
+    message = email.message_from_bytes(desk.mails()[number].read_bytes(), policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def test_init_and_run_give_one_mail_and_a_second_run_sends_nothing(sample_desk: Desk) -> None:
+    first = sample_desk.digest("run")
+    assert first.code == 0, first.err
+    for stage in ("collect", "extract", "cluster", "rank", "summarize", "compose", "render", "preflight", "deliver"):
+        assert re.search(rf"^{stage} +\d", first.out, re.MULTILINE), stage
+    assert str(sample_desk.folder / "outbox") in first.out
+    assert "digest preview" in first.out
+    assert len(sample_desk.mails()) == 1
+
+    second = sample_desk.digest("run")
+    assert second.code == 0
+    assert "already sent" in second.out
+    assert len(sample_desk.mails()) == 1
+
+
+def test_the_mail_has_both_parts_all_headers_and_the_readers_own_way_out(sample_desk: Desk) -> None:
+    sample_desk.digest("run")
+    message = _read(sample_desk)
+    assert message["To"] == "reader@rehearsal.test"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    for header in ("From", "Subject", "Date", "Message-ID", "List-ID", "Auto-Submitted", "Reply-To"):
+        assert message[header], header
+    link = str(message["List-Unsubscribe"]).strip("<>")
+    assert re.fullmatch(r"https://news\.example\.com/morning/unsubscribe/[0-9a-f]{32}\.[\w-]{43}", link)
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text
+    assert html
+    assert link in text.get_content()
+    assert link in html.get_content()
+    assert "1 Example Street" in html.get_content()
+
+
+def test_a_fresh_editions_preflight_is_ok_and_every_sentence_comes_from_its_source(sample_desk: Desk) -> None:
+    (report,) = sample_desk.digest("run", "--json").rows
+    assert report["verdict"] == "ok"
+    assert report["status"] == "done"
+    assert report["state"] == "sent"
+    assert report["deliveries"] == {"accepted": 1}
+    assert report["stages"][0]["stage"] == "collect"
+    (shown,) = sample_desk.digest("editions", "show", "latest", "--json").rows
+    items = [item for section in shown["stored"]["edition"]["sections"] for item in section["items"]]
+    assert len(items) == 12
+    assert all(item["summary"]["sentences"] for item in items)
+    assert sum(len(item["also"]) > 0 for item in items) == 4
+    assert any(item["direction"] == "rtl" for item in items)
+
+
+def test_the_next_day_has_something_new_to_say(sample_desk: Desk) -> None:
+    assert sample_desk.digest("run").code == 0
+    (row,) = sample_desk.digest("editions", "list", "--json").rows
+    assert row["state"] == "sent"
+    # The samples are dated by the clock, so the next day's run is made from a copy of what a new day would bring.
+    again = sample_desk.digest("run", "--on", "2035-01-01", "--json")
+    assert again.code == 3
+    assert again.rows[0]["state"] == "held"
+    assert "few stories" in again.rows[0]["message"]
+
+
+def test_a_dry_run_writes_nothing(sample_desk: Desk) -> None:
+    report = sample_desk.digest("run", "--dry-run", "--json").rows[0]
+    assert report["stories"] == 12
+    assert sample_desk.digest("editions", "list", "--json").rows == []
+    assert sample_desk.mails() == []
+
+
+def test_no_send_leaves_the_edition_ready_and_the_next_run_sends_it(sample_desk: Desk) -> None:
+    assert sample_desk.digest("run", "--no-send", "--json").rows[0]["state"] == "ready"
+    assert sample_desk.mails() == []
+    assert sample_desk.digest("run", "--json").rows[0]["state"] == "sent"
+    assert len(sample_desk.mails()) == 1
+
+
+def test_the_preview_of_a_ready_edition_is_the_very_mail_that_is_sent(sample_desk: Desk) -> None:
+    sample_desk.digest("run", "--no-send")
+    out = sample_desk.folder / "shown.eml"
+    assert sample_desk.digest("preview", "--out", str(out), "--subscriber", "reader@rehearsal.test").code == 0
+    sample_desk.digest("run")
+    assert out.read_bytes() == sample_desk.mails()[0].read_bytes()
+
+
+@pytest.mark.parametrize(("suffix", "expected"), [(".html", "<html"), (".txt", "Morning Brief"), (".eml", "List-ID")])
+def test_preview_writes_a_file_and_nothing_else(sample_desk: Desk, suffix: str, expected: str) -> None:
+    out = sample_desk.folder / f"shown{suffix}"
+    done = sample_desk.digest("preview", "--out", str(out))
+    assert done.code == 0, done.err
+    assert expected in out.read_text(encoding="utf-8")
+    assert sample_desk.digest("editions", "list", "--json").rows == []
+
+
+def test_without_readers_the_edition_is_ready_and_that_is_no_fault(desk: Desk) -> None:
+    desk.digest("init")
+    done = desk.digest("run", "--json")
+    assert done.code == 0
+    assert done.rows[0]["state"] == "ready"
+    assert "nobody is subscribed" in done.rows[0]["message"]
+
+
+def test_init_overwrites_nothing(desk: Desk) -> None:
+    desk.configure()
+    before = (desk.folder / "config.toml").read_bytes()
+    done = desk.digest("init")
+    assert done.code == 2
+    assert "nothing was written" in done.err
+    assert (desk.folder / "config.toml").read_bytes() == before
+
+
+def test_status_and_check_say_how_things_are(sample_desk: Desk) -> None:
+    sample_desk.digest("run")
+    (status,) = sample_desk.digest("status", "--json").rows
+    assert status["editions"][0]["deliveries"] == {"accepted": 1}
+    assert status["subscribers"] == {"active": 1}
+    assert {source["failures"] for source in status["sources"]} == {0}
+    assert status["next_due"] if "next_due" in status else status["next_due_at"]
+    checked = sample_desk.digest("check", "--json")
+    assert checked.code == 0
+    results = {row["subject"]: row["result"] for row in checked.rows}
+    assert results["database"] == results["templates"] == results["transport outbox"] == "ok"
+    assert results["sender"] == "warning"
+
+
+def test_a_readers_topics_bound_what_the_reader_gets(sample_desk: Desk) -> None:
+    sample_desk.digest("subscribers", "add", "sporty@rehearsal.test", "--topics", "sport")
+    assert sample_desk.digest("run", "--json").rows[0]["deliveries"] == {"accepted": 2}
+    by_reader = {str(_read(sample_desk, n)["To"]): _read(sample_desk, n) for n in range(2)}
+    text = by_reader["sporty@rehearsal.test"].get_body(("plain",))
+    assert text
+    assert "SPORT" in text.get_content().upper()
+    assert "BUSINESS" not in text.get_content().upper()
+
+
+def test_a_held_edition_goes_out_when_a_person_approves_it(sample_desk: Desk) -> None:
+    config = sample_desk.folder / "config.toml"
+    config.write_text(config.read_text().replace('approval = "none"', 'approval = "required"'))
+    held = sample_desk.digest("run", "--json")
+    assert held.code == 3
+    assert held.rows[0]["state"] == "held"
+    assert sample_desk.digest("run").code == 3
+    assert sample_desk.mails() == []
+    assert sample_desk.digest("editions", "approve").code == 0
+    assert sample_desk.digest("run").code == 0
+    assert len(sample_desk.mails()) == 1

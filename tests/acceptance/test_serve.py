@@ -1,0 +1,177 @@
+"""`digest serve`: the edition at its time, the way out, the web view."""
+
+import contextlib
+import re
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.acceptance.conftest import Desk
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Ask until it is so. Fails when it is not in time."""
+    deadline = time.monotonic() + seconds
+    tick = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
+        tick.wait(0.05)
+
+
+@contextlib.contextmanager
+def serving(desk: Desk) -> Iterator[str]:
+    """`digest serve` on a free port; gives its address, and sees that it ends well."""
+    process = desk.start("serve", "--port", "0")
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")), daemon=True)  # type: ignore[union-attr]
+    reader.start()
+    try:
+        wait_for(lambda: any("http://" in line for line in said) or process.poll() is not None, 40, "an address")
+        match = re.search(r"http://[\d.]+:\d+", "".join(said))
+        assert match, "".join(said)
+        yield match[0]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        reader.join(10)
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+    assert "Traceback" not in "".join(said), "".join(said)
+
+
+def ask(
+    url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, str, dict[str, str]]:
+    """One request without cookies; the status, the page and the headers."""
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method="GET" if body is None else "POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode(), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode(), dict(error.headers)
+
+
+def link_in(desk: Desk) -> str:
+    """The path of the way out in the first mail of the outbox."""
+    mail = desk.mails()[0].read_bytes().decode()
+    match = re.search(r"List-Unsubscribe: <https://[^/]+(/\S+)>", mail)
+    assert match
+    return match[1]
+
+
+def states(desk: Desk) -> dict[str, str]:
+    """Every reader's state."""
+    return {row["email"]: row["state"] for row in desk.digest("subscribers", "list", "--json").rows}
+
+
+@pytest.mark.timeout(240)
+def test_an_edition_goes_out_at_its_time_once(sample_desk: Desk) -> None:
+    now = datetime.now(UTC)
+    due = (now + timedelta(minutes=1, seconds=5)).replace(second=0)
+    config = sample_desk.folder / "config.toml"
+    config.write_text(config.read_text().replace('at = "07:00"', f'at = "{due:%H:%M}"'))
+
+    def has_edition() -> bool:
+        with closing(sqlite3.connect(f"file:{sample_desk.folder / 'digest.db'}?mode=ro", uri=True)) as database:
+            return bool(database.execute("select count(*) from editions where state = 'sent'").fetchone()[0])
+
+    with serving(sample_desk):
+        assert not sample_desk.mails()
+        wait_for(has_edition, 120, "the edition")
+        arrived = datetime.now(UTC)
+        assert arrived >= due
+        assert len(sample_desk.mails()) == 1
+        assert "already sent" in sample_desk.digest("run", "--on", f"{due:%Y-%m-%d}").out
+    with serving(sample_desk):  # a restart within the allowed lateness sends nothing again
+        assert len(sample_desk.mails()) == 1
+    assert [row["date"] for row in sample_desk.digest("editions", "list", "--json").rows] == [f"{due:%Y-%m-%d}"]
+
+
+ONE_CLICK = {
+    "urlencoded": (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
+    "multipart": (
+        b'--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n',
+        "multipart/form-data; boundary=b",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ONE_CLICK)
+def test_a_post_unsubscribes_at_once_and_a_get_changes_nothing(sample_desk: Desk, form: str) -> None:
+    sample_desk.digest("run")
+    path = link_in(sample_desk)
+    body, kind = ONE_CLICK[form]
+    with serving(sample_desk) as url:
+        status, page, headers = ask(url + path)
+        assert status == 200
+        assert re.search(r"<form[^>]*method=\"?post", page, re.IGNORECASE)
+        assert "reader@rehearsal.test" not in page
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "set-cookie" not in headers
+        assert states(sample_desk) == {"reader@rehearsal.test": "active"}
+        for _ in range(2):  # mail programs ask twice
+            status, page, headers = ask(url + path, body=body, headers={"Content-Type": kind})
+            assert status == 200
+        assert states(sample_desk) == {"reader@rehearsal.test": "unsubscribed"}
+    back = sample_desk.digest("subscribers", "add", "reader@rehearsal.test")
+    assert back.code == 2
+    assert "left before" in back.err
+
+
+def test_an_altered_or_shortened_link_is_refused_and_changes_nothing(sample_desk: Desk) -> None:
+    sample_desk.digest("run")
+    path = link_in(sample_desk)
+    last = path[-1]
+    sibling = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    twin = sibling[sibling.index(last) ^ 1]  # the same bytes for a careless decoder
+    with serving(sample_desk) as url:
+        for altered in (
+            path[:-1] + twin,
+            path[:-1],
+            path + "=",
+            path.replace("unsubscribe/", "unsubscribe/f"),
+            path[:-44],
+        ):
+            for body in (None, b"List-Unsubscribe=One-Click"):
+                assert ask(url + altered, body=body)[0] == 404, altered
+        assert states(sample_desk) == {"reader@rehearsal.test": "active"}
+
+
+def test_the_web_view_shows_the_edition_without_anybodys_link(sample_desk: Desk) -> None:
+    sample_desk.digest("run")
+    day = sample_desk.digest("editions", "list", "--json").rows[0]["date"]
+    with serving(sample_desk) as url:
+        status, page, _ = ask(f"{url}/morning/{day}")
+        assert status == 200
+        assert "Morning Brief" in page
+        assert "__DIGEST" not in page
+        assert link_in(sample_desk).rpartition("/")[2] not in page
+        for missing in ("/morning/2020-01-01", "/morning/tomorrow", "/nothing", f"/morning/{day}?variant=nope", "/"):
+            status, page, _ = ask(url + missing)
+            assert status == 404
+            assert "<h1" in page
+        assert ask(f"{url}/healthz")[:2] == (200, "ok\n")
+        assert ask(f"{url}/morning/unsubscribe")[0] == 200
+
+
+def test_a_port_that_is_taken_is_one_clear_line(sample_desk: Desk) -> None:
+    with serving(sample_desk) as url:
+        done = sample_desk.digest("serve", "--port", url.rpartition(":")[2])
+    assert done.code == 2
+    assert "--port" in done.err.strip().splitlines()[-1]

@@ -1,0 +1,198 @@
+"""Who gets what, once: the promises of the ledger, over every store."""
+
+import subprocess
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from digest.models import Claim, DeliveryState, Outcome, Planned
+from digest.stores.sql import SqlStore
+from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
+
+
+def claim(store: SqlStore, edition: int, name: str = "one") -> Claim | None:
+    """The next batch."""
+    return store.ledger.claim(edition, make_owner(name), lease_until=LEASE, now=NOW)
+
+
+def take(store: SqlStore, edition: int, name: str = "one") -> Claim:
+    """The next batch, which must be there."""
+    taken = claim(store, edition, name)
+    assert taken
+    return taken
+
+
+def ids(taken: Claim) -> list[int]:
+    """Its deliveries."""
+    return [recipient.delivery for recipient in taken.recipients]
+
+
+def outcomes(deliveries: list[int], state: DeliveryState = DeliveryState.ACCEPTED) -> list[Outcome]:
+    """The same outcome for all."""
+    return [Outcome(delivery=delivery, state=state, raw="250 ok") for delivery in deliveries]
+
+
+def test_everybody_is_planned_once_however_often_it_is_planned(store: SqlStore) -> None:
+    edition = plan(store, 25)
+    readers = store.subscribers.reached("morning")
+    again = [Planned(subscriber=reader, send_key=f"key-{reader.key}", variant="all") for reader in readers]
+    assert store.ledger.plan(edition, again, batch_size=10, now=NOW) == 0
+    assert store.ledger.counts(edition) == {"planned": 25}
+
+
+def test_who_is_left_out_is_written_down_with_the_reason(store: SqlStore) -> None:
+    edition = save_edition(store).id
+    (reader,) = add_readers(store, 1)
+    store.ledger.plan(
+        edition, [Planned(subscriber=reader, send_key="k", variant=None, reason="no story")], batch_size=10, now=NOW
+    )
+    (delivery,) = store.ledger.deliveries(edition, missing=True)
+    assert (delivery.state, delivery.answer) == (DeliveryState.SKIPPED, "no story")
+    assert claim(store, edition) is None
+    assert store.ledger.next_due(edition) is None
+
+
+def test_a_batch_is_claimed_marked_settled_and_done(store: SqlStore) -> None:
+    edition = plan(store, 25)
+    seen: list[str] = []
+    while taken := claim(store, edition):
+        seen += [recipient.email for recipient in taken.recipients]
+        assert store.ledger.mark(taken, ids(taken), "outbox", now=NOW)
+        assert store.ledger.settle(taken, outcomes(ids(taken)), now=NOW)
+        store.ledger.release(taken, now=NOW)
+    assert Counter(seen) == Counter(f"reader{number:05}@rehearsal.test" for number in range(25))
+    assert store.ledger.counts(edition) == {"accepted": 25}
+    assert store.ledger.next_due(edition) is None
+    first = store.ledger.deliveries(edition)[0]
+    assert (first.transport, first.attempted_at, first.answer) == ("outbox", NOW, "250 ok")
+
+
+def test_threads_that_claim_at_once_never_share_a_batch(store: SqlStore) -> None:
+    edition = plan(store, 200, batch_size=5)
+
+    def work(name: str) -> list[int]:
+        mine: list[int] = []
+        while taken := claim(store, edition, name):
+            mine += ids(taken)
+        return mine
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [delivery for mine in pool.map(work, "abcd") for delivery in mine]
+    assert len(found) == len(set(found)) == 200
+
+
+def test_who_left_since_the_planning_is_skipped_at_the_claim(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    reader = store.subscribers.reached("morning")[1]
+    store.subscribers.leave("morning", reader.key, now=NOW)
+    taken = take(store, edition)
+    assert reader.email not in {recipient.email for recipient in taken.recipients}
+    (missing,) = [d for d in store.ledger.deliveries(edition, missing=True) if d.email == reader.email]
+    assert missing.state is DeliveryState.SKIPPED
+    assert "unsubscribed" in (missing.answer or "")
+
+
+def test_a_batch_in_which_everybody_left_is_passed_over(store: SqlStore) -> None:
+    edition = plan(store, 4, batch_size=2)
+    for reader in store.subscribers.reached("morning")[:2]:
+        store.subscribers.leave("morning", reader.key, now=NOW)
+    assert len(take(store, edition).recipients) == 2
+    assert claim(store, edition) is None
+
+
+def test_what_was_marked_and_has_no_outcome_is_unknown_and_never_claimed_again(store: SqlStore) -> None:
+    edition = plan(store, 10)
+    taken = take(store, edition)
+    store.ledger.mark(taken, ids(taken)[:4], "smtp", now=NOW)
+    store.ledger.settle(taken, outcomes(ids(taken)[:3]), now=NOW)
+    store.ledger.release(taken, now=NOW)
+    assert store.ledger.counts(edition) == {"planned": 6, "accepted": 3, "unknown": 1}
+    again = take(store, edition)
+    assert again.attempt == taken.attempt + 1
+    assert set(ids(again)) == set(ids(taken)[4:])
+
+
+def test_what_was_deferred_is_due_again_later_and_not_before(store: SqlStore) -> None:
+    edition = plan(store, 2)
+    taken = take(store, edition)
+    first, second = ids(taken)
+    later = NOW + timedelta(minutes=5)
+    store.ledger.mark(taken, [first, second], "smtp", now=NOW)
+    store.ledger.settle(taken, outcomes([first], DeliveryState.DEFERRED), now=NOW, retry_at=later)
+    store.ledger.settle(taken, outcomes([second]), now=NOW)
+    store.ledger.release(taken, now=NOW)
+    assert store.ledger.counts(edition) == {"accepted": 1, "deferred": 1}
+    assert store.ledger.next_due(edition) == later
+    assert claim(store, edition) is None
+    again = store.ledger.claim(edition, make_owner(), lease_until=later + timedelta(minutes=1), now=later)
+    assert again
+    assert ids(again) == [first]
+
+
+def test_a_claim_is_left_alone_while_its_owner_lives_and_its_lease_runs(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    take(store, edition)
+    assert store.ledger.recover(edition, now=NOW) == 0
+    assert claim(store, edition, "two") is None
+    assert store.ledger.next_due(edition) == LEASE
+
+
+def test_a_sender_that_slept_through_its_lease_can_neither_send_nor_write(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    sleeper = take(store, edition)
+    one, two, three = ids(sleeper)
+    store.ledger.mark(sleeper, [one], "smtp", now=NOW)
+    after = LEASE + timedelta(seconds=1)
+    assert not store.ledger.mark(sleeper, [two], "smtp", now=after)
+    assert store.ledger.recover(edition, now=after) == 1
+    successor = store.ledger.claim(edition, make_owner("two"), lease_until=after + timedelta(minutes=1), now=after)
+    assert successor
+    assert ids(successor) == [two, three]
+    store.ledger.mark(successor, [two], "smtp", now=after)
+    assert not store.ledger.settle(sleeper, outcomes([one, two], DeliveryState.REFUSED), now=after)
+    store.ledger.release(sleeper, now=after)
+    store.ledger.settle(successor, outcomes([two]), now=after)
+    assert store.ledger.counts(edition) == {"claimed": 1, "accepted": 1, "unknown": 1}
+
+
+def test_a_dead_process_on_this_machine_frees_its_claims_at_once(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    with subprocess.Popen(["true"]) as process:
+        pid = process.pid
+    gone = make_owner("gone", pid=pid, started=1.0)
+    taken = store.ledger.claim(edition, gone, lease_until=LEASE, now=NOW)
+    assert taken
+    store.ledger.mark(taken, ids(taken)[:1], "smtp", now=NOW)
+    assert store.ledger.recover(edition, now=NOW) == 1
+    assert set(ids(take(store, edition, "two"))) == set(ids(taken)[1:])
+
+
+def test_after_a_reboot_marks_are_not_trusted_and_the_whole_batch_is_unknown(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    before = make_owner("before", boot="another boot")
+    taken = store.ledger.claim(edition, before, lease_until=LEASE, now=NOW)
+    assert taken
+    store.ledger.mark(taken, ids(taken)[:1], "smtp", now=NOW)
+    store.ledger.settle(taken, outcomes(ids(taken)[:1]), now=NOW)
+    assert store.ledger.recover(edition, now=NOW) == 2
+    assert store.ledger.counts(edition) == {"accepted": 1, "unknown": 2}
+    assert claim(store, edition) is None
+
+
+def test_an_owner_on_another_machine_keeps_its_claim_until_the_lease_ends(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    far = make_owner("far", host="elsewhere", boot="another boot", pid=1)
+    taken = store.ledger.claim(edition, far, lease_until=LEASE, now=NOW)
+    assert taken
+    store.ledger.mark(taken, ids(taken)[:1], "smtp", now=NOW)
+    assert store.ledger.recover(edition, now=NOW) == 0
+    assert store.ledger.recover(edition, now=LEASE + timedelta(seconds=1)) == 1
+    assert store.ledger.counts(edition) == {"planned": 2, "unknown": 1}
+
+
+def test_a_delivery_of_another_batch_cannot_be_marked_or_settled_through_a_claim(store: SqlStore) -> None:
+    edition = plan(store, 4, batch_size=2)
+    mine, others = take(store, edition, "one"), take(store, edition, "two")
+    store.ledger.mark(mine, ids(others), "smtp", now=NOW)
+    store.ledger.settle(mine, outcomes(ids(others)), now=NOW)
+    assert store.ledger.counts(edition) == {"claimed": 4}

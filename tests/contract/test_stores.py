@@ -1,0 +1,320 @@
+"""The other slices of the store, and the database itself, over every store."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from digest.errors import StoreError
+from digest.models import Collected, EditionState, Entry, Page, Rendition, Subscriber, SubscriberState
+from digest.stores.identity import canonical_link, names_of
+from digest.stores.sql import SqlStore
+from tests.contract.editions import NOW, RENDITIONS, make_edition, save_edition
+
+DAY = timedelta(days=1)
+SINCE = NOW - DAY
+
+
+def entry(number: int, **changes: object) -> Entry:
+    """An entry of an hour ago."""
+    made = Entry(
+        id=f"id-{number}",
+        title=f"Title {number}",
+        link=f"https://example.com/{number}",
+        published_at=NOW - timedelta(hours=1),
+        summary="<p>Words</p>",
+        tags=("world",),
+    )
+    return replace(made, **changes)
+
+
+def add(store: SqlStore, *entries: Entry, now=NOW, since=SINCE) -> int:
+    """One visit of the source "wire"."""
+    collected = Collected(entries=entries, title="The Wire", cursor={"etag": "1"})
+    return store.entries.add("morning", "wire", collected, now=now, since=since)
+
+
+def offered(store: SqlStore, **changes) -> list[str | None]:
+    """The ids of what an edition may take."""
+    arguments = {"after": None, "since": SINCE, "until": NOW} | changes
+    return [stored.entry.id for stored in store.entries.offered("morning", **arguments)]
+
+
+def test_a_visit_leaves_its_cursor_and_a_failed_one_leaves_it_alone(store: SqlStore) -> None:
+    assert store.entries.cursor("morning", "wire") is None
+    add(store, entry(1))
+    store.entries.fail("morning", "wire", "down", now=NOW)
+    store.entries.fail("morning", "wire", "still down", now=NOW)
+    assert store.entries.cursor("morning", "wire") == {"etag": "1"}
+    (health,) = store.entries.health("morning")
+    assert (health["failures"], health["error"], health["entries"]) == (2, "still down", 1)
+    add(store)
+    (health,) = store.entries.health("morning")
+    assert (health["failures"], health["error"]) == (0, None)
+
+
+def test_an_entry_comes_back_as_it_was_kept(store: SqlStore) -> None:
+    kept = entry(1, enclosures=("https://example.com/a.mp3",), language="ar", author="Desk")
+    add(store, kept)
+    (stored,) = store.entries.offered("morning", after=None, since=SINCE, until=NOW)
+    assert stored.entry == kept
+    assert (stored.outlet, stored.source_id, stored.seen_at) == ("The Wire", "wire", NOW)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        entry(1),
+        entry(1, title="An edited title"),
+        entry(1, id="another-id"),
+        entry(1, id=None, link="http://www.example.com/1/?utm_source=feed#top"),
+        entry(1, id=None, link=None),
+    ],
+)
+def test_any_name_that_matches_means_known(store: SqlStore, again: Entry) -> None:
+    assert add(store, entry(1)) == 1
+    assert add(store, again) == 0
+    assert offered(store) == ["id-1"]
+
+
+def test_an_entry_that_changes_one_name_at_a_time_stays_known(store: SqlStore) -> None:
+    add(store, entry(1))
+    assert add(store, entry(1, id="second")) == 0
+    assert add(store, entry(1, id="second", link="https://example.com/moved", title="Edited")) == 0
+    assert add(store, entry(1, id="third", link="https://example.com/moved", title="Edited again")) == 0
+
+
+def test_one_id_for_all_entries_loses_none(store: SqlStore) -> None:
+    assert add(store, *(entry(number, id="same") for number in range(5))) == 5
+
+
+def test_one_link_for_all_entries_loses_none(store: SqlStore) -> None:
+    assert add(store, *(entry(number, id=None, link="https://example.com/") for number in range(5))) == 5
+
+
+def test_at_first_contact_only_what_lies_in_the_window_is_offered_and_later_late_dates_are_carried(
+    store: SqlStore,
+) -> None:
+    old = NOW - 30 * DAY
+    add(store, entry(1), entry(2, published_at=old))
+    assert offered(store) == ["id-1"]
+    later = NOW + DAY
+    add(store, entry(2, published_at=old), entry(3, published_at=old), now=later, since=later - DAY)
+    assert offered(store, after=NOW, since=later - DAY, until=later) == ["id-3"]
+
+
+def test_an_edition_takes_what_was_seen_since_the_last_cutoff(store: SqlStore) -> None:
+    add(store, entry(1))
+    add(store, entry(2), now=NOW + DAY)
+    assert offered(store, after=NOW, until=NOW + DAY) == ["id-2"]
+    assert offered(store, after=NOW + DAY, until=NOW + 2 * DAY) == []
+
+
+def test_a_page_that_was_read_is_kept(store: SqlStore) -> None:
+    add(store, entry(1))
+    (stored,) = store.entries.offered("morning", after=None, since=SINCE, until=NOW)
+    assert stored.text is None
+    store.entries.keep_text(stored.number, Page(text="The page.", image="https://example.com/i.png"))
+    (stored,) = store.entries.offered("morning", after=None, since=SINCE, until=NOW)
+    assert (stored.text, stored.image) == ("The page.", "https://example.com/i.png")
+
+
+@pytest.mark.parametrize(
+    ("link", "canonical"),
+    [
+        ("https://www.Example.com/a/?utm_source=x&id=7#c", "example.com/a?id=7"),
+        ("http://example.com/a", "example.com/a"),
+        ("https://example.com/?fbclid=1", "example.com"),
+    ],
+)
+def test_a_link_is_compared_without_what_does_not_matter(link: str, canonical: str) -> None:
+    assert canonical_link(link) == canonical
+
+
+def test_every_entry_has_a_name() -> None:
+    assert all(names_of([Entry(), Entry(summary="x")], NOW))
+
+
+def test_an_edition_is_unique_and_only_what_was_held_is_replaced(store: SqlStore) -> None:
+    held = save_edition(store, EditionState.HELD)
+    ready = store.editions.save(make_edition(subject="Better"), RENDITIONS, EditionState.READY, None, now=NOW)
+    assert (ready.id, ready.state, ready.dated_at) == (held.id, EditionState.READY, NOW)
+    late = store.editions.save(make_edition(subject="Too late"), [], EditionState.READY, None, now=NOW + DAY)
+    assert late.edition
+    assert late.edition.subject == "Better"
+    assert set(store.editions.renditions(late.id)) == {"all"}
+
+
+def test_an_edition_comes_back_as_it_was_kept(store: SqlStore) -> None:
+    stored = save_edition(store)
+    assert stored.edition == make_edition()
+    assert store.editions.find("morning", "daily", NOW.date()) == store.editions.get(stored.id) == stored
+    assert store.editions.find("evening", "daily", NOW.date()) is None
+
+
+def test_states_move_only_from_where_they_may(store: SqlStore) -> None:
+    number = save_edition(store).id
+    move = store.editions.set_state
+    assert not move(number, EditionState.SENT, None, now=NOW, only_from=[EditionState.SENDING])
+    assert move(number, EditionState.SENDING, None, now=NOW, only_from=[EditionState.READY])
+    assert move(number, EditionState.SENT, None, now=NOW, only_from=[EditionState.SENDING])
+    stored = store.editions.get(number)
+    assert stored
+    assert (stored.state, stored.sent_at) == (EditionState.SENT, NOW)
+
+
+def test_a_missed_day_is_recorded_once_and_may_still_be_made(store: SqlStore) -> None:
+    assert store.editions.miss("morning", "daily", NOW.date(), "asleep", now=NOW)
+    assert not store.editions.miss("morning", "daily", NOW.date(), "asleep", now=NOW)
+    assert save_edition(store).state is EditionState.READY
+
+
+def test_the_last_cutoff_is_that_of_the_newest_that_went_out(store: SqlStore) -> None:
+    assert store.editions.last_cutoff("morning", "daily") is None
+    for back, state in ((2, EditionState.SENDING), (1, EditionState.HELD), (0, EditionState.READY)):
+        save_edition(store, state, day=NOW.date() - back * DAY, cutoff_at=NOW - back * DAY)
+    assert store.editions.last_cutoff("morning", "daily") == NOW - 2 * DAY
+    assert [stored.date for stored in store.editions.newest("morning", 2)] == [NOW.date(), NOW.date() - DAY]
+
+
+def test_further_renditions_are_added_and_the_others_stay(store: SqlStore) -> None:
+    number = save_edition(store).id
+    more = [Rendition(variant=v, subject="new", html="<p>", text="t") for v in ("all", "sport")]
+    store.editions.add_renditions(number, more)
+    kept = store.editions.renditions(number)
+    assert (kept["all"].subject, kept["sport"].subject) == ("s", "new")
+
+
+def reader(email: str, **changes: object) -> Subscriber:
+    """An active reader."""
+    return replace(Subscriber(email=email, state=SubscriberState.ACTIVE, consent_at=NOW), **changes)
+
+
+def test_an_address_is_one_reader_whatever_its_letter_case(store: SqlStore) -> None:
+    assert store.subscribers.add("morning", reader("Jo@mail.org", topics=("world",)), now=NOW)
+    assert not store.subscribers.add("morning", reader("jo@MAIL.org"), now=NOW)
+    assert store.subscribers.add("evening", reader("jo@mail.org"), now=NOW)
+    found = store.subscribers.find("morning", "JO@mail.org")
+    assert found
+    assert (found.email, found.topics, len(found.key)) == ("Jo@mail.org", ("world",), 32)
+    assert store.subscribers.by_key("morning", found.key) == found
+    assert store.subscribers.by_key("evening", found.key) is None
+
+
+def test_many_are_added_at_once_and_repeating_is_harmless(store: SqlStore) -> None:
+    rows = [reader(f"r{number}@mail.org") for number in range(12_000)]
+    assert store.subscribers.add_many("morning", rows, now=NOW) == 12_000
+    assert store.subscribers.add_many("morning", [*rows, *rows], now=NOW) == 0
+    assert len(store.subscribers.everyone("morning")) == 12_000
+
+
+def test_who_left_is_not_reached_and_not_revived_but_stays_in_another_newsletter(store: SqlStore) -> None:
+    for newsletter in ("morning", "evening"):
+        store.subscribers.add(newsletter, reader("jo@mail.org"), now=NOW)
+    found = store.subscribers.find("morning", "jo@mail.org")
+    assert found
+    assert store.subscribers.leave("morning", found.key, now=NOW)
+    assert store.subscribers.leave("morning", found.key, now=NOW)
+    assert not store.subscribers.leave("morning", "0" * 32, now=NOW)
+    assert store.subscribers.reached("morning") == []
+    assert not store.subscribers.add("morning", reader("jo@mail.org"), now=NOW)
+    assert store.subscribers.is_suppressed("morning", "JO@mail.org")
+    assert not store.subscribers.is_suppressed("evening", "jo@mail.org")
+    assert len(store.subscribers.reached("evening")) == 1
+
+
+def test_an_imported_bounce_is_suppressed_in_every_newsletter(store: SqlStore) -> None:
+    store.subscribers.add("morning", reader("jo@mail.org", state=SubscriberState.BOUNCED), now=NOW)
+    assert store.subscribers.is_suppressed("evening", "jo@mail.org")
+    assert not store.subscribers.add("evening", reader("jo@mail.org"), now=NOW)
+
+
+def test_only_the_active_are_reached(store: SqlStore) -> None:
+    store.subscribers.add("morning", reader("a@mail.org", state=SubscriberState.PENDING), now=NOW)
+    store.subscribers.add("morning", reader("b@mail.org"), now=NOW)
+    assert [found.email for found in store.subscribers.reached("morning")] == ["b@mail.org"]
+    assert store.subscribers.remove("morning", "b@mail.org", now=NOW)
+    assert not store.subscribers.remove("morning", "nobody@mail.org", now=NOW)
+    assert [r.state.value for r in store.subscribers.everyone("morning")] == ["pending", "unsubscribed"]
+
+
+def test_a_key_is_made_once(store: SqlStore) -> None:
+    assert store.keys.key("secret", lambda: "first") == store.keys.key("secret", lambda: "second") == "first"
+
+
+def test_what_is_kept_is_there_after_opening_again(store: SqlStore, store_url: str) -> None:
+    save_edition(store)
+    store.close()
+    again = SqlStore.open(store_url)
+    assert again.editions.find("morning", "daily", NOW.date())
+    again.close()
+
+
+def test_a_scratch_copy_has_everything_and_changes_nothing(store: SqlStore) -> None:
+    save_edition(store)
+    scratch = store.scratch()
+    assert scratch.editions.find("morning", "daily", NOW.date())
+    save_edition(scratch, day=date(2030, 1, 1))
+    scratch.close()
+    assert store.editions.find("morning", "daily", date(2030, 1, 1)) is None
+
+
+def test_a_backup_is_whole_and_overwrites_nothing(store: SqlStore, tmp_path: Path) -> None:
+    save_edition(store)
+    target = tmp_path / "copy.db"
+    store.backup(target)
+    copy = SqlStore.open(f"sqlite:///{target}")
+    assert copy.editions.find("morning", "daily", NOW.date())
+    copy.close()
+    with pytest.raises(StoreError, match="there already"):
+        store.backup(target)
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.backup(tmp_path / "nowhere" / "copy.db")
+
+
+def _with_revision(url: str, revision: str) -> None:
+    SqlStore.open(url).close()
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        database.execute("update alembic_version set version_num = ?", (revision,))
+        database.commit()
+
+
+def test_a_newer_database_is_refused_with_what_to_do(store_url: str) -> None:
+    _with_revision(store_url, "9999")
+    with pytest.raises(StoreError, match="upgrade Digest"):
+        SqlStore.open(store_url)
+    with pytest.raises(StoreError, match="9999"):
+        SqlStore.upgrade(store_url)
+
+
+def test_upgrading_a_database_of_this_version_says_so(store_url: str) -> None:
+    SqlStore.open(store_url).close()
+    assert "up to date" in SqlStore.upgrade(store_url)
+
+
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(store_url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from sqlalchemy import create_engine
+
+    from digest.stores.schema import metadata
+
+    SqlStore.open(store_url).close()
+    engine = create_engine(store_url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_a_read_only_database_is_a_clear_fault(store_url: str, store: SqlStore) -> None:
+    def write() -> None:
+        with store.editions._database.write() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.exec_driver_sql("INSERT INTO keys VALUES ('a', 'b')")
+
+    with pytest.raises(StoreError) as caught:
+        write()
+    assert store_url.removeprefix("sqlite:///") in str(caught.value)

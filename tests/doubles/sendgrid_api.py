@@ -1,0 +1,171 @@
+"""SendGrid's mail/send on loopback: judges a request by the documented limits and builds each reader's message from
+it."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+_RESERVED = {
+    "x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding",
+    "to", "from", "subject", "reply-to", "cc", "bcc",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A message as the service would deliver it."""
+
+    email: str
+    send_key: str
+    message: EmailMessage
+
+
+class SendGridDouble:
+    """`with SendGridDouble() as api: api.url, api.api_key, api.requests, api.delivered`.
+
+    `answer` may replace what is done with a valid request: "accept" (202), a status, "stall" (no answer),
+    "accept-and-drop" (takes it and hangs up), "drop".
+    """
+
+    def __init__(self, *, answer: Callable[[int], str | int] = lambda number: "accept") -> None:
+        self.api_key = "SG.loopback-key"
+        self.requests: list[dict[str, Any]] = []
+        self.delivered: list[Delivered] = []
+        self.connections = 0
+        self.answer = answer
+        self._released = threading.Event()
+        double = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                double.connections += 1
+
+            def do_GET(self) -> None:
+                if self.headers["Authorization"] != f"Bearer {double.api_key}":
+                    self._reply(401, {"errors": [{"message": "authorization required"}]})
+                elif self.path == "/v3/scopes":
+                    self._reply(200, {"scopes": ["mail.send"]})
+                else:
+                    self._reply(404, {})
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers["Authorization"] != f"Bearer {double.api_key}":
+                    return self._reply(401, {"errors": [{"message": "authorization required"}]})
+                if self.path != "/v3/mail/send" or self.headers["Content-Type"] != "application/json":
+                    return self._reply(404, {"errors": [{"message": "not found"}]})
+                fault = judge(body)
+                if fault:
+                    return self._reply(fault[0], {"errors": [{"message": fault[1]}]})
+                request = json.loads(body)
+                what = double.answer(len(double.requests))
+                double.requests.append(request)
+                if what in ("accept", "accept-and-drop"):
+                    double.delivered += build_messages(request)
+                if what == "accept":
+                    return self._reply(202, None, {"X-Message-Id": f"request-{len(double.requests)}"})
+                if what == "stall":
+                    double._released.wait(60)
+                if isinstance(what, int):
+                    reset = {"X-RateLimit-Reset": "1900000000"} if what == 429 else {}
+                    return self._reply(what, {"errors": [{"message": f"told to say {what}"}]}, reset)
+                self.close_connection = True
+                return None
+
+            def _reply(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
+                body = b"" if content is None else json.dumps(content).encode()
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+
+    def __enter__(self) -> "SendGridDouble":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+
+def judge(body: bytes) -> tuple[int, str] | None:
+    """The status and words of what is wrong with a request; None when it is taken."""
+    if len(body) > 31_457_280:
+        return 413, "payload too large"
+    try:
+        request = json.loads(body)
+    except ValueError:
+        return 400, "bad request"
+    people = request.get("personalizations") or []
+    addresses = [party["email"].casefold() for p in people for kind in ("to", "cc", "bcc") for party in p.get(kind, [])]
+    kinds = [part.get("type") for part in request.get("content") or []]
+    names = [party.get("name", "") for p in people for party in p.get("to", [])]
+    headers = [name.lower() for holder in [request, *people] for name in holder.get("headers", {})]
+    faults = {
+        "the personalizations field is required": not people or not all(p.get("to") for p in people),
+        "too many personalizations": len(people) > 1000,
+        "too many recipients": len(addresses) > 1000,
+        "each email address must be unique": len(set(addresses)) != len(addresses),
+        "from is required and ASCII": not request.get("from", {}).get("email", "").isascii() or not request.get("from"),
+        "the subject is required": not request.get("subject"),
+        "the content is required": not kinds or not all(part.get("value") for part in request["content"]),
+        "text/plain must be first": kinds != sorted(kinds, key=lambda kind: kind != "text/plain"),
+        "a header is reserved": bool(_RESERVED.intersection(headers)),
+        "a display name has , or ;": any("," in name or ";" in name for name in names),
+        "substitutions are too large": any(len(json.dumps(p.get("substitutions", {}))) > 10_000 for p in people),
+        "custom_args are too large or no strings": any(
+            len(json.dumps(p.get("custom_args", {}))) > 10_000
+            or not all(isinstance(v, str) for v in p.get("custom_args", {}).values())
+            for p in people
+        ),
+        "too many categories": len(request.get("categories", [])) > 10,
+    }
+    return next(((400, words) for words, is_so in faults.items() if is_so), None)
+
+
+def build_messages(request: dict[str, Any]) -> list[Delivered]:
+    """Each reader's message, substitutions applied."""
+    built = []
+    for person in request["personalizations"]:
+        replace = person.get("substitutions", {})
+
+        def fill(text: str, replace: dict[str, str] = replace) -> str:
+            for tag, value in replace.items():
+                text = text.replace(tag, value)
+            return text
+
+        message = EmailMessage(policy=SMTP.clone(max_line_length=998))
+        message["From"] = f"{request['from'].get('name', '')} <{request['from']['email']}>"
+        message["To"] = person["to"][0]["email"]
+        message["Subject"] = fill(request["subject"])
+        for name, value in {**request.get("headers", {}), **person.get("headers", {})}.items():
+            message[name] = value
+        plain, html = (part["value"] for part in request["content"])
+        message.set_content(fill(plain))
+        message.add_alternative(fill(html), subtype="html")
+        built.append(Delivered(person["to"][0]["email"], person["custom_args"]["send_key"], message))
+    return built

@@ -1,0 +1,78 @@
+"""Items → an edition and its variants."""
+
+from datetime import date
+from typing import Any
+
+from digest.compose import choose_variant, compose, narrow
+from digest.models import Edition, Item, Variant
+from tests.unit.builders import NOON, make_item
+
+TOPICS = {"world": "World", "science": "Science", "sport": "Sport"}
+
+
+def _subject(lead: Item | None, count: int) -> str:
+    return f"{lead.headline if lead else 'nothing'} ({count})"
+
+
+def _compose(*topics: str | None, **changes: Any) -> Edition:
+    items = [make_item(n, topic=topic) for n, topic in enumerate(topics, 1)]
+    fields: dict[str, Any] = {
+        "newsletter": "morning",
+        "name": "Morning Brief",
+        "cadence": "daily",
+        "day": date(2026, 3, 2),
+        "language": "en",
+        "topics": TOPICS,
+        "max_stories": 12,
+        "subject": _subject,
+        "composed_at": NOON,
+        "cutoff_at": NOON,
+    }
+    return compose(items, **fields | changes)
+
+
+def test_the_leads_section_comes_first_and_the_others_in_the_operators_order() -> None:
+    edition = _compose("sport", "science", "world", "sport")
+    assert [section.id for section in edition.sections] == ["sport", "world", "science"]
+    assert edition.lead and edition.lead.id == "1"
+
+
+def test_items_without_a_configured_topic_come_last_in_an_untitled_section() -> None:
+    edition = _compose("world", None, "gardening")
+    assert [(section.id, section.title) for section in edition.sections] == [("world", "World"), ("", "")]
+    assert len(edition.sections[1].items) == 2
+
+
+def test_no_more_than_the_allowed_number_of_stories() -> None:
+    assert len(_compose(*["world"] * 5, max_stories=2).items) == 2
+
+
+def test_the_subject_is_made_of_the_lead() -> None:
+    assert _compose("world", "sport").subject == "Headline number 1 (2)"
+
+
+def test_a_reader_without_topics_and_one_with_all_of_todays_share_the_whole_edition() -> None:
+    edition = _compose("world", "sport")
+    assert choose_variant(edition, ()) == choose_variant(edition, ("sport", "world", "science")) == Variant()
+
+
+def test_a_readers_topics_are_reduced_to_those_of_the_day() -> None:
+    edition = _compose("world", "sport")
+    assert choose_variant(edition, ("science", "sport")) == Variant(topics=("sport",))
+
+
+def test_a_reader_without_a_story_today_has_no_variant() -> None:
+    assert choose_variant(_compose("world"), ("science",)) is None
+
+
+def test_a_variant_has_its_sections_and_a_subject_of_its_own_lead() -> None:
+    edition = _compose("world", "sport", "sport")
+    narrowed = narrow(edition, Variant(topics=("sport",)), _subject)
+    assert [section.id for section in narrowed.sections] == ["sport"]
+    assert narrowed.subject == "Headline number 2 (2)"
+
+
+def test_an_edition_without_items_has_no_lead() -> None:
+    edition = _compose()
+    assert edition.lead is None
+    assert edition.subject == "nothing (0)"

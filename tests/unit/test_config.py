@@ -1,0 +1,176 @@
+"""config.toml → Config, or every fault with its line."""
+
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+
+from digest.config import find_config, load_config
+from digest.config.editing import add_source_table, remove_source_table
+from digest.errors import ConfigError
+
+MINIMAL = """\
+[newsletter]
+name = "Morning"
+slug = "morning"
+sender = "Morning <brief@example.com>"
+"""
+
+
+def _write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _faults(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(_write(tmp_path, text), environment or {})
+    return [fault.replace(str(tmp_path), "") for fault in caught.value.faults]
+
+
+def test_a_minimal_file_is_enough_and_the_rest_has_defaults(tmp_path: Path) -> None:
+    config = load_config(_write(tmp_path, MINIMAL), {})
+    assert config.schedule.at == time(7)
+    assert config.schedule.days == frozenset(range(7))
+    assert config.edition.window == timedelta(hours=24)
+    assert config.transport.kind == "outbox"
+    assert config.transport.path == tmp_path / "outbox"
+    assert config.store.url == f"sqlite:///{tmp_path / 'digest.db'}"
+
+
+def test_the_shipped_configuration_is_sound_and_names_every_key_that_has_a_default(repository: Path) -> None:
+    config = load_config(repository / "config.toml", {})
+    written = (repository / "config.toml").read_text(encoding="utf-8")
+    assert config.newsletter.slug == "morning"
+    for table in (
+        "newsletter",
+        "schedule",
+        "edition",
+        "summarizer",
+        "fetch",
+        "transport",
+        "alerts",
+        "store",
+        "engine",
+        "web",
+    ):
+        body = written.split(f"\n[{table}]\n", 1)[1].split("\n[", 1)[0]
+        for key in type(getattr(config, table)).model_fields:
+            assert f"\n{key} = " in f"\n{body}", f"[{table}] {key}"
+
+
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest_known_one(tmp_path: Path) -> None:
+    assert _faults(tmp_path, MINIMAL + 'reply_two = "x@example.com"\n') == [
+        '/config.toml:5: unknown key "newsletter.reply_two" (did you mean "reply_to"?)'
+    ]
+
+
+def test_an_unknown_key_of_the_second_source_is_found_in_the_second_source(tmp_path: Path) -> None:
+    text = MINIMAL + '[[sources]]\nid = "a"\nkind = "feed"\nurl = "https://a.example/rss"\n'
+    text += '[[sources]]\nid = "b"\nkind = "feed"\nurl = "https://b.example/rss"\nwieght = 2\n'
+    assert _faults(tmp_path, text) == ['/config.toml:13: unknown key "sources[1].wieght" (did you mean "weight"?)']
+
+
+def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
+    text = (
+        MINIMAL.replace("brief@example.com", "brief")
+        + '[schedule]\nat = "25:00"\ntimezone = "Mars/Olympus"\n[nonsense]\n'
+    )
+    faults = _faults(tmp_path, text)
+    assert len(faults) == 4
+    assert "newsletter.sender" in faults[0]
+    assert faults[1].startswith("/config.toml:6:")
+    assert "Mars/Olympus" in faults[2]
+    assert "nonsense" in faults[3]
+
+
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [
+        ('[summarizer]\nkind = "llm"', "llm"),
+        ('[engine]\nkind = "procrastinate"', "procrastinate"),
+        ("[schedule]\nper_subscriber_timezone = true", "per_subscriber_timezone"),
+        ('[[sources]]\nid = "s"\nkind = "sitemap"\nurl = "https://a.example/"', "sitemap"),
+    ],
+)
+def test_what_this_version_does_not_have_is_a_fault_and_not_ignored(tmp_path: Path, table: str, named: str) -> None:
+    (fault,) = _faults(tmp_path, f"{MINIMAL}{table}\n")
+    assert named in fault
+    assert "not available in this version" in fault
+
+
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [
+        ('[store]\nurl = "postgresql+psycopg://localhost/digest"', "SQLite"),
+        ('[transport]\nkind = "pigeon"', 'no kind "pigeon"'),
+        ('[transport]\nkind = "smtp"', '"transport.host" is missing'),
+        ('[transport]\nrate = "fast"', "50/s"),
+        ('[edition]\nwindow = "a day"', "24h"),
+        ('[schedule]\ndays = "someday"', "mon-sun"),
+        (
+            '[[topics]]\nid = "a"\ntitle = "A"\n[[topics]]\nid = "a"\ntitle = "B"',
+            'two [[topics]] have the id "a"',
+        ),
+        ('[[sources]]\nid = "s"\nkind = "feed"\nurl = "https://a.example/"\ntopics = ["b"]', 'topic "b"'),
+        ('[[sources]]\nid = "s"\nkind = "feed"\nurl = "ftp://a.example/"', "sources[0].url"),
+        ('[fetch]\nallow_private = ["everything"]', "allow_private"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_would_be_right(tmp_path: Path, table: str, named: str) -> None:
+    assert any(named in fault for fault in _faults(tmp_path, f"{MINIMAL}{table}\n"))
+
+
+def test_text_that_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="line 2"):
+        load_config(_write(tmp_path, "[newsletter]\nname = \n"), {})
+
+
+def test_headers_take_secrets_from_the_environment_and_a_missing_one_is_a_fault(tmp_path: Path) -> None:
+    text = (
+        MINIMAL
+        + '[[sources]]\nid = "s"\nkind = "feed"\nurl = "https://a.example/"\nheaders = { A = "Bearer ${TOKEN}" }\n'
+    )
+    config = load_config(_write(tmp_path, text), {"TOKEN": "hunter2"})
+    assert config.sources[0].headers == {"A": "Bearer hunter2"}
+    assert "hunter2" not in repr(config)
+    (fault,) = _faults(tmp_path, text)
+    assert "${TOKEN}" in fault
+
+
+def test_secrets_come_from_the_environment_and_never_show(tmp_path: Path) -> None:
+    config = load_config(_write(tmp_path, MINIMAL), {"DIGEST_SENDGRID_API_KEY": "SG.hush"})
+    assert config.secrets.sendgrid_api_key and config.secrets.sendgrid_api_key.get_secret_value() == "SG.hush"
+    assert "SG.hush" not in repr(config)
+    assert "SG.hush" not in str(config.secrets)
+
+
+def test_the_argument_comes_before_the_environment_and_that_before_the_folder(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.toml", tmp_path / "b.toml"
+    first.touch()
+    second.touch()
+    assert find_config(first, {"DIGEST_CONFIG": str(second)}) == first
+    assert find_config(None, {"DIGEST_CONFIG": str(second)}) == second
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        find_config(tmp_path / "missing.toml", {})
+
+
+def test_adding_and_removing_a_source_keeps_the_rest_of_the_file(tmp_path: Path) -> None:
+    path = _write(tmp_path, MINIMAL + "# a comment of the operator's\n")
+    name = add_source_table(load_config(path, {}), "https://www.example.org/rss", name=None, topics=[])
+    assert name == "example-org"
+    assert load_config(path, {}).sources[0].url == "https://www.example.org/rss"
+    second = add_source_table(load_config(path, {}), "https://example.org/other", name=None, topics=[])
+    assert second == "example-org-2"
+    remove_source_table(path, name)
+    assert [source.id for source in load_config(path, {}).sources] == ["example-org-2"]
+    assert "# a comment of the operator's" in path.read_text(encoding="utf-8")
+
+
+def test_a_source_that_would_make_the_file_faulty_is_not_written(tmp_path: Path) -> None:
+    path = _write(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError, match="nowhere"):
+        add_source_table(load_config(path, {}), "https://example.org/rss", name=None, topics=["nowhere"])
+    assert path.read_text(encoding="utf-8") == MINIMAL
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,402 @@
+"""Rendering: an edition as HTML and text."""
+
+import re
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from lxml import html as lxml_html
+
+from digest.errors import RenderError
+from digest.models import UNSUBSCRIBE_TOKEN, Section
+from digest.render import Renderer, render_subject, web_view_url
+from tests.golden.editions import ARABIC, DAY, ENGLISH, edition, item
+from tests.golden.regenerate import FOLDER, TEMPLATES, make_renderer, render_all
+
+LANGUAGES = ("ar", "de", "en", "es", "fr")
+
+
+def of_one(story, **changes):
+    """An edition with a single story."""
+    return edition((Section(id="world", title="World", items=(story,)),), **changes)
+
+
+def own_template(tmp_path: Path, source: str | bytes, name: str = "email/edition.html") -> Renderer:
+    """A renderer whose operator replaced one template."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(source if isinstance(source, bytes) else source.encode())
+    return make_renderer(tmp_path)
+
+
+def subject_of(template: str, lead=ENGLISH.lead, count: int = 12) -> str:
+    return render_subject(template, newsletter="Morning Brief", day=DAY, language="en", lead=lead, count=count)
+
+
+@pytest.mark.parametrize("name", ["english", "arabic"])
+def test_an_edition_is_rendered_as_its_golden_files_show(name):
+    rendition = render_all()[name]
+
+    assert rendition.html == (FOLDER / f"{name}.html").read_text(encoding="utf-8")
+    assert rendition.text == (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def test_threads_render_the_same_bytes():
+    renderer = make_renderer()
+    with ThreadPoolExecutor(8) as pool:
+        renditions = list(pool.map(lambda _: renderer.render(ENGLISH, "all"), range(24)))
+
+    assert len({(rendition.html, rendition.text) for rendition in renditions}) == 1
+
+
+def test_twelve_stories_stay_far_below_what_gmail_clips():
+    assert len(ENGLISH.items) == 12
+    assert len(make_renderer().render(ENGLISH, "all").html.encode()) <= 60_000
+
+
+def test_both_parts_hold_the_way_out():
+    rendition = make_renderer().render(ENGLISH, "all")
+    tree = lxml_html.document_fromstring(rendition.html)
+
+    assert tree.xpath("//a/@href").count(UNSUBSCRIBE_TOKEN) == 1
+    assert UNSUBSCRIBE_TOKEN in rendition.text.splitlines()
+
+
+@pytest.mark.parametrize("shown", [ENGLISH, ARABIC])
+def test_the_mail_is_one_document_with_one_h1_and_ordered_headings(shown):
+    tree = lxml_html.document_fromstring(make_renderer().render(shown, "all").html)
+    ranks = [int(heading.tag[1]) for heading in tree.iter("h1", "h2", "h3", "h4")]
+
+    assert ranks.count(1) == 1
+    assert ranks[:3] == [1, 2, 3]
+    assert set(ranks) == {1, 2, 3}
+    assert ranks.count(3) == len(shown.items)
+    assert (tree.get("lang"), tree.get("dir")) == (shown.language, shown.direction)
+    assert all(table.get("role") == "presentation" for table in tree.iter("table"))
+
+
+def test_each_story_carries_its_own_language_and_direction():
+    tree = lxml_html.document_fromstring(make_renderer().render(ENGLISH, "all").html)
+    cells = tree.xpath("//td[h3]")
+
+    assert [(cell.get("lang"), cell.get("dir")) for cell in cells].count(("ar", "rtl")) == 1
+    assert {cell.get("align") for cell in cells if cell.get("dir") == "rtl"} == {"right"}
+
+
+def test_the_preheader_is_the_start_of_the_leads_summary():
+    tree = lxml_html.document_fromstring(make_renderer().render(ENGLISH, "all").html)
+    (preheader,) = tree.xpath("//body/div[contains(@style, 'display:none')]")
+
+    assert preheader.text_content().startswith("After eleven years of talks")
+
+
+def test_rules_for_clients_survive_inlining_and_the_mark_for_premailer_does_not():
+    html = make_renderer().render(ENGLISH, "all").html
+
+    assert "@media (prefers-color-scheme: dark)" in html
+    assert re.search(r"@media \(max-width: \d+px\) \{\s*\.masthead \{ padding: [^}]*!important", html)
+    assert "[data-ogsc] .headline" in html
+    assert "<!--[if mso]><table" in html
+    assert "data-premailer" not in html
+
+
+def test_nothing_is_fetched_and_nobody_is_tracked():
+    html = make_renderer().render(ENGLISH, "all").html
+
+    assert not re.search(r"<img|<link|@import|url\(|<script", html)
+
+
+def test_headline_and_outlet_link_to_the_article_and_also_to_the_others():
+    html = make_renderer().render(ENGLISH, "all").html
+
+    assert html.count('href="https://ledger.example/2026/11/24/okari-treaty"') == 2
+    assert html.count('href="https://northgate.example/okari"') == 1
+
+
+def test_a_story_without_a_link_is_printed_without_one():
+    rendition = make_renderer().render(of_one(item("No link here", "Said so.", link=None)), "all")
+
+    assert "No link here" in rendition.html
+    assert 'class="headline-link"' not in rendition.html
+    assert "No link here" in rendition.text
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "//elsewhere.example", "ftp://x.example"])
+def test_a_link_that_is_not_of_the_web_is_left_out(link):
+    rendition = make_renderer().render(of_one(item("Headline", "Summary.", link=link)), "all")
+
+    assert link not in rendition.html
+    assert link not in rendition.text
+
+
+def test_a_link_cannot_break_out_of_its_attribute():
+    link = 'https://x.example/{{ a }}?q="><b>*|b|*%zz'
+    rendition = make_renderer().render(of_one(item("Headline", "Summary.", link=link)), "all")
+
+    assert 'href="https://x.example/%7B%7B%20a%20%7D%7D?q=%22%3E%3Cb%3E*%7Cb%7C*%25zz"' in rendition.html
+
+
+def test_what_feeds_say_is_printed_and_never_evaluated():
+    said = "<script>alert(1)</script> {{ 7 * 7 }} {% raise %} *|NAME|* %%x%%"
+    rendition = make_renderer().render(of_one(item(said, said, outlet=said)), "all")
+
+    assert "49" not in rendition.text
+    assert "<script" not in rendition.html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in rendition.html
+    for token in ("{{", "}}", "{%", "*|", "%%x"):
+        assert token not in rendition.html
+        assert token not in rendition.text
+    # They look as they were: only an invisible joiner stands between the braces.
+    assert "{{ 7 * 7 }}" in rendition.text.replace("\u2060", "")
+
+
+def test_a_headline_cannot_carry_a_readers_own_link():
+    rendition = make_renderer().render(of_one(item(f"See {UNSUBSCRIBE_TOKEN}", UNSUBSCRIBE_TOKEN)), "all")
+
+    assert rendition.html.count(UNSUBSCRIBE_TOKEN) == 1
+    assert rendition.text.count(UNSUBSCRIBE_TOKEN) == 1
+
+
+def test_controls_and_open_embeddings_are_dropped_and_marks_are_kept():
+    headline = "a\x00b\x1b[31m\u202ec\u2067d\r\ne \u200ef\U0001f469\u200d\U0001f680"
+    rendition = make_renderer().render(of_one(item(headline, None)), "all")
+
+    assert "ab[31mcd e \u200ef\U0001f469\u200d\U0001f680" in rendition.text
+    assert "ab[31mcd e \u200ef\U0001f469\u200d\U0001f680" in rendition.html
+
+
+def test_a_headline_of_three_hundred_characters_is_cut_at_a_word():
+    rendition = make_renderer().render(of_one(item("endless " * 40, None)), "all")
+    (headline,) = lxml_html.document_fromstring(rendition.html).iter("h3")
+
+    assert len(headline.text_content().strip()) <= 180
+    assert headline.text_content().strip().endswith("endless…")
+
+
+def test_sources_that_failed_are_named_and_else_not_mentioned():
+    renderer = make_renderer()
+
+    assert "Could not be reached today: Coastline Radio." in renderer.render(ENGLISH, "all").text
+    assert "Could not be reached" not in renderer.render(replace(ENGLISH, silent=()), "all").html
+
+
+def test_a_section_without_a_title_is_called_by_a_phrase():
+    renderer = make_renderer()
+
+    assert "More stories" in renderer.render(ENGLISH, "all").text
+    alone = edition((Section(id="", title="", items=(item("Only one", None),)),))
+    assert "Today’s stories" in renderer.render(alone, "all").text
+
+
+def test_an_edition_without_stories_still_renders():
+    rendition = make_renderer().render(edition(()), "all")
+
+    assert "0 stories" in rendition.text
+
+
+def test_lines_of_text_stay_within_72_columns_unless_they_are_links():
+    for line in make_renderer().render(ENGLISH, "all").text.splitlines():
+        assert len(line) <= 72 or line.lstrip().startswith("https://")
+
+
+def test_times_are_of_the_newsletters_zone_and_other_days_are_named():
+    rendition = make_renderer().render(ENGLISH, "all")
+    assert "The Harbour Ledger · 8:15\xa0AM" in rendition.text
+    assert "Plain Report · Nov 23" in rendition.text
+
+    story = item("Headline", None)
+    assert (
+        "6:15\xa0AM UTC"
+        in Renderer(folders=[TEMPLATES], base_url="https://x.example", postal_address="")
+        .render(of_one(story), "all")
+        .text
+    )
+    late = replace(story, published_at=datetime(2026, 11, 23, 22, 0, tzinfo=UTC))
+    tokyo = Renderer(
+        folders=[TEMPLATES],
+        base_url="https://x.example",
+        postal_address="",
+        timezone=ZoneInfo("Asia/Tokyo"),
+    )
+    assert "7:00\xa0AM" in tokyo.render(of_one(late), "all").text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_every_phrase(language):
+    renderer = make_renderer()
+    plurals = re.compile(r"_(zero|one|two|few|many|other)$")
+
+    english = {plurals.sub("", key) for key in renderer.phrases("en")}
+    own = renderer.phrases(language)
+    table = tomllib.loads((TEMPLATES / "email" / "phrases" / f"{language}.toml").read_text(encoding="utf-8"))
+    assert {plurals.sub("", key) for key in table} == english
+    for key, phrase in renderer.phrases("en").items():
+        if key in own and not plurals.search(key):
+            assert re.findall(r"\{\w+\}", own[key]) == re.findall(r"\{\w+\}", phrase), key
+
+
+@pytest.mark.parametrize(
+    ("language", "day", "stories"),
+    [
+        ("en", "Tuesday, November 24, 2026", "1 story from 1 outlet"),
+        ("en-GB", "Tuesday 24 November 2026", "1 story from 1 outlet"),
+        ("ar", "الثلاثاء، 24 نوفمبر 2026", "خبر واحد من مصدر واحد"),
+        ("fr", "Mardi 24 novembre 2026", "1 article de 1 source"),
+        ("es", "Martes, 24 de noviembre de 2026", "1 noticia de 1 medio"),
+        ("de-AT", "Dienstag, 24. November 2026", "1 Meldung aus 1 Quelle"),
+        ("xx-nowhere", "Tuesday, November 24, 2026", "1 story from 1 outlet"),
+    ],
+)
+def test_an_edition_speaks_its_language(language, day, stories):
+    text = make_renderer().render(of_one(item("Headline", None), language=language), "all").text
+
+    assert day.replace(",", "") in text.replace(",", "")
+    assert stories in text
+
+
+def test_an_operator_overrides_single_phrases_and_the_palette(tmp_path):
+    (tmp_path / "email" / "phrases").mkdir(parents=True)
+    (tmp_path / "email" / "phrases" / "en.toml").write_text('end = "So long."\n', encoding="utf-8")
+    shipped = (TEMPLATES / "email" / "_palette.html").read_text(encoding="utf-8")
+    (tmp_path / "email" / "_palette.html").write_text(shipped.replace("#0b6157", "#123456"), encoding="utf-8")
+
+    rendition = make_renderer(tmp_path).render(ENGLISH, "all")
+
+    assert "So long." in rendition.text
+    assert "Unsubscribe" in rendition.text
+    assert "#123456" in rendition.html
+    assert "#0b6157" not in rendition.html
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "words"),
+    [
+        ("ok\n{{ lead.nothing }}{{ unsubscribe_url }}", 2, "has no attribute 'nothing'"),
+        ("\n\n{% if %}", 3, "Expected an expression"),
+        ("{{ say('nonsense') }}", 1, "there is no phrase 'nonsense'"),
+        ("\n{{ 1 / 0 }}", 2, "division by zero"),
+        ("{{ ''.__class__.__mro__ }}", 1, "unsafe"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", 1, "recursion"),
+        ("{% for a in range(9000) %}\n{% for b in range(9000) %}{% endfor %}{% endfor %}", 2, "100,000 steps"),
+        ("{% for a in range(9999) %}\n{{ 'x' * 9999 }}{% endfor %}", 2, "3,000,000 characters"),
+    ],
+)
+def test_a_wrong_template_is_named_with_its_line(tmp_path, source, line, words):
+    renderer = own_template(tmp_path, source)
+
+    with pytest.raises(RenderError, match=words) as caught:
+        renderer.render(ENGLISH, "all")
+
+    assert caught.value.subject in {f"{tmp_path}/email/edition.html:{line}", "email/edition.html"}
+    assert caught.value.remedy
+
+
+def test_a_fault_inside_an_included_template_is_named_there(tmp_path):
+    renderer = own_template(tmp_path, "fine\n{{ oops }}", name="email/_clients.css")
+
+    with pytest.raises(RenderError) as caught:
+        renderer.render(ENGLISH, "all")
+
+    assert caught.value.subject == f"{tmp_path}/email/_clients.css:2"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        ("{% include 'email/gone.html' %}", "email/gone.html: the template is missing"),
+        ("a mail without a link to leave", "no way out"),
+        ("", "could not be inlined"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_one_clear_error(tmp_path, source, words):
+    renderer = own_template(tmp_path, source)
+
+    with pytest.raises(RenderError, match=words):
+        renderer.render(ENGLISH, "all")
+
+
+def test_folders_without_templates_are_named(tmp_path):
+    renderer = Renderer(folders=[tmp_path], base_url="https://x.example", postal_address="")
+
+    with pytest.raises(RenderError, match=re.escape(str(tmp_path))):
+        renderer.render(ENGLISH, "all")
+
+
+@pytest.mark.parametrize("source", ["end = 7\n", "end = \n", b"\xff"])
+def test_a_wrong_table_of_phrases_is_named(tmp_path, source):
+    renderer = own_template(tmp_path, source, name="email/phrases/en.toml")
+
+    with pytest.raises(RenderError, match=re.escape(f"{tmp_path}/email/phrases/en.toml")):
+        renderer.render(ENGLISH, "all")
+
+
+def test_a_web_view_is_addressed_by_newsletter_day_and_variant():
+    assert web_view_url("https://n.example/", ENGLISH, "all") == "https://n.example/morning/2026-11-24"
+    assert web_view_url("https://n.example", ENGLISH, "a+b").endswith("/morning/2026-11-24?variant=a%2Bb")
+
+
+def test_a_subject_is_the_operators_template_on_one_line():
+    assert subject_of("{{ lead.headline }}") == ENGLISH.lead.headline
+    assert subject_of("{{ newsletter }}:\n {{ count }}\tstories, {{ date.year }}") == "Morning Brief: 12 stories, 2026"
+
+
+@pytest.mark.parametrize(("template", "lead"), [("{{ lead.headline }}", None), ("  \n", ENGLISH.lead)])
+def test_without_words_the_subject_is_the_name_and_the_date(template, lead):
+    assert subject_of(template, lead) == "Morning Brief, Tuesday, November 24, 2026"
+
+
+def test_a_subject_never_evaluates_or_smuggles_what_a_feed_says():
+    lead = item(f"{{{{ 7 * 7 }}}} {UNSUBSCRIBE_TOKEN}\r\nBcc: everyone@example.com \u202e", None)
+
+    subject = subject_of("{{ lead.headline }}", lead)
+
+    assert "\n" not in subject
+    assert "\r" not in subject
+    assert subject.replace("\u2060", "") == "{{ 7 * 7 }} Bcc: everyone@example.com"
+
+
+def test_a_long_subject_is_cut_at_a_word():
+    subject = subject_of("{{ lead.headline }}", item("endless " * 40, None))
+
+    assert len(subject) <= 120
+    assert subject.endswith("endless…")
+
+
+@pytest.mark.parametrize("template", ["{{ lead.nothing }}", "{% for", "{{ cycler.__init__.__globals__ }}"])
+def test_a_wrong_subject_template_is_one_clear_error(template):
+    with pytest.raises(RenderError) as caught:
+        subject_of(template)
+
+    assert caught.value.subject == "[newsletter] subject:1"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_public_pages_speak_the_readers_language_and_run_no_script(language):
+    renderer = make_renderer()
+    name = "Morning <Brief>"
+    pages = [
+        renderer.render_page("web/unsubscribe.html", language=language, newsletter=name, action="/x/unsubscribe/t"),
+        renderer.render_page("web/unsubscribed.html", language=language, newsletter=name),
+        *(
+            renderer.render_page("web/message.html", language=language, newsletter=name, key=key)
+            for key in ("bad_link", "link_in_mail", "not_found", "not_possible", "try_again")
+        ),
+    ]
+    for page in pages:
+        tree = lxml_html.document_fromstring(page)
+        assert tree.get("lang") == language
+        assert tree.get("dir") == ("rtl" if language == "ar" else "ltr")
+        assert len(tree.xpath("//h1")) == 1
+        assert tree.xpath("//title")[0].text_content().strip()
+        assert not tree.xpath("//script | //link | //img")
+        assert "<Brief>" not in page
+
+    (form,) = lxml_html.document_fromstring(pages[0]).forms
+    assert (form.method, form.action) == ("POST", "/x/unsubscribe/t")
+    assert dict(form.fields) == {"List-Unsubscribe": "One-Click"}
+    assert len(form.xpath(".//button")) == 1
