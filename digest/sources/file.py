@@ -34,9 +34,8 @@ class FileSource:
     """Reads everything at each visit; what is known already is the store's to tell.
 
     Of a folder, hidden files are passed over, and a document that cannot be read is left out, with a warning in the
-    log, as long as there are others. With `relative_dates`, meant for samples, all dates are moved by whole days so
-    that the newest lies within the last day, and the day is part of each id and link: every day has something new to
-    say.
+    log, as long as there are others. With `relative_dates`, meant for samples, all dates are moved so that the
+    newest lies within the last hour, and the day is part of each id and link: every day has something new to say.
     """
 
     id: str
@@ -143,9 +142,13 @@ def _find_canonical(head: str) -> str | None:
 
 
 def _move_dates(entries: Sequence[Entry], now: datetime) -> tuple[Entry, ...]:
-    """The entries as of today: the newest date becomes one of the last 24 hours, and the others keep their distance."""
+    """The entries as of now: the newest date becomes one of the last hour, and the others keep their distance.
+
+    By hours, not days: what was published within one day then lies within the last day at whatever hour it is read.
+    """
     dates = [date for entry in entries if (date := entry.published_at or entry.updated_at)]
-    shift = timedelta(days=(now - max(dates)).days) if dates else timedelta()  # .days rounds down, so never the future
+    # // rounds down, so no date is ever in the future.
+    shift = timedelta(hours=(now - max(dates)) // timedelta(hours=1)) if dates else timedelta()
     day = now.date().isoformat()
     return tuple(
         replace(

@@ -15,7 +15,23 @@ from digest.sources.encoding import decode, unpack
 from digest.sources.jsonfeed import read_json
 from digest.sources.repair import FEED_ROOTS, Outline, clean, count_items, drop_references, mend, outline, rebuild
 
-_HTML_ROOTS = {"html", "head", "body"}
+_HTML_ROOTS = {
+    "html",
+    "head",
+    "body",
+    "title",
+    "meta",
+    "script",
+    "style",
+    "div",
+    "p",
+    "h1",
+    "span",
+    "table",
+    "br",
+    "b",
+    "a",
+}
 
 
 def parse_feed(body: bytes, *, url: str = "", content_type: str | None = None) -> Feed:
@@ -55,9 +71,10 @@ def sniff(body: bytes) -> Literal["feed", "html", "text"]:
     if "<" not in text:
         return "text"
     found = outline(clean(text))
-    if found is None or (found.start > 0 and not text.startswith("<") and found.root not in FEED_ROOTS | _HTML_ROOTS):
-        return "text"
-    return "feed" if found.root in FEED_ROOTS else "html"
+    if found and found.root in FEED_ROOTS:
+        return "feed"
+    # Text may mention a tag; a page begins with one, or holds one of those that only pages have.
+    return "html" if found and (text.startswith("<") or found.root in {"html", "head", "body"}) else "text"
 
 
 def _parse_json(text: str, url: str, subject: str) -> Feed:

@@ -62,9 +62,12 @@ def by_path(**answers: bytes) -> Answer:
 async def serve(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[HttpServer]:
     """A server for the time of the block."""
     server = HttpServer(host, 0)
+    talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
+        if task := asyncio.current_task():
+            talks.add(task)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
@@ -74,8 +77,8 @@ async def serve(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[HttpSe
                 async for part in answer(seen):
                     writer.write(part)
                     await writer.drain()
-        except (OSError, EOFError):
-            pass  # the client has gone
+        except (OSError, EOFError, asyncio.CancelledError):
+            pass  # the client has gone, or the test
         finally:
             writer.close()
 
@@ -85,3 +88,6 @@ async def serve(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[HttpSe
         yield server
     finally:
         listener.close()
+        for task in talks:
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)

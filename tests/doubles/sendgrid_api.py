@@ -29,8 +29,8 @@ class Delivered:
 class SendGridDouble:
     """`with SendGridDouble() as api: api.url, api.api_key, api.requests, api.delivered`.
 
-    `answer` may replace what is done with a valid request: "accept" (202), a status, "stall" (no answer),
-    "accept-and-drop" (takes it and hangs up), "drop".
+    `answer` may replace what is done with a valid request: "accept" (202), a status, "drop" (hangs up),
+    "stall" (no answer), and "accept-and-drop" and "accept-and-stall", which take it first.
     """
 
     def __init__(self, *, answer: Callable[[int], str | int] = lambda number: "accept") -> None:
@@ -69,11 +69,11 @@ class SendGridDouble:
                 request = json.loads(body)
                 what = double.answer(len(double.requests))
                 double.requests.append(request)
-                if what in ("accept", "accept-and-drop"):
+                if str(what).startswith("accept"):
                     double.delivered += build_messages(request)
                 if what == "accept":
                     return self._reply(202, None, {"X-Message-Id": f"request-{len(double.requests)}"})
-                if what == "stall":
+                if str(what).endswith("stall"):
                     double._released.wait(60)
                 if isinstance(what, int):
                     reset = {"X-RateLimit-Reset": "1900000000"} if what == 429 else {}

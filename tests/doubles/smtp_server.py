@@ -67,7 +67,7 @@ class SmtpServer:
                 server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
             ) -> AuthResult:
                 given = (data.login.decode(), data.password.decode()) if isinstance(data, LoginPassword) else None
-                return AuthResult(success=given == login)
+                return AuthResult(success=given == login, handled=given == login)  # unhandled: the library says no
 
             options |= {"authenticator": authenticate, "auth_required": True, "auth_require_tls": tls is not None}
         counting = self
