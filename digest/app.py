@@ -19,7 +19,7 @@ from digest.adapters import make_source, make_summarizers, make_transport, profi
 from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
-from digest.errors import ConfigError, SourceError
+from digest.errors import ConfigError, RenderError, SourceError
 from digest.models import Report, SourceReport, StageReport, Subscriber, SubscriberState
 from digest.protocols import Clock, Fetch, Request, Response
 
@@ -109,11 +109,19 @@ class App:
 
     @cached_property
     def renderer(self) -> "Renderer":
-        """The templates: the operator's own folder first, then the shipped ones."""
+        """The templates: the operator's own folder first, then the shipped ones.
+
+        Raises RenderError when that folder has an edition of its own in part only: a template that went missing must
+        not quietly give way to the shipped look.
+        """
         from digest.render import Renderer
 
         newsletter = self.config.newsletter
         own = self.config.path.parent / "templates"
+        for name in ("edition.html", "edition.txt"):
+            if (own / "email").is_dir() and not (own / "email" / name).is_file():
+                remedy = f"put it back, or remove {own / 'email'} to use the shipped ones"
+                raise RenderError(str(own / "email" / name), "the template is missing", remedy=remedy)
         return Renderer(
             folders=[folder for folder in (own, shipped("templates")) if folder.is_dir()],
             base_url=newsletter.base_url,

@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sentencex import get_sentence_boundaries
 
@@ -158,7 +157,6 @@ def sentences(text: str, span: Span | None = None, language: str | None = None) 
     return found
 
 
-@lru_cache(maxsize=4096)
 def _boundaries(language: str, part: str) -> tuple[tuple[int, int], ...]:
     return tuple((found["start_index"], found["end_index"]) for found in get_sentence_boundaries(language, part))
 

@@ -60,7 +60,7 @@ def run(
 
 
 def _line_of(stage: "StageReport") -> str:
-    counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in stage.counts.items())
+    counts = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in stage.counts.items())
     lines = [f"{stage.stage:<10} {counts}"]
     lines += [f"{'':<10} {note}" for note in stage.notes]
     return "\n".join(lines)

@@ -22,6 +22,8 @@ from digest.errors import RenderError
 from digest.models import UNSUBSCRIBE_TOKEN, Letterhead, Message, Rendition
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+# Words that need no quoting in a display name (RFC 5322 §3.2.3), and so few that the line needs no folding.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9' !#$%&*+/?^_`{|}~-]{1,60}")
 _POLICY = SMTP.clone(utf8=False)
 _LINE = 76
 
@@ -86,6 +88,8 @@ def format_address(name: str | None, email: str) -> str:
     name = " ".join(_CONTROL.sub(" ", name or "").split())
     if not name:
         return email
+    if _PLAIN_NAME.fullmatch(name):
+        return f"{name} <{email}>"
     encoded = EmailMessage(policy=_POLICY)
     encoded["To"] = Address(display_name=name, addr_spec="x@x.invalid")
     line = encoded.as_bytes().decode("ascii").partition(": ")[2].rstrip("\r\n")

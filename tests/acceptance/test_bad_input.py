@@ -1,6 +1,7 @@
 """What a person gets wrong, and what the world does: one clear line, the right exit code, nothing half-sent."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -119,6 +120,21 @@ def test_a_template_with_a_syntax_error_is_named_with_its_line_and_nothing_is_se
     assert done.code == 1
     assert "edition.txt" in one_line(done.err)
     assert sample_desk.mails() == []
+
+
+@pytest.mark.parametrize("name", ["edition.html", "edition.txt"])
+def test_a_template_that_is_missing_is_named_and_nothing_is_sent(sample_desk: Desk, name: str) -> None:
+    (sample_desk.folder / "templates" / "email" / name).unlink()
+    done = sample_desk.digest("run")
+    assert done.code == 1
+    assert name in one_line(done.err)
+    assert sample_desk.mails() == []
+
+
+def test_without_templates_of_its_own_a_newsletter_uses_the_shipped_ones(sample_desk: Desk) -> None:
+    shutil.rmtree(sample_desk.folder / "templates")
+    assert sample_desk.digest("run").code == 0
+    assert len(sample_desk.mails()) == 1
 
 
 def test_a_template_that_asks_for_what_is_missing_is_named(sample_desk: Desk) -> None:

@@ -1,0 +1,278 @@
+"""The measurements. What they work on is made here or is among the samples, so that they run anywhere."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+from digest.cluster import cluster
+from digest.compose import compose
+from digest.models import (
+    UNSUBSCRIBE_TOKEN,
+    Article,
+    Batch,
+    Budget,
+    DeliveryState,
+    Edition,
+    EditionState,
+    Item,
+    Letterhead,
+    Message,
+    Outcome,
+    Planned,
+    Rendition,
+    Story,
+    Subscriber,
+    SubscriberState,
+)
+from digest.rank import rank
+from digest.render import Renderer
+from digest.sources.feed import parse_feed
+from digest.stores.owners import this_owner
+from digest.stores.sql import SqlStore
+from digest.summarize import summarize
+from digest.summarizers.extractive import ExtractiveSummarizer
+from digest.text import sentences, visible_text
+from digest.transports import mime
+from digest.transports.sendgrid import SendGridTransport
+
+ROOT = Path(__file__).resolve().parent.parent
+NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A measured value, and its peer's of the same run."""
+
+    name: str
+    value: float
+    unit: str
+    peer: str | None = None
+    peer_value: float | None = None
+    note: str = ""
+    ratio: float | None = None
+
+    @classmethod
+    def beside(cls, name: str, value: float, unit: str, peer: str, peer_value: float, note: str = "") -> "Figure":
+        """A figure with the ratio value : peer."""
+        ratio = value / peer_value
+        return cls(name=name, value=value, unit=unit, peer=peer, peer_value=peer_value, ratio=ratio, note=note)
+
+
+def cpu_seconds(work: Callable[[], object], times: int = 5) -> float:
+    """The least CPU time of several runs, after one that is not counted."""
+    work()
+    found = []
+    for _ in range(times):
+        start = time.process_time()
+        work()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def wall_seconds(command: list[str], times: int = 5) -> float:
+    """The least wall time of a whole command."""
+    found = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, cwd=tempfile.gettempdir())
+        found.append(time.perf_counter() - start)
+    return min(found[1:])
+
+
+def make_articles(count: int) -> list[Article]:
+    """The samples' articles, over and over, each copy with words of its own."""
+    texts = [
+        (str(entry.title), visible_text(entry.content))
+        for path in sorted((ROOT / "samples").iterdir())
+        if path.suffix != ".md"
+        for entry in parse_feed(path.read_bytes(), url="https://sample.example/").entries
+    ]
+    return [
+        Article(
+            id=str(number),
+            source_id=f"s{number % 50}",
+            outlet=f"Outlet {number % 50}",
+            title=f"{texts[number % len(texts)][0]} number{number // len(texts)}",
+            link=f"https://sample.example/{number}",
+            text=f"{texts[number % len(texts)][1]} " + f"word{number // len(texts)} " * 40,
+            published_at=NOW - timedelta(minutes=number % 1200),
+            topics=("world",),
+        )
+        for number in range(count)
+    ]
+
+
+def make_edition() -> Edition:
+    """An edition of twelve stories."""
+    stories = rank(cluster(make_articles(60)), now=NOW)[:12]
+    items = summarize(stories, [ExtractiveSummarizer()], Budget(), language="en")
+
+    def subject(lead: Item | None, count: int) -> str:
+        return f"{lead.headline if lead else ''} {count}"
+
+    return compose(
+        items,
+        newsletter="bench",
+        name="Bench",
+        cadence="daily",
+        day=date(2026, 3, 2),
+        language="en",
+        topics={"world": "World"},
+        max_stories=12,
+        subject=subject,
+        composed_at=NOW,
+        cutoff_at=NOW,
+    )
+
+
+def make_rendition() -> Rendition:
+    """The rendition of that edition."""
+    renderer = Renderer(folders=[ROOT / "templates"], base_url="https://news.example.com", postal_address="1 Street")
+    return renderer.render(make_edition(), "all")
+
+
+LETTERHEAD = Letterhead(
+    sender="Bench <bench@example.com>", reply_to=None, list_id="bench.example.com", list_name="Bench", dated_at=NOW
+)
+
+
+def make_messages(count: int) -> tuple[Message, ...]:
+    """Messages to readers."""
+    return tuple(
+        Message(
+            delivery=number,
+            send_key=f"{number:032x}",
+            email=f"reader{number}@example.com",
+            name=f"Reader {number}",
+            unsubscribe_url=f"https://news.example.com/bench/unsubscribe/{number:032x}.{'s' * 43}",
+        )
+        for number in range(count)
+    )
+
+
+def measure_start() -> Iterator[Figure]:
+    """How long the program takes to be there."""
+    bare = wall_seconds([sys.executable, "-c", "pass"])
+    yield Figure.beside(
+        "start --help", wall_seconds([sys.executable, "-m", "digest", "--help"]), "s", "bare python", bare, "aim 0.35 s"
+    )
+
+
+def measure_parse() -> Iterator[Figure]:
+    """Feeds parsed and sanitised."""
+    from lxml import etree
+
+    bodies = [path.read_bytes() for path in sorted((ROOT / "samples").glob("*.xml"))]
+    entries = sum(len(parse_feed(body).entries) for body in bodies)
+    ours = cpu_seconds(lambda: [parse_feed(body) for body in bodies for _ in range(20)])
+    bare = cpu_seconds(lambda: [etree.fromstring(body) for body in bodies for _ in range(20)])
+    note = "sanitising included; the peer builds the tree only"
+    yield Figure.beside("parse", entries * 20 / ours, "entries/s", "lxml tree", entries * 20 / bare, note)
+
+
+def measure_summarize() -> Iterator[Figure]:
+    """An article summarized."""
+    stories = [Story(articles=(article,)) for article in make_articles(400)]
+    extractive = ExtractiveSummarizer()
+
+    def lead() -> None:
+        for story in stories:
+            sentences(story.lead.text)[:3]
+
+    ours = cpu_seconds(lambda: [extractive.summarize(story, Budget()) for story in stories], 3)
+    yield Figure.beside(
+        "summarize", ours / 400 * 1000, "ms/article", "first three", cpu_seconds(lead, 3) / 400 * 1000, "aim 2 ms"
+    )
+
+
+def measure_cluster() -> Iterator[Figure]:
+    """A day of articles gathered into stories."""
+    articles = make_articles(1000)
+    yield Figure(name="cluster 1,000", value=cpu_seconds(lambda: cluster(articles), 2), unit="s", note="aim 2 s")
+
+
+def measure_render() -> Iterator[Figure]:
+    """A warm variant of twelve stories, inlining included."""
+    import premailer
+
+    edition = make_edition()
+    renderer = Renderer(folders=[ROOT / "templates"], base_url="https://news.example.com", postal_address="1 Street")
+    html = renderer.render(edition, "all").html
+    ours = cpu_seconds(lambda: renderer.render(edition, "all")) * 1000
+    alone = cpu_seconds(lambda: premailer.transform(html, allow_network=False)) * 1000
+    yield Figure.beside(
+        "render 12 stories", ours, "ms", "premailer alone", alone, f"aim 60 ms; {len(html.encode()):,} bytes"
+    )
+
+
+def measure_address() -> Iterator[Figure]:
+    """A message addressed to one more reader."""
+    rendition, messages = make_rendition(), make_messages(2000)
+    template = mime.build(rendition, LETTERHEAD)
+    ours = cpu_seconds(lambda: [template.address(message) for message in messages]) / 2000 * 1000
+
+    def build_each() -> None:
+        for message in messages[:20]:
+            each = EmailMessage()
+            each["To"] = message.email
+            each.set_content(rendition.text.replace(UNSUBSCRIBE_TOKEN, message.unsubscribe_url))
+            each.add_alternative(rendition.html.replace(UNSUBSCRIBE_TOKEN, message.unsubscribe_url), subtype="html")
+            each.as_bytes()
+
+    peer = cpu_seconds(build_each, 2) / 20 * 1000
+    yield Figure.beside("address", ours, "ms/message", "EmailMessage each", peer, "aim 0.05 ms")
+
+
+def measure_sendgrid() -> Iterator[Figure]:
+    """The body of a request of a thousand readers; the exchange itself is not in it."""
+    batch = Batch(rendition=make_rendition(), letterhead=LETTERHEAD, messages=make_messages(1000))
+    transport = SendGridTransport(api_key="SG.bench")
+    ours = cpu_seconds(lambda: transport.render(batch)) * 1000
+    transport.close()
+    yield Figure(name="sendgrid body of 1,000", value=ours, unit="ms", note="aim 20 ms a request")
+
+
+def measure_ledger() -> Iterator[Figure]:
+    """100,000 recipients planned, claimed, marked and settled in batches of a thousand, on disk."""
+    count = 100_000
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqlStore.open(f"sqlite:///{folder}/bench.db")
+        readers = (
+            Subscriber(email=f"reader{n}@example.com", state=SubscriberState.ACTIVE, consent_at=NOW)
+            for n in range(count)
+        )
+        store.subscribers.add_many("bench", readers, now=NOW)
+        planned = [Planned(subscriber=r, send_key=r.key, variant="all") for r in store.subscribers.reached("bench")]
+        edition = replace(make_edition(), sections=())
+        number = store.editions.save(edition, [], EditionState.READY, None, now=NOW).id
+        owner, lease = this_owner("bench"), NOW + timedelta(hours=1)
+        start = time.perf_counter()
+        store.ledger.plan(number, planned, batch_size=1000, now=NOW)
+        while claim := store.ledger.claim(number, owner, lease_until=lease, now=NOW):
+            deliveries = [recipient.delivery for recipient in claim.recipients]
+            store.ledger.mark(claim, deliveries, "bench", now=NOW)
+            accepted = [Outcome(delivery=d, state=DeliveryState.ACCEPTED, raw="202") for d in deliveries]
+            store.ledger.settle(claim, accepted, now=NOW)
+            store.ledger.release(claim, now=NOW)
+        seconds = time.perf_counter() - start
+        assert store.ledger.counts(number) == {"accepted": count}
+        store.close()
+    yield Figure(name="ledger 100,000", value=seconds, unit="s", note="aim 60 s for 1,000,000")
+
+
+MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
+    "start": measure_start,
+    "parse": measure_parse,
+    "summarize": measure_summarize,
+    "cluster": measure_cluster,
+    "render": measure_render,
+    "address": measure_address,
+    "sendgrid": measure_sendgrid,
+    "ledger": measure_ledger,
+}

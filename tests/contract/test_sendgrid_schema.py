@@ -1,0 +1,38 @@
+"""Our requests against the service's own OpenAPI document."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from digest.transports.sendgrid import SendGridTransport
+from tests.contract.test_transports import make_batch
+from tests.doubles.sendgrid_api import judge
+
+
+@pytest.fixture(scope="module")
+def validator(shared: Path) -> Draft202012Validator:
+    """A validator of the body of POST /v3/mail/send."""
+    document = yaml.safe_load((shared / "data" / "sendgrid" / "oai" / "tsg_mail_v3.yaml").read_text(encoding="utf-8"))
+    components = document["components"]
+    name = document["paths"]["/v3/mail/send"]["post"]["requestBody"]["$ref"].rpartition("/")[2]
+    schema: dict[str, Any] = components["requestBodies"][name]["content"]["application/json"]["schema"]
+    return Draft202012Validator({**schema, "components": components})
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+def test_a_request_is_what_the_api_describes(validator: Draft202012Validator, sandbox: bool) -> None:
+    transport = SendGridTransport(api_key="SG.key", sandbox=sandbox)
+    (body,) = transport.render(make_batch(4))
+    transport.close()
+    assert [error.message for error in validator.iter_errors(json.loads(body))] == []
+    assert judge(body) is None
+
+
+def test_the_double_refuses_what_the_documentation_forbids() -> None:
+    assert judge(b"{}")
+    assert judge(b"not json")
+    assert judge(b'{"personalizations": [{"to": []}]}')
