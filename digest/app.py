@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from functools import cached_property
 from ipaddress import ip_address
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PAGES_SECONDS = 300.0  # for all pages that are fetched at once
 _INSTALLED = Path(__file__).parent / "share"
 _CHECKOUT = Path(__file__).parent.parent
 
@@ -165,6 +166,7 @@ class App:
     def visit(self, ids: Sequence[str] = ()) -> list[SourceReport]:
         """Try all sources, or those named, and keep nothing. Raises ConfigError for a name that is not there."""
         from digest.collect import collect
+        from digest.stores.sql import SqlStore
 
         known = {table.id for table in self.config.sources}
         for name in ids:
@@ -176,7 +178,8 @@ class App:
                 )
         now = self.clock()
         since = now - self.config.edition.window
-        with self._scratch() as store:
+        # An empty store has no cursors: a source that is unchanged since the last run shows its entries all the same.
+        with closing(SqlStore.empty()) as store:
             return self.on_network(
                 lambda fetch: collect(
                     [visit for visit in self._visits(fetch) if not ids or visit.profile.id in ids],
@@ -288,7 +291,13 @@ class App:
                 return error
 
         async def fetch_all(fetch: Fetch) -> list[Response | SourceError]:
-            return list(await asyncio.gather(*(fetch_one(fetch, url) for url in urls)))
+            tasks = [asyncio.ensure_future(fetch_one(fetch, url)) for url in urls]
+            _, late = await asyncio.wait(tasks, timeout=_PAGES_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            given_up = f"it was not read within {_PAGES_SECONDS:g} seconds together with the others"
+            return [SourceError(u, given_up) if t in late else t.result() for u, t in zip(urls, tasks, strict=True)]
 
         return self.on_network(fetch_all) if urls else []
 

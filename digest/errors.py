@@ -24,7 +24,8 @@ class DigestError(Exception):
 
     def __init__(self, subject: str, message: str | None = None, *, remedy: str | None = None) -> None:
         """`subject` is what the error is about, `message` the fault, `remedy` what the reader can do."""
-        super().__init__(subject, message, remedy)
+        # Only what `__init__` takes by position: an error must survive the way back from a worker process.
+        super().__init__(subject, message)
         self.subject = subject
         self.message = message or (type(self).__doc__ or "").splitlines()[0].rstrip(".")
         self.remedy = remedy

@@ -190,7 +190,7 @@ def _unwrap(text: str) -> str:
 
 
 def _wants_page(stored: StoredEntry, profile: SourceProfile) -> bool:
-    has_text = stored.text is not None or stored.entry.text is not None
+    has_text = stored.is_read or stored.entry.text is not None
     return profile.full_text and profile.rights != "headline" and stored.entry.link is not None and not has_text
 
 
@@ -217,8 +217,9 @@ def _make_article(
     stored: StoredEntry, profile: SourceProfile, page: Page | None, topic_names: Mapping[str, str]
 ) -> Article | None:
     entry = stored.entry
+    page = page or stored.page
     may_quote = profile.rights != "headline"
-    read = (page.text if page else None) or stored.text or entry.text
+    read = (page.text if page else None) or entry.text
     text = (read or _own_text(stored)) if may_quote else ""
     title = entry.title or (page.title if page else None) or _first_words(text)
     if not title:
@@ -234,7 +235,7 @@ def _make_article(
         published_at=min(dated_at, stored.seen_at),
         author=entry.author or (page.author if page else None),
         language=entry.language or (page.language if page else None),
-        image=(stored.image or (page.image if page else None)) if may_quote else None,
+        image=page.image if page and may_quote else None,
         topics=_match_topics(entry.tags, topic_names) or profile.topics,
         weight=profile.weight,
         trusted=profile.trusted,

@@ -83,15 +83,15 @@ class Collected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEntry:
-    """An entry as the store keeps it. `text` is the article's text once the page was read."""
+    """An entry as the store keeps it, with what was read on its page; `is_read` also when that was nothing of use."""
 
     number: int  # the store's own key
     source_id: str
     outlet: str
     seen_at: datetime
     entry: Entry
-    text: str | None = None
-    image: str | None = None
+    page: "Page | None" = None
+    is_read: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

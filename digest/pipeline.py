@@ -104,7 +104,7 @@ class Pipeline:
             settings.topics,
             ports.fetch_pages,
             ports.parallel,
-            ports.entries.keep_text,
+            ports.entries.keep_page,
         )
         log.note("extract", entries=len(offered), articles=len(articles))
         stories = cluster.cluster(articles, language=settings.language)

@@ -169,7 +169,7 @@ class EntryStore(Protocol):
         """
         ...
 
-    def keep_text(self, number: int, page: Page | None) -> None:
+    def keep_page(self, number: int, page: Page | None) -> None:
         """Keep what was read on the entry's page; None says that it was tried and the feed's own text must do."""
         ...
 

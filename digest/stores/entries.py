@@ -14,6 +14,7 @@ from digest.stores.identity import names_of
 from digest.stores.schema import entries, entry_names, sources
 
 _ENTRY = TypeAdapter(Entry)
+_PAGE: TypeAdapter[Page | None] = TypeAdapter(Page | None)
 
 
 class SqlEntries:
@@ -64,7 +65,6 @@ class SqlEntries:
                             dated_at=min(dated_at, now),
                             backlog=first_contact and dated_at < since,
                             entry=_ENTRY.dump_json(entry).decode(),
-                            text=entry.text,
                         )
                         .returning(entries.c.number)
                     ).scalar_one()
@@ -129,17 +129,18 @@ class SqlEntries:
                     outlet=row.title or row.source,
                     seen_at=row.seen_at,
                     entry=_ENTRY.validate_json(row.entry),
-                    text=row.text,
-                    image=row.image,
+                    page=_PAGE.validate_json(row.page) if row.page else None,
+                    is_read=row.page is not None,
                 )
                 for row in connection.execute(query)
             ]
 
-    def keep_text(self, number: int, page: Page | None) -> None:
+    def keep_page(self, number: int, page: Page | None) -> None:
         """Keep what was read on the entry's page; None says that the feed's own text must do."""
-        values = {"text": page.text, "image": page.image} if page else {"text": ""}
         with self._database.write_fast() as connection:
-            connection.execute(update(entries).where(entries.c.number == number).values(**values))
+            connection.execute(
+                update(entries).where(entries.c.number == number).values(page=_PAGE.dump_json(page).decode())
+            )
 
     def health(self, newsletter: str) -> list[Mapping[str, object]]:
         """One row a source."""

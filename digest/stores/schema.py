@@ -72,8 +72,7 @@ entries = Table(
     Column("dated_at", Instant, nullable=False),  # the entry's own date, or when it was first seen
     Column("backlog", Boolean, nullable=False),  # old at first contact: known, never offered
     Column("entry", Text, nullable=False),
-    Column("text", Text),
-    Column("image", Text),
+    Column("page", Text),  # what was read on it; "null" when that was nothing of use
     Index("ix_entries_seen", "newsletter", "seen_at"),
 )
 

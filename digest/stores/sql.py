@@ -86,6 +86,14 @@ class SqlStore:
             draft.unlink(missing_ok=True)
             raise StoreError(str(target), "it cannot be written") from error
 
+    @classmethod
+    def empty(cls) -> "SqlStore":
+        """A new store that is deleted when it is closed. Raises StoreError."""
+        with tempfile.NamedTemporaryFile(prefix="digest-scratch-", suffix=".db", delete=False) as file:
+            database = Database(Path(file.name))
+        _migrate(database)
+        return cls(database, temporary=True)
+
     def scratch(self) -> "SqlStore":
         """A consistent copy to work on, deleted when it is closed. Raises StoreError."""
         number, name = tempfile.mkstemp(prefix="digest-scratch-", suffix=".db")

@@ -220,6 +220,18 @@ def test_a_document_that_is_not_there_does_not_stop_the_others(desk: Desk) -> No
     assert len(done.rows[1]["entries"]) == 2
 
 
+def test_a_page_that_cannot_be_read_does_not_stop_the_others_in_worker_processes(desk: Desk) -> None:
+    names = ["empty-1.html", "empty-2.html", "empty-3.html", "good.txt"]
+    for name in names[:3]:
+        (desk.folder / name).write_text("<html><body></body></html>")
+    (desk.folder / "good.txt").write_text(STORY.format(n=1))
+    done = desk.digest("inspect", "page", "--json", *names)
+    assert done.code == 3
+    assert [row["path"] for row in done.rows] == names
+    assert ["error" in row for row in done.rows] == [True, True, True, False]
+    assert "no article" in done.rows[0]["error"]
+
+
 def test_secrets_and_addresses_stay_out_of_what_is_printed(sample_desk: Desk) -> None:
     config = sample_desk.folder / "config.toml"
     config.write_text(

@@ -116,10 +116,14 @@ def test_an_edition_takes_what_was_seen_since_the_last_cutoff(store: SqlStore) -
 def test_a_page_that_was_read_is_kept(store: SqlStore) -> None:
     add(store, entry(1))
     (stored,) = store.entries.offered("morning", after=None, since=SINCE, until=NOW)
-    assert stored.text is None
-    store.entries.keep_text(stored.number, Page(text="The page.", image="https://example.com/i.png"))
+    assert (stored.page, stored.is_read) == (None, False)
+    page = Page(text="The page.", image="https://example.com/i.png", author="Desk", date=NOW)
+    store.entries.keep_page(stored.number, page)
     (stored,) = store.entries.offered("morning", after=None, since=SINCE, until=NOW)
-    assert (stored.text, stored.image) == ("The page.", "https://example.com/i.png")
+    assert (stored.page, stored.is_read) == (page, True)
+    store.entries.keep_page(stored.number, None)
+    (stored,) = store.entries.offered("morning", after=None, since=SINCE, until=NOW)
+    assert (stored.page, stored.is_read) == (None, True)
 
 
 @pytest.mark.parametrize(

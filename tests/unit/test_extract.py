@@ -126,7 +126,7 @@ def test_the_pages_of_the_developer_set_are_read(shared: Path) -> None:
 # -- entries → articles ----------------------------------------------------------------------------------------------
 
 
-def stored(number: int = 1, *, text: str | None = None, image: str | None = None, **entry: Any) -> StoredEntry:
+def stored(number: int = 1, *, page: Page | None = None, is_read: bool = False, **entry: Any) -> StoredEntry:
     fields: dict[str, Any] = {
         "title": "Bridge closes",
         "link": f"https://news.example/{number}",
@@ -139,8 +139,8 @@ def stored(number: int = 1, *, text: str | None = None, image: str | None = None
         outlet="The Wire",
         seen_at=NOON,
         entry=Entry(**fields | entry),
-        text=text,
-        image=image,
+        page=page,
+        is_read=is_read or page is not None,
     )
 
 
@@ -200,8 +200,8 @@ def test_a_page_with_less_to_say_than_the_feed_is_not_used() -> None:
 @pytest.mark.parametrize(
     ("entry", "profile"),
     [
-        (stored(text="Read before."), {}),
-        (stored(text=""), {}),
+        (stored(page=Page(text="Read before.")), {}),
+        (stored(is_read=True), {}),
         (stored(1, link=None), {}),
         (stored(), {"full_text": False}),
         (stored(), {"rights": "headline"}),
@@ -238,7 +238,7 @@ def test_a_link_that_two_entries_share_is_fetched_once() -> None:
 
 
 def test_headline_rights_leave_title_and_link() -> None:
-    article = Web().extract(stored(text="All of it."), rights="headline")[0]
+    article = Web().extract(stored(page=Page(text="All of it.")), rights="headline")[0]
     assert (article.title, article.link, article.text) == ("Bridge closes", "https://news.example/1", "")
 
 

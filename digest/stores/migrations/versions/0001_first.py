@@ -39,8 +39,7 @@ def upgrade() -> None:
         sa.Column("dated_at", schema.Instant(length=32), nullable=False),
         sa.Column("backlog", sa.Boolean(), nullable=False),
         sa.Column("entry", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=True),
-        sa.Column("image", sa.Text(), nullable=True),
+        sa.Column("page", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_entries")),
     )
     op.create_index("ix_entries_seen", "entries", ["newsletter", "seen_at"], unique=False)
