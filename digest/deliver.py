@@ -28,6 +28,7 @@ from digest.models import (
 from digest.protocols import Clock, Ledger, Transport
 
 _LEASE = timedelta(minutes=10)
+_POLL = 0.2  # seconds between looks at what is due or held by others
 _FIRST_RETRY = timedelta(seconds=2)
 _LONGEST_RETRY = timedelta(minutes=15)
 
@@ -102,9 +103,10 @@ class Sender:
             claim = self._ledger.claim(edition, self._owner, lease_until=now + _LEASE, now=now)
             if claim is None:
                 due = self._ledger.next_due(edition)
-                if due is None or due > until:
+                if self._ledger.leased_until(edition) is None and (due is None or due > until):
                     break
-                self._wait(min(1.0, max(0.05, (due - self._clock()).total_seconds())))
+                # Something is due soon, or another sender is at work: what it leaves behind is ours to finish.
+                self._wait(_POLL)
                 continue
             try:
                 fault = self._send(claim)

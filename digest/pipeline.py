@@ -269,7 +269,8 @@ class Pipeline:
         sent = self._sender(stored).run()
         counts = ports.ledger.counts(stored.id)
         log.note("deliver", notes=[sent.fault] if sent.fault else (), **counts)
-        if not sent.fault and ports.ledger.next_due(stored.id) is None:
+        is_open = ports.ledger.next_due(stored.id) or ports.ledger.leased_until(stored.id)
+        if not sent.fault and not is_open:
             ports.editions.set_state(
                 stored.id, EditionState.SENT, None, now=ports.clock(), only_from=[EditionState.SENDING]
             )
@@ -303,8 +304,7 @@ class Pipeline:
         ports = self._ports
 
         def may_go_on() -> bool:
-            current = ports.editions.get(stored.id) if ports.may_go_on() else None
-            return current is not None and current.state is EditionState.SENDING
+            return ports.may_go_on() and ports.editions.state(stored.id) is EditionState.SENDING
 
         mailing = deliver.Mailing(
             edition=stored.id,

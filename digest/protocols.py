@@ -189,6 +189,10 @@ class EditionStore(Protocol):
         """The edition with that number."""
         ...
 
+    def state(self, edition: int) -> EditionState | None:
+        """Only its state."""
+        ...
+
     def newest(self, newsletter: str, limit: int = 20) -> list[StoredEdition]:
         """The newest first."""
         ...
@@ -282,6 +286,10 @@ class Ledger(Protocol):
 
     def next_due(self, edition: int) -> datetime | None:
         """When the next planned or deferred batch may be claimed; None when none is left."""
+        ...
+
+    def leased_until(self, edition: int) -> datetime | None:
+        """When the last lease of a claimed batch ends; None when none is claimed."""
         ...
 
     def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:

@@ -42,7 +42,7 @@ class SqlEditions:
         return _stored(row) if row else None
 
     def state(self, edition: int) -> EditionState | None:
-        """Only its state: asked before each batch."""
+        """Only its state, which is asked for before each batch."""
         with self._database.read() as connection:
             found = connection.execute(select(editions.c.state).where(editions.c.id == edition)).scalar()
         return EditionState(found) if found else None

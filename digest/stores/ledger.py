@@ -265,14 +265,18 @@ class SqlLedger:
         return {state.value: found[state.value] for state in DeliveryState if state.value in found}
 
     def next_due(self, edition: int) -> datetime | None:
-        """When the next batch may be claimed, or another sender's lease ends; None when nothing is left."""
+        """When the next planned or deferred batch may be claimed; None when none is left."""
         query = select(func.min(batches.c.due_at)).where(batches.c.edition == edition, batches.c.state == "planned")
-        leases = select(func.min(batches.c.lease_until)).where(
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def leased_until(self, edition: int) -> datetime | None:
+        """When the last lease of a claimed batch ends; None when none is claimed."""
+        query = select(func.max(batches.c.lease_until)).where(
             batches.c.edition == edition, batches.c.state == "claimed"
         )
         with self._database.read() as connection:
-            found = [connection.execute(statement).scalar() for statement in (query, leases)]
-        return min((instant for instant in found if instant), default=None)
+            return connection.execute(query).scalar()
 
     def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
         """All deliveries by address, or only those that are neither accepted nor delivered."""

@@ -1,5 +1,6 @@
 """A sender that is killed in the middle: nobody is mailed twice, and nobody is lost unnamed."""
 
+import json
 import signal
 import threading
 from collections import Counter
@@ -101,8 +102,9 @@ def test_two_senders_at_once_share_the_work_and_mail_nobody_twice(desk: Desk) ->
         _use(desk, f'kind = "smtp"\nhost = "127.0.0.1"\nport = {server.port}\ntls = "none"')
         desk.digest("run", "--no-send")
         senders = [desk.start("run", "--json") for _ in range(3)]
-        for sender in senders:
-            sender.communicate(timeout=90)
+        reports = [json.loads(sender.communicate(timeout=90)[0]) for sender in senders]
         got = Counter(message.recipient for message in server.messages)
     assert len(got) == READERS
     assert set(got.values()) == {1}
+    # Each waited for the others' leases, so each can say how it ended.
+    assert [(report["status"], report["state"]) for report in reports] == [("done", "sent")] * 3

@@ -1,0 +1,91 @@
+"""Why an edition is held, and what a run says of itself."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from digest.models import EditionState, Finding, Report, SourceReport, StoredEdition
+from digest.reporting import Held, describe, held_by
+
+FAIL = Finding(rule="size", severity="fail", message="the HTML has 120,000 bytes")
+WARN = Finding(rule="alt", severity="warn", message="a picture without words")
+
+
+def hold(**changes: object) -> str | None:
+    fields = {"stories": 5, "min_stories": 3, "findings": [], "approval": "none", "sent_before": 0}
+    return held_by(**fields | changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "by_machine"),
+    [
+        ({"stories": 2}, Held.FEW_STORIES, True),
+        ({"findings": [WARN, FAIL]}, Held.PREFLIGHT, True),
+        ({"approval": "required"}, Held.APPROVAL, False),
+        ({"approval": "first:3", "sent_before": 2}, Held.APPROVAL, False),
+    ],
+)
+def test_what_holds_an_edition_is_named(changes: dict[str, object], kind: Held, by_machine: bool) -> None:
+    reason = hold(**changes)
+    assert Held.of(reason) is kind
+    assert kind.is_by_machine is by_machine
+
+
+@pytest.mark.parametrize("changes", [{}, {"findings": [WARN]}, {"approval": "first:3", "sent_before": 3}])
+def test_nothing_holds_a_sound_edition(changes: dict[str, object]) -> None:
+    assert hold(**changes) is None
+
+
+def test_an_unknown_reason_is_a_persons() -> None:
+    assert Held.of("because I say so") is Held.OPERATOR
+    assert not Held.of(None).is_by_machine
+
+
+def report(state: EditionState, **changes: object) -> Report:
+    stored = StoredEdition(
+        id=1,
+        newsletter="m",
+        cadence="daily",
+        date=date(2026, 3, 2),
+        state=state,
+        reason=changes.pop("reason", None),  # type: ignore[arg-type]
+        dated_at=None,
+        sent_at=datetime(2026, 3, 2, 7, 1, tzinfo=UTC),
+        edition=None,
+    )
+    fields: dict[str, object] = {
+        "sources": (), "stages": (), "findings": (), "deliveries": {}, "fault": None, "sending": True, "already": False
+    }  # fmt: skip
+    return describe(stored, **fields | changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "status", "says"),
+    [
+        (EditionState.SENT, {"deliveries": {"accepted": 3}}, "done", "3 messages accepted"),
+        (EditionState.SENT, {"deliveries": {"accepted": 1, "skipped": 1}}, "done", "1 message accepted"),
+        (EditionState.SENT, {"already": True}, "done", "already sent at 2026-03-02 07:01"),
+        (EditionState.SENT, {"deliveries": {"accepted": 1, "unknown": 1}}, "partial", "1 unknown"),
+        (EditionState.SENT, {"deliveries": {"accepted": 1, "refused": 1}}, "partial", "1 refused"),
+        (EditionState.SENDING, {"deliveries": {"accepted": 1, "deferred": 2}}, "partial", "2 deferred"),
+        (EditionState.SENDING, {"fault": "smtp: no"}, "failed", "smtp: no"),
+        (EditionState.SENDING, {"fault": "smtp: no", "deliveries": {"accepted": 1}}, "partial", "smtp: no"),
+        (EditionState.READY, {"sending": False}, "done", "was not sent"),
+        (EditionState.READY, {}, "done", "nobody is subscribed"),
+        (EditionState.HELD, {"reason": "few stories: 1"}, "partial", "few stories"),
+        (EditionState.WITHDRAWN, {"reason": "wrong"}, "partial", "withdrawn: wrong"),
+    ],
+)
+def test_the_report_says_what_became_of_it(
+    state: EditionState, changes: dict[str, object], status: str, says: str
+) -> None:
+    made = report(state, **changes)
+    assert made.status == status
+    assert says in made.message
+
+
+def test_a_failed_source_makes_a_run_partial_and_is_named() -> None:
+    sources = (SourceReport(id="wire", ok=True), SourceReport(id="radio", ok=False, error="down"))
+    made = report(EditionState.SENT, deliveries={"accepted": 1}, sources=sources)
+    assert made.status == "partial"
+    assert "1 of 2 sources failed: radio" in made.message
