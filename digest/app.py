@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAGES_SECONDS = 300.0  # for all pages that are fetched at once
+_PAGE_BYTES = 5_000_000
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 _INSTALLED = Path(__file__).parent / "share"
 _CHECKOUT = Path(__file__).parent.parent
 
@@ -239,13 +241,7 @@ class App:
 
     def on_network(self, work: Callable[[Fetch], Coroutine[Any, Any, T]]) -> T:
         """Run asynchronous work on a loop of its own with the guarded way out opened for it."""
-        from digest.sources.fetch import Fetcher
-
-        async def go() -> T:
-            async with Fetcher(user_agent=self._user_agent(), allow_private=self.config.fetch.allow_private) as fetch:
-                return await work(fetch)
-
-        return asyncio.run(go())
+        return self._on_network(work, self.config.fetch.allow_private)
 
     def require_ready(self) -> None:
         """Open what a server will need, so that its faults show at the start and not at the first edition."""
@@ -265,8 +261,18 @@ class App:
         url = self.links.unsubscribe_url("0" * 32)
         if not url.startswith("https://"):
             return f"base_url {self.config.newsletter.base_url} is not https"
-        answer = self._fetch_pages([url])[0]
+        # The operator's own host, which may well have a private address from here.
+        answer = self._on_network(partial(_fetch_one, url=url), _EVERYWHERE)
         return str(answer) if isinstance(answer, SourceError) else None
+
+    def _on_network(self, work: Callable[[Fetch], Coroutine[Any, Any, T]], allow_private: Sequence[str]) -> T:
+        from digest.sources.fetch import Fetcher
+
+        async def go() -> T:
+            async with Fetcher(user_agent=self._user_agent(), allow_private=allow_private) as fetch:
+                return await work(fetch)
+
+        return asyncio.run(go())
 
     def _require_sources(self) -> None:
         if not self.config.sources:
@@ -284,14 +290,8 @@ class App:
     def _fetch_pages(self, urls: Sequence[str]) -> "list[Response | SourceError]":
         """Each page, or why it could not be had; in the order of `urls`."""
 
-        async def fetch_one(fetch: Fetch, url: str) -> Response | SourceError:
-            try:
-                return await fetch(Request(url=url, limit=5_000_000))
-            except SourceError as error:
-                return error
-
         async def fetch_all(fetch: Fetch) -> list[Response | SourceError]:
-            tasks = [asyncio.ensure_future(fetch_one(fetch, url)) for url in urls]
+            tasks = [asyncio.ensure_future(_fetch_one(fetch, url)) for url in urls]
             _, late = await asyncio.wait(tasks, timeout=_PAGES_SECONDS)
             for task in late:
                 task.cancel()
@@ -353,6 +353,14 @@ class App:
             yield scratch
         finally:
             scratch.close()
+
+
+async def _fetch_one(fetch: Fetch, url: str) -> Response | SourceError:
+    """A page, or why it could not be had."""
+    try:
+        return await fetch(Request(url=url, limit=_PAGE_BYTES))
+    except SourceError as error:
+        return error
 
 
 def _is_local(table: Any) -> bool:
