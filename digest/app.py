@@ -20,7 +20,7 @@ from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
 from digest.errors import ConfigError, RenderError, SourceError
-from digest.models import Report, SourceReport, StageReport, Subscriber, SubscriberState
+from digest.models import Item, Report, SourceReport, StageReport, Subscriber, SubscriberState
 from digest.protocols import Clock, Fetch, Request, Response
 
 if TYPE_CHECKING:
@@ -196,10 +196,8 @@ class App:
         """The pipeline over a store: ours, or a scratch copy."""
         from digest.pipeline import Pipeline
         from digest.ports import Ports
-        from digest.render import render_subject
         from digest.stores.owners import this_owner
 
-        newsletter = self.config.newsletter
         ports = Ports(
             entries=store.entries,
             editions=store.editions,
@@ -211,14 +209,7 @@ class App:
             fetch_pages=self._fetch_pages,
             parallel=self.engine.in_processes,
             summarizers=make_summarizers(self.config.summarizer),
-            subject=lambda day, lead, count: render_subject(
-                newsletter.subject,
-                newsletter=newsletter.name,
-                day=day,
-                language=newsletter.language,
-                lead=lead,
-                count=count,
-            ),
+            subject=self._subject,
             render=self.renderer.render,
             unsubscribe_url=self.links.unsubscribe_url,
             send_key=lambda edition, reader: make_send_key(
@@ -249,6 +240,34 @@ class App:
         self.store.editions.newest(self.config.newsletter.slug, 1)
         self.links.sign("0" * 32)
         self.lanes  # noqa: B018 - built now
+
+    def try_subject(self) -> str:
+        """The subject that a made-up lead would give. Raises RenderError when its template is wrong."""
+        lead = Item(
+            id="0",
+            headline="A headline",
+            link=None,
+            outlet="An outlet",
+            published_at=self.clock(),
+            topic=None,
+            summary=None,
+            language=self.config.newsletter.language,
+            direction="ltr",
+        )
+        return self._subject(self.today(), lead, 1)
+
+    def _subject(self, day: date, lead: Item | None, count: int) -> str:
+        from digest.render import render_subject
+
+        newsletter = self.config.newsletter
+        return render_subject(
+            newsletter.subject,
+            newsletter=newsletter.name,
+            day=day,
+            language=newsletter.language,
+            lead=lead,
+            count=count,
+        )
 
     def upgrade_store(self) -> str:
         """Bring the database up to this version; returns what was done."""

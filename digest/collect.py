@@ -50,7 +50,8 @@ async def collect(
             return SourceReport(id=visit.profile.id, ok=False, error=outcome)
         wanted = replace(outcome, entries=_choose(outcome.entries, visit.profile))
         new = store.add(newsletter, visit.profile.id, wanted, now=now, since=since)
-        return SourceReport(id=visit.profile.id, ok=True, entries=len(outcome.entries), new=new)
+        error = "; ".join(outcome.faults) or None
+        return SourceReport(id=visit.profile.id, ok=error is None, entries=len(outcome.entries), new=new, error=error)
 
     tasks = [asyncio.ensure_future(visit_one(visit)) for visit in visits]
     try:

@@ -78,6 +78,7 @@ class Collected:
     title: str | None = None
     language: str | None = None
     cursor: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()  # what part of the source could not be read, and why
     unchanged: bool = False  # the source said that nothing is new since the cursor
 
 
@@ -458,7 +459,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReport:
-    """What became of one source in a run."""
+    """What became of one source in a run. One that could be read in part is not ok, and has entries."""
 
     id: str
     ok: bool

@@ -129,7 +129,7 @@ class Pipeline:
             subject=lambda lead, count: ports.subject(day, lead, count),
             composed_at=now,
             cutoff_at=now,
-            silent=[self._name(report.id) for report in sources if not report.ok],
+            silent=[self._name(report.id) for report in sources if not report.ok and not report.entries],
         )
         log.note("compose", stories=len(edition.items), sections=len(edition.sections))
         renditions = self._render(edition, self._variants(edition, ports.subscribers.reached(settings.newsletter)))
@@ -178,6 +178,7 @@ class Pipeline:
         return Preview(
             edition=composed.edition,
             rendition=by_key[variant.key],
+            unsubscribe_url=batch.messages[0].unsubscribe_url,
             payload=ports.lanes[0].transport.render(batch)[0],
             findings=composed.findings,
             stored=stored is not None,

@@ -98,6 +98,7 @@ class Preview:
 
     edition: Edition
     rendition: Rendition
+    unsubscribe_url: str  # this reader's own
     payload: bytes  # the very bytes that the transport would hand over: a message, or a provider's request
     findings: tuple[Finding, ...]
     stored: bool  # False: composed now and kept nowhere

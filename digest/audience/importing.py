@@ -1,6 +1,7 @@
 """Rows of a table → subscribers, or why a row is refused. Nothing is stored here."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,19 +81,20 @@ def read_row(row: Mapping[str, str], *, consent: str | None, topics: Sequence[st
         email=address.email,
         name=" ".join(row.get("name", "").split()) or address.name,
         topics=chosen,
-        language=row.get("language", "").strip() or None,
+        language=_read_language(row.get("language", "").strip()),
         timezone=_read_zone(row.get("timezone", "").strip()),
         frequency="weekly" if _read_choice(row, "frequency", {"daily", "weekly"}) == "weekly" else "daily",
         state=wanted if agreed or wanted in _GONE else SubscriberState.PENDING,
         consent_at=consent_at or (now if consent else None),
         consent_text=consent,
     )
-    remark = None
+    remarks = []
     if address.reserved:
-        remark = (
-            f"{address.email.rpartition('@')[2]} is a name reserved for tests and examples: fit for a rehearsal only"
-        )
-    return ReadRow(subscriber=subscriber, remark=remark)
+        domain = address.email.rpartition("@")[2]
+        remarks.append(f"{domain} is a name reserved for tests and examples: fit for a rehearsal only")
+    if subscriber.frequency == "weekly":
+        remarks.append("this version makes daily editions only: a weekly reader is kept, and not mailed")
+    return ReadRow(subscriber=subscriber, remark="; ".join(remarks) or None)
 
 
 def read_csv(path: Path, *, consent: str | None, topics: Sequence[str], now: datetime) -> Iterator[CsvRow]:
@@ -122,6 +124,8 @@ def read_csv(path: Path, *, consent: str | None, topics: Sequence[str], now: dat
             for row in reader:
                 if any(isinstance(value, str) and value.strip() for value in row.values()):
                     yield _read_line(reader.line_num, row, consent, topics, now)
+    except FileNotFoundError:
+        raise ConfigError(str(path), "there is no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(str(path), "it cannot be read", remedy="save it as CSV in UTF-8") from error
 
@@ -141,6 +145,12 @@ def _read_choice(row: Mapping[str, str], column: str, choices: set[str]) -> str 
     if value and value not in choices:
         raise ConfigError(f'{column} "{value}"', "it is not known", remedy=f"one of {', '.join(sorted(choices))}")
     return value or None
+
+
+def _read_language(tag: str) -> str | None:
+    if tag and not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
+        raise ConfigError(f'language "{tag}"', "it is not known", remedy="use a BCP 47 tag such as en or pt-BR")
+    return tag or None
 
 
 def _read_zone(name: str) -> str | None:

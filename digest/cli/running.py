@@ -11,6 +11,7 @@ from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, re
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
 from digest.config.schema import OutboxTable
 from digest.errors import ConfigError
+from digest.models import UNSUBSCRIBE_TOKEN
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -129,8 +130,8 @@ def preview(
         shown = app.preview(day, email=subscriber)
         if out:
             content = {
-                ".html": shown.rendition.html.encode(),
-                ".txt": shown.rendition.text.encode(),
+                ".html": shown.rendition.html.replace(UNSUBSCRIBE_TOKEN, shown.unsubscribe_url).encode(),
+                ".txt": shown.rendition.text.replace(UNSUBSCRIBE_TOKEN, shown.unsubscribe_url).encode(),
                 ".eml": shown.payload,
             }[out.suffix.lower()]
             try:

@@ -57,7 +57,7 @@ def add_source(
     topics: Annotated[str, typer.Option(help="Topic ids, separated by commas.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Write a [[sources]] table into the configuration."""
+    """Write a source into the configuration."""
     from digest.config.editing import add_source_table
 
     with open_app(context, config) as app:
@@ -72,7 +72,7 @@ def remove_source(
     name: Annotated[str, typer.Argument(metavar="ID", help="The source's id.")],
     config: ConfigOption = None,
 ) -> None:
-    """Take a [[sources]] table out of the configuration. What it brought so far is kept."""
+    """Take a source out of the configuration. What it brought so far is kept."""
     from digest.config.editing import remove_source_table
 
     with open_app(context, config) as app:

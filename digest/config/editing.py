@@ -16,7 +16,13 @@ from digest.errors import ConfigError
 
 def add_source_table(config: Config, address: str, *, name: str | None, topics: Sequence[str]) -> str:
     """Append a [[sources]] table; returns its id. Raises ConfigError and writes nothing when it would be faulty."""
-    is_feed = address.startswith(("http://", "https://"))
+    is_feed = bool(re.match(r"https?://[^\s/]+", address))
+    if not is_feed and not (address and (config.path.parent / address).exists()):
+        remedy = "give an address that starts with http:// or https://, or a path that exists"
+        raise ConfigError(f'source "{address}"', "it is neither a feed's address nor a file", remedy=remedy)
+    for other in config.sources:
+        if address in (getattr(other, "url", None), str(getattr(other, "path", ""))):
+            raise ConfigError(f'source "{address}"', f'it is configured already, as "{other.id}"')
     chosen = name or _make_id(address, {table.id for table in config.sources})
     table = tomlkit.table()
     table["id"] = chosen
@@ -56,12 +62,20 @@ def _read(path: Path) -> tomlkit.TOMLDocument:
         raise ConfigError(str(path), "it cannot be read") from error
 
 
+def _try_draft(draft: Path, path: Path) -> None:
+    try:
+        load_config(draft)
+    except ConfigError as error:
+        faults = [fault.replace(str(draft), str(path)) for fault in error.faults] or [str(error)]
+        raise ConfigError(str(path), faults=[f"{fault}; nothing was written" for fault in faults]) from None
+
+
 def _write(path: Path, text: str) -> None:
     """Replace the file in one step, and only with what can be read again."""
     draft = path.with_name(f".{path.name}.new")
     try:
         draft.write_text(text, encoding="utf-8")
-        load_config(draft)
+        _try_draft(draft, path)
         draft.replace(path)
     except OSError as error:
         raise ConfigError(str(path), "it cannot be written") from error

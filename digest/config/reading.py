@@ -16,6 +16,16 @@ from digest.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-]+)\s*\]\]?\s*(?:#.*)?$")
+_SHAPES = {
+    "url": "write an address that starts with http:// or https://",
+    "base_url": "write an address that starts with http:// or https://",
+    "host": "write an address that starts with http:// or https://",
+    "id": "use small letters, digits, - and _",
+    "slug": "use small letters, digits, - and _",
+    "language": 'use a BCP 47 tag such as "en" or "pt-BR"',
+    "approval": 'write "none", "required" or "first:7"',
+}
+_SECRET = {"password", "api_key", "key", "token", "secret", "secret_key"}
 # What later versions will have, so that it is told apart from a slip of the pen.
 _LATER: Mapping[tuple[str, str], set[object]] = {
     ("sources", "kind"): {"sitemap", "page"},
@@ -108,6 +118,8 @@ def _describe(fault: Any, lines: Lines, path: Path, tables: Mapping[str, Any]) -
     key = ".".join(f"[{part}]" if isinstance(part, int) else part for part in location).replace(".[", "[")
     match fault["type"]:
         case "extra_forbidden":
+            if location[-1] in _SECRET:
+                return f'{where}: unknown key "{key}" (secrets come from the environment only: see .env.example)'
             known = _known_keys(location[:-1], tables)
             near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
             hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known))}"
@@ -125,6 +137,8 @@ def _describe(fault: Any, lines: Lines, path: Path, tables: Mapping[str, Any]) -
         expected = fault["ctx"]["expected_tags"].replace("'custom'", '"package.module:factory"').replace("'", '"')
         return f'{where}: "{key}": there is no kind "{written}"; use one of {expected}'
     message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "string_pattern_mismatch":
+        message = _SHAPES.get(str(location[-1]), "it is not of the right form")
     return f'{where}: "{key}": {message}' if key else f"{where}: {message}"
 
 

@@ -28,6 +28,7 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_newsletter(app),
         _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.store.check().items())),
         _try("templates", lambda: app.renderer.check()),
+        _try("subject", app.try_subject),
         *_check_sources(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
     ]

@@ -51,7 +51,8 @@ def read_documents(files: Sequence[str], manifest: Path | None, standard_input: 
                 fields = json.loads(line)
                 name = fields.pop("path")
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise ConfigError(f"{manifest}:{number}", 'it is no JSON object with a "path"') from None
+                yield Document(path=f"{manifest}:{number}", error='the line is no JSON object with a "path"')
+                continue
             yield _read(str(name), manifest.parent / str(name), fields, standard_input)
 
 
@@ -112,7 +113,7 @@ def inspect_summaries(documents: Iterator[Document], budget: Budget) -> Iterator
             try:
                 summary = _summarize([str(text or "") for text in texts], record, budget)
             except DigestError as error:
-                yield row | {"error": str(error)}
+                yield row | {"error": _explain(error)}
                 continue
             yield row | {
                 "summary": "\n".join(sentence.text for sentence in summary.sentences),
@@ -159,7 +160,8 @@ def _manifest_lines(manifest: Path) -> list[str]:
 def _read(name: str, path: Path, fields: Mapping[str, Any], standard_input: BinaryIO) -> Document:
     try:
         body = standard_input.read() if name == "-" else path.read_bytes()
-        return Document(path=name, body=_unpack(body), fields=fields)
+        body = _unpack(body)
+        return Document(path=name, body=body, error=None if body.strip() else "it is empty", fields=fields)
     except OSError as error:
         return Document(path=name, error=f"it cannot be read: {error.strerror or error}", fields=fields)
     except (EOFError, zlib.error, ValueError) as error:
@@ -182,7 +184,12 @@ def _one(document: Document, inspect: Callable[[Document], Row]) -> Row:
     try:
         return {"path": document.path} | inspect(document)
     except DigestError as error:
-        return {"path": document.path, "error": str(error)}
+        return {"path": document.path, "error": _explain(error)}
+
+
+def _explain(error: str | Exception) -> str:
+    """What is wrong, without the subject: the row names the document already."""
+    return str(error).removeprefix(f"{error.subject}: ") if isinstance(error, DigestError) else str(error)
 
 
 def _pages(documents: Sequence[Document], parallel: Parallel) -> Iterator[Row]:
@@ -196,7 +203,7 @@ def _pages(documents: Sequence[Document], parallel: Parallel) -> Iterator[Row]:
             yield {"path": document.path} | _page_row(page)
         else:
             late = f"reading it took over {_PAGE_SECONDS:.0f} seconds"
-            yield {"path": document.path, "error": late if isinstance(page, TimeoutError) else str(page)}
+            yield {"path": document.path, "error": late if isinstance(page, TimeoutError) else _explain(page)}
 
 
 def _read_page(argument: tuple[bytes, str]) -> Page:
@@ -253,7 +260,16 @@ def _records(document: Document) -> Iterator[Row]:
     if document.error:
         yield {"id": document.path, "path": document.path, "error": document.error}
         return
-    text = document.body.decode("utf-8-sig", errors="replace")
+    try:
+        text = document.body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = document.body.decode("cp1252", errors="replace")
+    if "\0" in text:
+        yield {"id": document.path, "path": document.path, "error": "it is no text"}
+        return
+    if text.lstrip().startswith("["):
+        yield from _array(document, text)
+        return
     if not text.lstrip().startswith("{"):
         yield {"id": document.path, "text": text}
         return
@@ -267,6 +283,18 @@ def _records(document: Document) -> Iterator[Row]:
         if not isinstance(record, dict):
             record = {"error": f"line {number} is no JSON object"}
         yield {"id": f"{document.path}:{number}"} | record
+
+
+def _array(document: Document, text: str) -> Iterator[Row]:
+    """The records of a JSON array; a text that merely begins with a bracket is a text."""
+    try:
+        records = json.loads(text)
+    except ValueError:
+        yield {"id": document.path, "text": text}
+        return
+    for number, record in enumerate(records, 1):
+        name = {"id": f"{document.path}:{number}"}
+        yield name | (record if isinstance(record, dict) else {"error": f"item {number} is no JSON object"})
 
 
 def _article_of(record: Row, number: str) -> Article:

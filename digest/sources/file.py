@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import html
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,15 +25,13 @@ _HEAD: Final = 200_000  # characters of a page in which its canonical address mu
 _CANONICAL: Final = re.compile(r"""<link\b[^<>]*\brel\s*=\s*["']?canonical\b[^<>]*>""", re.IGNORECASE)
 _HREF: Final = re.compile(r"""\bhref\s*=\s*(?:"([^"<>]+)"|'([^'<>]+)'|([^\s"'<>]+))""", re.IGNORECASE)
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSource:
     """Reads everything at each visit; what is known already is the store's to tell.
 
-    Of a folder, hidden files are passed over, and a document that cannot be read is left out, with a warning in the
-    log, as long as there are others. With `relative_dates`, meant for samples, all dates are moved so that the
+    Of a folder, hidden files are passed over, and a document that cannot be read is left out and reported, as
+    long as there are others. With `relative_dates`, meant for samples, all dates are moved so that the
     newest lies within the last hour, and the day is part of each id and link: every day has something new to say.
     """
 
@@ -49,7 +46,7 @@ class FileSource:
         return await asyncio.to_thread(self._collect)
 
     def _collect(self) -> Collected:
-        feeds = self._read_all(self._find())
+        feeds, faults = self._read_all(self._find())
         entries = tuple(entry for feed in feeds for entry in feed.entries)
         if not entries:
             raise SourceError(self.id, f"{self.path} holds no entry", remedy="put articles or feeds into it")
@@ -57,6 +54,7 @@ class FileSource:
             entries=_move_dates(entries, self.now()) if self.relative_dates else entries,
             title=_the_only([feed.title for feed in feeds]),
             language=_the_only([feed.language for feed in feeds]),
+            faults=tuple(error.message for error in faults),
         )
 
     def _find(self) -> list[Path]:
@@ -70,7 +68,7 @@ class FileSource:
             raise SourceError(self.id, f"the folder {self.path} is empty", remedy="put articles or feeds into it")
         return sorted(files)
 
-    def _read_all(self, files: Sequence[Path]) -> list[Feed]:
+    def _read_all(self, files: Sequence[Path]) -> tuple[list[Feed], list[SourceError]]:
         feeds: list[Feed] = []
         faults: list[SourceError] = []
         for file in files:
@@ -80,9 +78,7 @@ class FileSource:
                 faults.append(error)
         if not feeds:
             raise faults[0]
-        for fault in faults:
-            _log.warning("%s", fault)
-        return feeds
+        return feeds, faults
 
     def _read(self, file: Path) -> Feed:
         try:
@@ -124,9 +120,8 @@ def _is_hidden(file: Path, root: Path) -> bool:
 
 
 def _the_only(values: Sequence[str | None]) -> str | None:
-    """The value that all who state one state."""
-    stated = {value for value in values if value}
-    return stated.pop() if len(stated) == 1 else None
+    """The value that all share: one feed's name is not that of the pages beside it."""
+    return values[0] if len(set(values)) == 1 else None
 
 
 def _with_language(feed: Feed) -> Feed:

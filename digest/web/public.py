@@ -70,15 +70,15 @@ def create_public(app: "App") -> FastAPI:
     async def apologize(request: Request, error: StoreError) -> Response:  # noqa: ARG001
         return message("try_again", 503)
 
-    @public.get("/healthz")
+    @public.api_route("/healthz", methods=["GET", "HEAD"])
     def tell_health() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    @public.get(f"/{slug}/unsubscribe")
+    @public.api_route(f"/{slug}/unsubscribe", methods=["GET", "HEAD"])
     def explain_unsubscribe() -> HTMLResponse:
         return message("link_in_mail", 200)
 
-    @public.get(f"/{slug}/unsubscribe/{{token}}")
+    @public.api_route(f"/{slug}/unsubscribe/{{token}}", methods=["GET", "HEAD"])
     def ask_unsubscribe(token: str) -> HTMLResponse:
         app.links.verify(token)
         return page("unsubscribe.html", action=f"/{slug}/unsubscribe/{token}")
@@ -92,7 +92,7 @@ def create_public(app: "App") -> FastAPI:
             raise BadToken("link", "nobody has this link any more")
         return page("unsubscribed.html")
 
-    @public.get(f"/{slug}/{{day}}")
+    @public.api_route(f"/{slug}/{{day}}", methods=["GET", "HEAD"])
     def show_edition(day: str, variant: str = "all") -> HTMLResponse:
         try:
             stored = app.store.editions.find(slug, "daily", date.fromisoformat(day))

@@ -232,6 +232,70 @@ def test_a_page_that_cannot_be_read_does_not_stop_the_others_in_worker_processes
     assert "no article" in done.rows[0]["error"]
 
 
+def test_a_manifest_with_bad_lines_gives_an_error_for_each_and_reads_the_others(desk: Desk) -> None:
+    (desk.folder / "good.xml").write_bytes(feed(0, 1))
+    manifest = desk.folder / "m.jsonl"
+    manifest.write_text('not json\n{"nopath": 1}\n["a"]\n{"path": "good.xml", "url": "https://example.com/"}\n')
+    done = desk.digest("inspect", "feed", "--json", "--manifest", str(manifest))
+    assert done.code == 3
+    assert ["error" in row for row in done.rows] == [True, True, True, False]
+    assert done.rows[3]["path"] == "good.xml"
+
+
+@pytest.mark.parametrize("kind", ["feed", "page", "stories", "summary", "email"])
+def test_empty_and_binary_documents_are_errors_and_no_results(desk: Desk, kind: str) -> None:
+    (desk.folder / "empty").touch()
+    (desk.folder / "binary").write_bytes(bytes(range(256)) * 8)
+    done = desk.digest("inspect", kind, "--json", "empty", "binary")
+    assert done.code == 3
+    assert len(done.rows) == 2
+    assert "error" in done.rows[0]
+    assert "error" in done.rows[1] or done.rows[1]["verdict"] == "fail"
+
+
+@pytest.mark.parametrize("address", ["ftp://example.com/a", "javascript:alert(1)", "not-there", ""])
+def test_what_is_neither_a_feed_nor_a_file_is_not_added(desk: Desk, address: str) -> None:
+    desk.configure()
+    before = (desk.folder / "config.toml").read_text()
+    done = desk.digest("sources", "add", address)
+    assert done.code == 2
+    assert "neither" in one_line(done.err)
+    assert (desk.folder / "config.toml").read_text() == before
+
+
+def test_a_source_is_not_added_twice(desk: Desk) -> None:
+    desk.configure()
+    assert desk.digest("sources", "add", "https://example.org/feed").code == 0
+    done = desk.digest("sources", "add", "https://example.org/feed")
+    assert done.code == 2
+    assert "configured already" in one_line(done.err)
+
+
+def test_a_folder_of_which_a_part_cannot_be_read_is_used_and_reported(desk: Desk) -> None:
+    folder = desk.folder / "inbox"
+    folder.mkdir()
+    (folder / "wire.xml").write_bytes(feed(0, 1, 2, 3))
+    (folder / "broken.bin").write_bytes(b"\x89PNG\r\n" + bytes(200))
+    desk.configure(
+        "[edition]\nmin_stories = 1\n", '[[sources]]\nid = "inbox"\nkind = "file"\npath = "inbox"\nfull_text = false\n'
+    )
+    desk.digest("subscribers", "add", "reader@rehearsal.test")
+    done = desk.digest("run", "--json")
+    assert done.code == 3
+    (row,) = done.rows[0]["sources"]
+    assert (row["ok"], row["entries"]) == (False, 4)
+    assert "broken.bin" in row["error"]
+    assert len(desk.mails()) == 1
+
+
+def test_check_tries_the_subject_too(sample_desk: Desk) -> None:
+    config = sample_desk.folder / "config.toml"
+    config.write_text(config.read_text().replace("{{ lead.headline }}", "{{ lead.headline"))
+    done = sample_desk.digest("check", "--json")
+    assert done.code == 1
+    assert {row["subject"] for row in done.rows if row["result"] == "failure"} == {"subject"}
+
+
 def test_secrets_and_addresses_stay_out_of_what_is_printed(sample_desk: Desk) -> None:
     config = sample_desk.folder / "config.toml"
     config.write_text(

@@ -102,6 +102,7 @@ def test_preview_writes_a_file_and_nothing_else(sample_desk: Desk, suffix: str, 
     done = sample_desk.digest("preview", "--out", str(out))
     assert done.code == 0, done.err
     assert expected in out.read_text(encoding="utf-8")
+    assert "__DIGEST" not in out.read_text(encoding="utf-8")
     assert sample_desk.digest("editions", "list", "--json").rows == []
 
 

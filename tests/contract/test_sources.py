@@ -201,13 +201,13 @@ def test_a_folder_of_feeds_texts_and_pages_is_told_apart_by_content(tmp_path: Pa
     assert run(make_file_source(tmp_path).collect({})).entries == entries
 
 
-def test_one_document_that_cannot_be_read_does_not_hide_the_others(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_one_document_that_cannot_be_read_does_not_hide_the_others_and_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\0\1\2")
     (tmp_path / "b").write_bytes(FEED)
-    assert len(run(make_file_source(tmp_path).collect({})).entries) == 2
-    assert str(tmp_path / "a") in caplog.text
+    collected = run(make_file_source(tmp_path).collect({}))
+    assert len(collected.entries) == 2
+    (fault,) = collected.faults
+    assert str(tmp_path / "a") in fault
 
 
 def test_a_path_that_is_not_there_and_an_empty_folder_are_clear_errors(tmp_path: Path) -> None:
