@@ -229,7 +229,7 @@ class EditionStore(Protocol):
         now: datetime,
         only_from: Sequence[EditionState],
     ) -> bool:
-        """Move to a state, if it is in one of `only_from` now; returns whether it moved."""
+        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays."""
         ...
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:

@@ -135,7 +135,8 @@ def approve_edition(
             )
         if not app.store.editions.renditions(stored.id):
             raise ConfigError(f"edition {stored.date}", "it has no story, so there is nothing to send")
-        note = f"approved although held: {stored.reason}" if force else None
+        by_force = Held.of(stored.reason).is_by_machine
+        note = f"approved although held by {stored.reason}" if by_force else "approved"
         app.store.editions.set_state(
             stored.id, EditionState.READY, note, now=app.clock(), only_from=[EditionState.HELD]
         )

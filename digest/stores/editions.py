@@ -115,8 +115,10 @@ class SqlEditions:
         now: datetime,
         only_from: Sequence[EditionState],
     ) -> bool:
-        """Move to a state, if it is in one of `only_from` now; returns whether it moved."""
-        values: dict[str, object] = {"state": state.value, "reason": reason, "changed_at": now}
+        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays."""
+        values: dict[str, object] = {"state": state.value, "changed_at": now}
+        if reason is not None:
+            values["reason"] = reason
         if state is EditionState.READY:
             values["dated_at"] = now
         if state is EditionState.SENT:

@@ -142,13 +142,24 @@ class SqlLedger:
         with self._database.write_fast() as connection:
             if not self._is_ours(connection, claim, now):
                 return False
+            # Attempted ones too: what one transport certainly did not send is marked again for the next.
+            open_states = (_CLAIMED.value, _ATTEMPTED.value)
+            marked = 0
             for chunk in _chunks(deliveries_):
-                connection.execute(
+                statement = (
                     update(deliveries)
-                    .where(deliveries.c.id.in_(chunk), deliveries.c.batch == claim.batch)
+                    .where(
+                        deliveries.c.id.in_(chunk),
+                        deliveries.c.batch == claim.batch,
+                        deliveries.c.state.in_(open_states),
+                    )
                     .values(state=_ATTEMPTED.value, transport=transport, attempted_at=now)
+                    .returning(deliveries.c.id)
                 )
-        return True
+                marked += len(connection.execute(statement).all())
+            if marked < len(deliveries_):
+                connection.rollback()
+        return marked == len(deliveries_)
 
     def settle(
         self, claim: Claim, outcomes: Sequence[Outcome], *, now: datetime, retry_at: datetime | None = None

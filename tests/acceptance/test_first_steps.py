@@ -147,6 +147,29 @@ def test_a_readers_topics_bound_what_the_reader_gets(sample_desk: Desk) -> None:
     assert "BUSINESS" not in text.get_content().upper()
 
 
+def test_what_too_few_stories_hold_goes_out_by_force_only_and_that_is_recorded(sample_desk: Desk) -> None:
+    config = sample_desk.folder / "config.toml"
+    config.write_text(config.read_text().replace("min_stories = 3 ", "min_stories = 99 "))
+    assert sample_desk.digest("run").code == 3
+    assert sample_desk.digest("editions", "approve").code == 2
+    assert sample_desk.digest("editions", "approve", "--force").code == 0
+    assert sample_desk.digest("run").code == 0
+    assert len(sample_desk.mails()) == 1
+    (row,) = sample_desk.digest("editions", "list", "--json").rows
+    assert row["reason"].startswith("approved although held by few stories")
+
+
+def test_an_edition_that_a_person_holds_stays_until_it_is_approved(sample_desk: Desk) -> None:
+    sample_desk.digest("run", "--no-send")
+    assert sample_desk.digest("editions", "hold", "--reason", "a doubt").code == 0
+    done = sample_desk.digest("run", "--json")
+    assert done.code == 3
+    assert "a doubt" in done.rows[0]["message"]
+    assert sample_desk.digest("editions", "approve").code == 0
+    assert sample_desk.digest("run").code == 0
+    assert len(sample_desk.mails()) == 1
+
+
 def test_a_held_edition_goes_out_when_a_person_approves_it(sample_desk: Desk) -> None:
     config = sample_desk.folder / "config.toml"
     config.write_text(config.read_text().replace('approval = "none"', 'approval = "required"'))
