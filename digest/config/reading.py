@@ -18,7 +18,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-]+)\s*\]\]?\s*(?:#.*)?$")
 _SHAPES = {
     "url": "write an address that starts with http:// or https://",
-    "base_url": "write an address that starts with http:// or https://",
+    "base_url": "write an address that starts with http:// or https://, an international host as xn--…",
     "host": "write an address that starts with http:// or https://",
     "id": "use small letters, digits, - and _",
     "slug": "use small letters, digits, - and _",

@@ -17,6 +17,7 @@ from pydantic import (
 
 from digest.config.values import (
     AddressText,
+    AsciiUrl,
     Duration,
     HttpUrl,
     Identifier,
@@ -43,7 +44,7 @@ class Newsletter(_Table):
     subject: str = "{{ lead.headline }}"
     language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     postal_address: str = ""
-    base_url: HttpUrl = "http://127.0.0.1:8000"
+    base_url: AsciiUrl = "http://127.0.0.1:8000"
 
 
 class Schedule(_Table):

@@ -83,6 +83,8 @@ Network = Annotated[str, AfterValidator(_check_network)]
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
 AddressText = Annotated[str, AfterValidator(_check_address)]
+# It stands in headers and in quoted-printable bodies: an international host is written as xn--….
+AsciiUrl = Annotated[str, Field(pattern=r"^https?://[!-.0-~][!-~]*$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 Rate = Annotated[float, BeforeValidator(_read_rate)]  # messages a second

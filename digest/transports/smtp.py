@@ -146,6 +146,9 @@ class SmtpTransport:
                         return _outcome(message, DeliveryState.ACCEPTED, _reply(code, words)), False
         except smtplib.SMTPDataError as error:  # DATA itself was answered with something other than 354
             code, words = error.smtp_code, _as_bytes(error.smtp_error)
+        except UnicodeError:
+            self._reset()
+            return _outcome(message, DeliveryState.REFUSED, "an address of it cannot be written in ASCII"), False
         except (smtplib.SMTPException, OSError) as error:
             self._lose()
             state = DeliveryState.UNKNOWN if begun else DeliveryState.DEFERRED
