@@ -107,7 +107,7 @@ class SqlStore:
         return SqlStore(Database(path), temporary=True)
 
     def _copy(self, target: Path) -> None:
-        source = f"file:{self._database.path.resolve()}?mode=ro"
+        source = f"{self._database.path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(source, uri=True, timeout=10)) as ours, closing(sqlite3.connect(target)) as copy:
             ours.backup(copy)
 

@@ -257,6 +257,18 @@ def test_what_is_kept_is_there_after_opening_again(store: SqlStore, store_url: s
     again.close()
 
 
+def test_a_folder_with_an_odd_name_is_a_folder_like_any_other(tmp_path: Path) -> None:
+    folder = tmp_path / "a 100% odd?name#ü"
+    folder.mkdir()
+    store = SqlStore.open(f"sqlite:///{folder / 'digest.db'}")
+    save_edition(store)
+    scratch = store.scratch()
+    assert scratch.editions.find("morning", "daily", NOW.date())
+    scratch.close()
+    store.close()
+    assert {path.name for path in folder.iterdir()} == {"digest.db"}
+
+
 def test_a_scratch_copy_has_everything_and_changes_nothing(store: SqlStore) -> None:
     save_edition(store)
     scratch = store.scratch()
