@@ -436,8 +436,7 @@ def test_any_document_is_a_feed_or_a_source_error(document: str, encoding: str) 
     assert sniff(body) in {"feed", "html", "text"}
     try:
         feed = parse_feed(body, url=URL)
-    except SourceError as error:
-        assert error.message
+    except SourceError:
         return
     assert json.dumps(asdict(feed), default=str).encode()  # a lone surrogate would not survive this
 
