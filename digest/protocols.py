@@ -275,9 +275,13 @@ class Ledger(Protocol):
     def recover(self, edition: int, *, now: datetime) -> int:
         """Free the claims of dead owners and expired leases; returns how many deliveries became unknown.
 
-        A dead process on this host and boot: its marks are trusted, attempted becomes unknown, the rest is planned
-        again. After a reboot the marks may not have reached the disk: all that was claimed becomes unknown.
+        Of an owner of this boot the marks are trusted: attempted becomes unknown, the rest is planned again. Of any
+        other they may never have reached the disk: all that was claimed becomes unknown.
         """
+        ...
+
+    def give_up(self, edition: int, reason: str, *, now: datetime) -> int:
+        """Skip what is planned or deferred and not claimed, with the reason; returns how many deliveries that were."""
         ...
 
     def counts(self, edition: int) -> dict[str, int]:
@@ -342,6 +346,10 @@ class RunStore(Protocol):
 
     def record(self, report: Report, *, started_at: datetime, finished_at: datetime) -> None:
         """Keep a report."""
+        ...
+
+    def last(self, newsletter: str) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report."""
         ...
 
 

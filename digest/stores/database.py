@@ -6,16 +6,41 @@ writer takes its lock at once (BEGIN IMMEDIATE), so that nothing it read can cha
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from pydantic import ValidationError
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.dialects.sqlite import insert as _insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from digest.errors import StoreError
 
 _BUSY_SECONDS = 10.0
 _OPTION = "digest_begin"
+
+# By SQLite's primary result code, https://sqlite.org/rescode.html: what it means for the operator, and the remedy.
+_LOCKED = ("it is locked by another process", "wait until that one is done, or stop it")
+_UNSOUND = ("it is no sound database", "restore a backup, or name another file in [store] url")
+_FAULTS = {
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_FULL: ("the disk is full", "make room; nothing of this step was written"),
+    sqlite3.SQLITE_READONLY: ("it cannot be written", "check the permissions of it and its folder"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "check that its folder is there and may be written"),
+    sqlite3.SQLITE_IOERR: (
+        "the disk failed to read or write it",
+        "check the disk, its quota and limits; nothing of this step was written",
+    ),
+    sqlite3.SQLITE_NOTADB: _UNSOUND,
+    sqlite3.SQLITE_CORRUPT: _UNSOUND,
+}
+
+
+def upsert(table: Table) -> Insert:
+    """An INSERT that can say ON CONFLICT: each dialect of SQLAlchemy has its own, with the same methods."""
+    return _insert(table)
 
 
 class Database:
@@ -30,6 +55,32 @@ class Database:
         )
         event.listen(self.engine, "connect", _set_up)
         event.listen(self.engine, "begin", _begin)
+
+    @classmethod
+    def at(cls, url: str) -> "Database":
+        """The database of a URL, `sqlite:///PATH`. Raises StoreError, which never repeats what may hold a password."""
+        path = url.removeprefix("sqlite:///")
+        if path == url:
+            raise StoreError("[store] url", "it names no SQLite file", remedy='write "sqlite:///digest.db"')
+        if path in {"", ":memory:"}:
+            raise StoreError(
+                "[store] url",
+                "a database in memory forgets who was mailed",
+                remedy='name a file, as in "sqlite:///digest.db"',
+            )
+        return cls(Path(path))
+
+    def exists(self) -> bool:
+        """Whether the file is there. Raises StoreError when its folder is not, or may not be looked into."""
+        folder = self.path.parent
+        try:
+            if not folder.is_dir():
+                remedy = f"make {folder}, or change [store] url"
+                raise StoreError(str(self.path), "its folder is not there", remedy=remedy)
+            return self.path.exists()
+        except PermissionError:
+            remedy = f"let this user into {folder}, or change [store] url"
+            raise StoreError(str(self.path), "it may not be looked at", remedy=remedy) from None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -56,36 +107,49 @@ class Database:
                 connection.execution_options(**{_OPTION: kind})
                 with connection.begin():
                     yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise self.explain(error) from None
-        except sqlite3.Error as error:
-            raise self.explain(error) from None
+        except ValidationError:  # whose words would repeat what the row holds
+            remedy = "restore a backup, or upgrade Digest"
+            raise StoreError(str(self.path), "it holds a row that cannot be read", remedy=remedy) from None
 
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""
         original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        words = str(original)
-        if "locked" in words or "busy" in words:
-            return StoreError(
-                str(self.path), "it is locked by another process", remedy="wait until that one is done, or stop it"
-            )
-        if "full" in words:
-            return StoreError(str(self.path), "the disk is full", remedy="make room; nothing of this step was written")
-        if "readonly" in words:
-            return StoreError(
-                str(self.path), "it cannot be written", remedy="check the permissions of it and its folder"
-            )
-        if "unable to open" in words:
-            return StoreError(
-                str(self.path), "it cannot be opened", remedy="check that its folder is there and may be written"
-            )
-        if "not a database" in words or "malformed" in words:
-            return StoreError(
-                str(self.path),
-                "it is no sound database",
-                remedy="restore a backup, or name another file in [store] url",
-            )
-        return StoreError(str(self.path), " ".join(words.split()))
+        code = getattr(original, "sqlite_errorcode", None)
+        if code is not None and (fault := _FAULTS.get(code & 0xFF)):  # the rest of an extended code is detail
+            message, remedy = fault
+            return StoreError(str(self.path), message, remedy=remedy)
+        return StoreError(str(self.path), " ".join(str(original).split()))
+
+    def use_write_ahead_log(self) -> None:
+        """Kept in the file, once and for all; not possible within a transaction. Raises StoreError."""
+        try:
+            with closing(self.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+                cursor.execute("PRAGMA journal_mode = WAL")
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise self.explain(error) from None
+
+    def find_damage(self) -> str | None:
+        """The first thing that is wrong with the file; None when it is sound. Raises StoreError."""
+        with self.read() as connection:
+            first = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar())
+        return None if first == "ok" else first
+
+    def copy(self, target: Path) -> None:
+        """A consistent copy, also while others write. Raises sqlite3.Error, which may be of either file."""
+        source = f"{self.path.resolve().as_uri()}?mode=ro"
+        with (
+            closing(sqlite3.connect(source, uri=True, timeout=_BUSY_SECONDS)) as ours,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            ours.backup(copy)
+
+    def delete(self) -> None:
+        """Remove the file and what SQLite keeps beside it."""
+        self.engine.dispose()
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
 
 def _set_up(connection: sqlite3.Connection, _: object) -> None:

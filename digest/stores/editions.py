@@ -6,10 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.models import Cadence, Edition, EditionState, Rendition, StoredEdition
-from digest.stores.database import Database
+from digest.stores.database import Database, upsert
 from digest.stores.schema import editions, renditions
 
 _EDITION = TypeAdapter(Edition)
@@ -39,7 +38,7 @@ class SqlEditions:
     def _one(self, query: Select[Any]) -> StoredEdition | None:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return _stored(row) if row else None
+            return _stored(row) if row else None
 
     def state(self, edition: int) -> EditionState | None:
         """Only its state, which is asked for before each batch."""

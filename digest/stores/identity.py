@@ -20,8 +20,11 @@ _TRACKING = re.compile(
 
 
 def canonical_link(link: str) -> str:
-    """A link without scheme, `www.`, fragment, tracking parameters, and the slash at its end."""
-    parts = urlsplit(link.strip())
+    """A link without scheme, `www.`, fragment, tracking parameters, and the slash at its end; what is no link stays."""
+    try:
+        parts = urlsplit(link.strip())
+    except ValueError:  # "http://[" and the like, which strangers do write
+        return link.strip()
     query = urlencode([(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.match(k)])
     host = (parts.netloc.rpartition("@")[2]).lower().removeprefix("www.")
     path = parts.path.rstrip("/")

@@ -5,10 +5,9 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.models import Report
-from digest.stores.database import Database
+from digest.stores.database import Database, upsert
 from digest.stores.schema import keys, runs
 
 _REPORT = TypeAdapter(Report)
@@ -24,21 +23,24 @@ class SqlKeys:
     def key(self, name: str, make: Callable[[], str]) -> str:
         """The key of that name, made and kept when absent."""
         with self._database.read() as connection:
-            kept = connection.execute(select(keys.c.value).where(keys.c.name == name)).scalar()
+            kept = self.kept_in(connection, name)
         if kept is not None:
-            return str(kept)
+            return kept
         with self._database.write() as connection:
             return self.key_in(connection, name, make)
 
-    @staticmethod
-    def key_in(connection: Connection, name: str, make: Callable[[], str]) -> str:
+    def key_in(self, connection: Connection, name: str, make: Callable[[], str]) -> str:
         """The same within a writing transaction."""
-        query = select(keys.c.value).where(keys.c.name == name)
-        kept = connection.execute(query).scalar()
+        kept = self.kept_in(connection, name)
         if kept is None:
             connection.execute(upsert(keys).values(name=name, value=make()).on_conflict_do_nothing())
-            kept = connection.execute(query).scalar_one()
+            kept = self.kept_in(connection, name)
         return str(kept)
+
+    @staticmethod
+    def kept_in(connection: Connection, name: str) -> str | None:
+        """The key of that name when there is one."""
+        return connection.execute(select(keys.c.value).where(keys.c.name == name)).scalar()
 
 
 class SqlRuns:
@@ -59,3 +61,15 @@ class SqlRuns:
         }
         with self._database.write() as connection:
             connection.execute(insert(runs).values(**values))
+
+    def last(self, newsletter: str) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report."""
+        query = (
+            select(runs.c.finished_at, runs.c.report)
+            .where(runs.c.newsletter == newsletter)
+            .order_by(runs.c.id.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+            return (row.finished_at, _REPORT.validate_json(row.report)) if row else None

@@ -13,11 +13,11 @@ from datetime import datetime
 from itertools import groupby, islice
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, update
 
 from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned, Recipient, SubscriberState
 from digest.stores.database import Database
-from digest.stores.owners import has_rebooted, is_dead
+from digest.stores.owners import is_dead, is_of_this_boot
 from digest.stores.schema import batches, deliveries, people, subscriptions
 from digest.stores.suppressing import Suppressing
 
@@ -50,8 +50,23 @@ class SqlLedger:
         return len(new)
 
     @staticmethod
-    def _insert_batch(connection: Connection, edition: int, variant: str, due_at: datetime, attempt: int = 0) -> int:
-        values = {"edition": edition, "variant": variant, "state": "planned", "due_at": due_at, "attempt": attempt}
+    def _insert_batch(
+        connection: Connection,
+        edition: int,
+        variant: str,
+        due_at: datetime,
+        *,
+        attempt: int = 0,
+        retry_of: int | None = None,
+    ) -> int:
+        values = {
+            "edition": edition,
+            "variant": variant,
+            "state": "planned",
+            "due_at": due_at,
+            "attempt": attempt,
+            "retry_of": retry_of,
+        }
         return int(connection.execute(insert(batches).values(**values).returning(batches.c.id)).scalar_one())
 
     def claim(self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime) -> Claim | None:
@@ -61,6 +76,7 @@ class SqlLedger:
             .where(batches.c.edition == edition, batches.c.state == "planned", batches.c.due_at <= now)
             .order_by(batches.c.due_at, batches.c.id)
             .limit(1)
+            .with_for_update(skip_locked=True)  # where rows are locked one by one; SQLite has one lock, and ignores it
             .scalar_subquery()
         )
         take = (
@@ -187,9 +203,7 @@ class SqlLedger:
             )
             deferred = [o.delivery for o in outcomes if o.state is DeliveryState.DEFERRED]
             if deferred:
-                due_at = retry_at or now
-                # The attempt goes on counting: the more often a message was put off, the longer it waits.
-                batch = self._insert_batch(connection, claim.edition, claim.variant, due_at, claim.attempt)
+                batch = self._batch_for_retry(connection, claim, retry_at or now)
                 for chunk in _chunks(deferred):
                     connection.execute(
                         update(deliveries)
@@ -197,6 +211,44 @@ class SqlLedger:
                         .values(batch=batch)
                     )
         return True
+
+    def _batch_for_retry(self, connection: Connection, claim: Claim, due_at: datetime) -> int:
+        """The batch that takes what this claim puts off: one for all, unless somebody has claimed that already."""
+        mine = (
+            update(batches)
+            .where(
+                batches.c.edition == claim.edition,
+                batches.c.state == "planned",
+                batches.c.retry_of == claim.batch,
+                batches.c.attempt == claim.attempt,
+            )
+            .values(due_at=due_at)
+            .returning(batches.c.id)
+        )
+        found = connection.execute(mine).scalar()
+        if found is not None:
+            return int(found)
+        # The attempt goes on counting: the more often a message was put off, the longer it waits.
+        return self._insert_batch(
+            connection, claim.edition, claim.variant, due_at, attempt=claim.attempt, retry_of=claim.batch
+        )
+
+    def give_up(self, edition: int, reason: str, *, now: datetime) -> int:
+        """Skip what is planned or deferred and not claimed, with the reason; returns how many deliveries that were."""
+        free = select(batches.c.id).where(batches.c.edition == edition, batches.c.state == "planned")
+        with self._database.write() as connection:
+            given_up = connection.execute(
+                update(deliveries)
+                .where(
+                    deliveries.c.batch.in_(free),
+                    deliveries.c.state.in_((_PLANNED.value, DeliveryState.DEFERRED.value)),
+                )
+                .values(state=DeliveryState.SKIPPED.value, answer=reason, settled_at=now)
+            ).rowcount
+            connection.execute(
+                update(batches).where(batches.c.edition == edition, batches.c.state == "planned").values(state="done")
+            )
+        return int(given_up)
 
     def release(self, claim: Claim, *, now: datetime, retry_at: datetime | None = None) -> None:
         """End the claim: attempted without an outcome becomes unknown, the rest is planned again, due at `retry_at`."""
@@ -206,24 +258,19 @@ class SqlLedger:
 
     def recover(self, edition: int, *, now: datetime) -> int:
         """Free the claims of dead owners and expired leases; returns how many deliveries became unknown."""
-        query = select(batches.c.id, batches.c.owner, batches.c.lease_until).where(
+        query = select(batches.c.id, batches.c.owner, batches.c.attempt, batches.c.lease_until).where(
             batches.c.edition == edition, batches.c.state == "claimed"
         )
         with self._database.read() as connection:
-            held = connection.execute(query).all()
+            held = [(row, _OWNER.validate_json(row.owner)) for row in connection.execute(query)]
         unknown = 0
-        for row in held:
-            holder = _OWNER.validate_json(row.owner)
+        for row, holder in held:
             if not is_dead(holder) and row.lease_until > now:
                 continue
             with self._database.write() as connection:
-                still = connection.execute(
-                    select(batches.c.id).where(
-                        batches.c.id == row.id, batches.c.state == "claimed", batches.c.owner == row.owner
-                    )
-                ).scalar()
-                if still is not None:
-                    unknown += self._let_go(connection, row.id, now, now, trust_marks=not has_rebooted(holder))
+                # By attempt: its owner may have let go of it meanwhile, and hold it again under a new lease.
+                if _held(connection, row.id, row.attempt):
+                    unknown += self._let_go(connection, row.id, now, now, trust_marks=is_of_this_boot(holder))
         return unknown
 
     @staticmethod
@@ -257,14 +304,11 @@ class SqlLedger:
 
     @staticmethod
     def _is_ours(connection: Connection, claim: Claim, now: datetime | None) -> bool:
-        row = connection.execute(
-            select(batches.c.owner, batches.c.lease_until).where(
-                batches.c.id == claim.batch, batches.c.state == "claimed", batches.c.attempt == claim.attempt
-            )
-        ).one_or_none()
-        if row is None or (now is not None and row.lease_until <= now):
+        """Whether the claim still holds; with `now`, also whether its lease does."""
+        held = _held(connection, claim.batch, claim.attempt)
+        if held is None or (now is not None and held.lease_until <= now):
             return False
-        return _OWNER.validate_json(row.owner) == claim.owner
+        return _OWNER.validate_json(held.owner) == claim.owner
 
     def counts(self, edition: int) -> dict[str, int]:
         """Deliveries by state."""
@@ -317,6 +361,15 @@ class SqlLedger:
                 )
                 for row in connection.execute(query)
             ]
+
+
+def _held(connection: Connection, batch: int, attempt: int) -> Row[str, datetime] | None:
+    """Owner and lease of a batch claimed under that attempt; nobody can take it over before this transaction ends."""
+    return connection.execute(
+        select(batches.c.owner, batches.c.lease_until)
+        .where(batches.c.id == batch, batches.c.state == "claimed", batches.c.attempt == attempt)
+        .with_for_update()
+    ).one_or_none()
 
 
 def _finish(connection: Connection, batch: int) -> None:

@@ -9,13 +9,13 @@ import psutil
 
 from digest.models import Owner
 
+_GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # killed, and its parent has not asked for it yet: it sends nothing
+
 
 def this_owner(name: str) -> Owner:
     """The owner that this process is; `name` tells its senders apart."""
-    process = psutil.Process()
-    return Owner(
-        host=socket.gethostname(), boot=_boot(), pid=process.pid, started=round(process.create_time(), 2), name=name
-    )
+    pid = os.getpid()
+    return Owner(host=socket.gethostname(), boot=_boot(), pid=pid, started=_started(pid), name=name)
 
 
 def is_here(owner: Owner) -> bool:
@@ -23,25 +23,43 @@ def is_here(owner: Owner) -> bool:
     return owner.host == socket.gethostname()
 
 
-def has_rebooted(owner: Owner) -> bool:
-    """Whether this machine has started again since."""
-    return is_here(owner) and owner.boot != _boot()
+def is_of_this_boot(owner: Owner) -> bool:
+    """Whether the machine has run on since: then what it wrote is there, also where it was not yet on the disk.
+
+    By the boot alone. The name of a host says nothing: a container gets a new one each time.
+    """
+    return owner.boot == _boot()
 
 
 def is_dead(owner: Owner) -> bool:
     """Whether its process on this machine is certainly gone."""
     if not is_here(owner):
         return False
-    if has_rebooted(owner):
+    if not is_of_this_boot(owner):
         return True
-    if owner.pid == os.getpid():
-        return False
     try:
-        return abs(psutil.Process(owner.pid).create_time() - owner.started) > 1.0
-    except psutil.NoSuchProcess:
+        # The number alone says little: in a container a restarted program gets the same one again.
+        return psutil.Process(owner.pid).status() in _GONE or _started(owner.pid) != owner.started
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return True
-    except psutil.AccessDenied:
+    except (psutil.AccessDenied, PermissionError):
         return False
+
+
+def _started(pid: int) -> float:
+    """When a process started, in seconds that do not change while it lives.
+
+    On Linux they count from the boot: psutil adds the time of the boot, which moves whenever the clock is set, and then
+    every living sender would look dead. Elsewhere the kernel itself keeps the instant.
+    """
+    try:
+        # proc(5): the name, in parentheses, may hold anything; `starttime` is the 20th field after it.
+        ticks = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            raise
+        return round(psutil.Process(pid).create_time(), 2)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @lru_cache(maxsize=1)

@@ -31,7 +31,7 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("an instant without a zone")
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """From text."""
@@ -163,6 +163,7 @@ batches = Table(
     Column("attempt", Integer, nullable=False, default=0),
     Column("owner", Text),
     Column("lease_until", Instant),
+    Column("retry_of", Integer),  # the batch of which these were put off
     Index("ix_batches_state", "edition", "state", "due_at"),
 )
 

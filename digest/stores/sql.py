@@ -3,14 +3,14 @@
 import os
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import inspect
 
 from digest.errors import StoreError
 from digest.stores.database import Database
@@ -40,19 +40,23 @@ class SqlStore:
         self.subscribers = SqlSubscribers(database, suppressing)
 
     @classmethod
-    def open(cls, url: str) -> "SqlStore":
-        """Open a database of this version, or make a new one.
+    def open(cls, url: str, *, create: bool = True) -> "SqlStore":
+        """Open a database of this version, or make a new one unless `create` is False.
 
-        Raises StoreError for one of another version, of another program, or that cannot be used.
+        Raises StoreError for one that is missing, of another version, of another program, or that cannot be used.
         """
-        database = Database(_path_of(url))
-        _make_or_recognize(database)
+        database = Database.at(url)
+        try:
+            _make_or_recognize(database, create=create)
+        except BaseException:
+            database.engine.dispose()
+            raise
         return cls(database)
 
     @classmethod
     def upgrade(cls, url: str) -> str:
         """Bring an older database up to this version; returns what was done. Raises StoreError."""
-        database = Database(_path_of(url))
+        database = Database.at(url)
         try:
             revision, foreign = _inspect(database)
             if foreign:
@@ -68,10 +72,9 @@ class SqlStore:
 
     def check(self) -> dict[str, str]:
         """Its path, revision and integrity. Raises StoreError."""
-        with self._database.read() as connection:
-            problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
-        if problems != ["ok"]:
-            raise StoreError(str(self._database.path), f"it is damaged: {problems[0]}", remedy="restore a backup")
+        damage = self._database.find_damage()
+        if damage:
+            raise StoreError(str(self._database.path), f"it is damaged: {damage}", remedy="restore a backup")
         return {"path": str(self._database.path), "revision": _head(), "integrity": "ok"}
 
     def backup(self, target: Path) -> None:
@@ -80,57 +83,58 @@ class SqlStore:
             raise StoreError(str(target), "it is there already", remedy="name a new file")
         draft = target.with_name(f".{target.name}.part")
         try:
-            self._copy(draft)
+            self._database.copy(draft)
             draft.replace(target)
         except (OSError, sqlite3.Error) as error:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
             raise StoreError(str(target), "it cannot be written") from error
 
     @classmethod
     def empty(cls) -> "SqlStore":
         """A new store that is deleted when it is closed. Raises StoreError."""
-        with tempfile.NamedTemporaryFile(prefix="digest-scratch-", suffix=".db", delete=False) as file:
-            database = Database(Path(file.name))
-        _migrate(database)
+        database = _temporary_database()
+        try:
+            _migrate(database)
+        except StoreError:
+            database.delete()
+            raise
         return cls(database, temporary=True)
 
     def scratch(self) -> "SqlStore":
         """A consistent copy to work on, deleted when it is closed. Raises StoreError."""
-        number, name = tempfile.mkstemp(prefix="digest-scratch-", suffix=".db")
-        os.close(number)
-        path = Path(name)
+        copy = _temporary_database()
         try:
-            self._copy(path)
-        except (OSError, sqlite3.Error) as error:
-            path.unlink(missing_ok=True)
+            self._database.copy(copy.path)
+        except sqlite3.Error as error:
+            copy.delete()
             raise self._database.explain(error) from None
-        return SqlStore(Database(path), temporary=True)
-
-    def _copy(self, target: Path) -> None:
-        source = f"{self._database.path.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(source, uri=True, timeout=10)) as ours, closing(sqlite3.connect(target)) as copy:
-            ours.backup(copy)
+        return SqlStore(copy, temporary=True)
 
     def close(self) -> None:
         """Let go of the connections. May be called twice."""
         self._database.engine.dispose()
         if self._temporary:
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self._database.path}{suffix}").unlink(missing_ok=True)
+            self._database.delete()
 
 
-def _path_of(url: str) -> Path:
-    return Path(url.removeprefix("sqlite:///"))
+def _temporary_database() -> Database:
+    try:
+        number, name = tempfile.mkstemp(prefix="digest-scratch-", suffix=".db")
+    except OSError as error:
+        raise StoreError("the temporary folder", "it cannot be written", remedy="set TMPDIR") from error
+    os.close(number)
+    return Database(Path(name))
 
 
-def _make_or_recognize(database: Database) -> None:
+def _make_or_recognize(database: Database, *, create: bool) -> None:
     path = database.path
-    if not path.parent.is_dir():
-        raise StoreError(str(path), "its folder is not there", remedy=f"make {path.parent}, or change [store] url")
     revision, foreign = _inspect(database)
     if foreign:
         raise _not_ours(database)
     if revision is None:
+        if not create:
+            raise StoreError(str(path), "there is no database", remedy="check [store] url; `digest run` makes one")
         _migrate(database)
     elif revision not in _known_revisions():
         raise _from_the_future(database, revision)
@@ -144,26 +148,21 @@ def _make_or_recognize(database: Database) -> None:
 
 def _inspect(database: Database) -> tuple[str | None, bool]:
     """The revision, and whether the tables are somebody else's."""
-    if not database.path.exists():
+    if not database.exists():
         return None, False
     with database.read() as connection:
-        names = {row[0] for row in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        names = set(inspect(connection).get_table_names())
         if "alembic_version" not in names:
             return None, bool(names)
-        revision = MigrationContext.configure(connection).get_current_revision()
-    return revision, not {"editions", "deliveries"} <= names if revision else bool(names - {"alembic_version"})
+        revisions = MigrationContext.configure(connection).get_current_heads()
+    if not revisions:
+        return None, bool(names - {"alembic_version"})
+    return revisions[0], not {"editions", "deliveries"} <= names
 
 
 def _migrate(database: Database) -> None:
     """All migrations that are missing, in one transaction."""
-    try:
-        raw = database.engine.raw_connection()
-        try:
-            raw.cursor().execute("PRAGMA journal_mode = WAL")  # outside of a transaction, and kept in the file
-        finally:
-            raw.close()
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise database.explain(error) from None
+    database.use_write_ahead_log()
     with database.write() as connection:
         command.upgrade(_alembic(connection), "head")
 

@@ -8,10 +8,9 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from digest.models import Subscriber, SubscriberState
-from digest.stores.database import Database
+from digest.stores.database import Database, upsert
 from digest.stores.schema import people, subscriptions
 from digest.stores.suppressing import Suppressing
 
@@ -55,16 +54,19 @@ class SqlSubscribers:
         connection.execute(upsert(people).on_conflict_do_nothing(), rows)
         known = self._known(connection, newsletter, list(by_key))
         new = []
+        gone: dict[SubscriberState, list[str]] = {}
         for key, reader in reversed(by_key.items()):
             person, is_subscribed = known[key]
             if is_subscribed:
                 continue
             if reader.state in _GONE:
-                scope = newsletter if reader.state is SubscriberState.UNSUBSCRIBED else ""
-                self._suppressing.add(connection, scope, key, reader.state.value, now=now)
+                gone.setdefault(reader.state, []).append(key)
             elif key in suppressed:
                 continue
             new.append(_row(newsletter, person, reader, now))
+        for state, members in gone.items():
+            scope = newsletter if state is SubscriberState.UNSUBSCRIBED else ""
+            self._suppressing.add(connection, scope, members, state.value, now=now)
         if new:
             connection.execute(insert(subscriptions), new)
         return len(new)
@@ -131,17 +133,17 @@ class SqlSubscribers:
                 .where(subscriptions.c.id == reader.id, subscriptions.c.state.in_(staying))
                 .values(state=SubscriberState.UNSUBSCRIBED.value, changed_at=now)
             )
-            self._suppressing.add(connection, newsletter, fold(reader.email), "unsubscribed", now=now)
+            self._suppressing.add(connection, newsletter, [fold(reader.email)], "unsubscribed", now=now)
 
     def is_suppressed(self, newsletter: str, email: str) -> bool:
         """Whether the address must not be mailed, whoever adds it."""
-        with self._database.write() as connection:  # the first call makes the key
+        with self._database.read() as connection:
             return bool(self._suppressing.among(connection, newsletter, [fold(email)]))
 
     def reached(self, newsletter: str) -> list[Subscriber]:
         """The active ones that may be mailed now."""
         active = self.everyone(newsletter, SubscriberState.ACTIVE)
-        with self._database.write() as connection:
+        with self._database.read() as connection:
             suppressed = self._suppressing.among(connection, newsletter, [fold(reader.email) for reader in active])
         return [reader for reader in active if fold(reader.email) not in suppressed]
 

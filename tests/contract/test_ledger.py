@@ -3,6 +3,7 @@
 import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 from digest.models import Claim, DeliveryState, Outcome, Planned
@@ -156,6 +157,17 @@ def test_a_sender_that_slept_through_its_lease_can_neither_send_nor_write(store:
     assert store.ledger.counts(edition) == {"claimed": 1, "accepted": 1, "unknown": 1}
 
 
+def test_a_claim_in_another_owner_s_name_is_no_claim(store: SqlStore) -> None:
+    edition = plan(store, 2)
+    taken = take(store, edition)
+    forged = replace(taken, owner=make_owner("two"))
+    assert not store.ledger.mark(forged, ids(taken), "smtp", now=NOW)
+    store.ledger.mark(taken, ids(taken), "smtp", now=NOW)
+    assert not store.ledger.settle(forged, outcomes(ids(taken)), now=NOW)
+    store.ledger.release(forged, now=NOW)
+    assert store.ledger.counts(edition) == {"attempted": 2}
+
+
 def test_a_dead_process_on_this_machine_frees_its_claims_at_once(store: SqlStore) -> None:
     edition = plan(store, 3)
     with subprocess.Popen(["true"]) as process:
@@ -180,15 +192,65 @@ def test_after_a_reboot_marks_are_not_trusted_and_the_whole_batch_is_unknown(sto
     assert claim(store, edition) is None
 
 
-def test_an_owner_on_another_machine_keeps_its_claim_until_the_lease_ends(store: SqlStore) -> None:
+def test_an_owner_elsewhere_keeps_its_claim_until_the_lease_ends(store: SqlStore) -> None:
     edition = plan(store, 3)
-    far = make_owner("far", host="elsewhere", boot="another boot", pid=1)
+    far = make_owner("far", host="elsewhere", pid=1)  # another container of this machine
     taken = store.ledger.claim(edition, far, lease_until=LEASE, now=NOW)
     assert taken
     store.ledger.mark(taken, ids(taken)[:1], "smtp", now=NOW)
     assert store.ledger.recover(edition, now=NOW) == 0
     assert store.ledger.recover(edition, now=LEASE + timedelta(seconds=1)) == 1
     assert store.ledger.counts(edition) == {"planned": 2, "unknown": 1}
+
+
+def test_the_marks_of_another_boot_are_not_trusted_whatever_its_host_was_called(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    far = make_owner("far", host="elsewhere", boot="another boot", pid=1)
+    taken = store.ledger.claim(edition, far, lease_until=LEASE, now=NOW)
+    assert taken
+    store.ledger.mark(taken, ids(taken)[:1], "smtp", now=NOW)
+    assert store.ledger.recover(edition, now=LEASE + timedelta(seconds=1)) == 3
+    assert store.ledger.counts(edition) == {"unknown": 3}
+
+
+def test_all_that_one_claim_puts_off_waits_in_one_batch(store: SqlStore) -> None:
+    edition = plan(store, 8)
+    taken = take(store, edition)
+    later = NOW + timedelta(minutes=5)
+    for delivery in ids(taken):
+        store.ledger.mark(taken, [delivery], "smtp", now=NOW)
+        store.ledger.settle(taken, outcomes([delivery], DeliveryState.DEFERRED), now=NOW, retry_at=later)
+    store.ledger.release(taken, now=NOW)
+    again = store.ledger.claim(edition, make_owner(), lease_until=later + timedelta(minutes=1), now=later)
+    assert again
+    assert set(ids(again)) == set(ids(taken))
+    assert again.attempt == taken.attempt + 1
+
+
+def test_what_is_put_off_after_the_rest_was_claimed_again_gets_a_batch_of_its_own(store: SqlStore) -> None:
+    edition = plan(store, 2)
+    slow = take(store, edition)
+    first, second = ids(slow)
+    store.ledger.mark(slow, [first, second], "smtp", now=NOW)
+    store.ledger.settle(slow, outcomes([first], DeliveryState.DEFERRED), now=NOW, retry_at=NOW)
+    assert ids(take(store, edition, "two")) == [first]
+    store.ledger.settle(slow, outcomes([second], DeliveryState.DEFERRED), now=NOW, retry_at=NOW)
+    assert ids(take(store, edition, "three")) == [second]
+
+
+def test_what_is_given_up_is_skipped_with_the_reason_and_nothing_else_is_touched(store: SqlStore) -> None:
+    edition = plan(store, 30)
+    taken = take(store, edition)
+    first, second, *_ = ids(taken)
+    store.ledger.mark(taken, [first, second], "smtp", now=NOW)
+    store.ledger.settle(taken, outcomes([first]), now=NOW)
+    store.ledger.settle(taken, outcomes([second], DeliveryState.DEFERRED), now=NOW, retry_at=LEASE)
+    assert store.ledger.give_up(edition, "too old", now=NOW) == 21
+    assert store.ledger.counts(edition) == {"claimed": 8, "accepted": 1, "skipped": 21}
+    assert store.ledger.next_due(edition) is None
+    reasons = {delivery.answer for delivery in store.ledger.deliveries(edition, missing=True)}
+    assert reasons == {"too old", None}
+    assert store.ledger.give_up(edition, "too old", now=NOW) == 0
 
 
 def test_a_delivery_of_another_batch_cannot_be_marked_or_settled_through_a_claim(store: SqlStore) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from digest.errors import StoreError
 from digest.models import Collected, EditionState, Entry, Page, Rendition, Subscriber, SubscriberState
-from digest.stores.identity import canonical_link, names_of
 from digest.stores.sql import SqlStore
 from tests.contract.editions import NOW, RENDITIONS, make_edition, save_edition
 
@@ -126,20 +125,29 @@ def test_a_page_that_was_read_is_kept(store: SqlStore) -> None:
     assert (stored.page, stored.is_read) == (None, True)
 
 
-@pytest.mark.parametrize(
-    ("link", "canonical"),
-    [
-        ("https://www.Example.com/a/?utm_source=x&id=7#c", "example.com/a?id=7"),
-        ("http://example.com/a", "example.com/a"),
-        ("https://example.com/?fbclid=1", "example.com"),
-    ],
-)
-def test_a_link_is_compared_without_what_does_not_matter(link: str, canonical: str) -> None:
-    assert canonical_link(link) == canonical
+def test_a_stranger_s_broken_address_as_an_id_or_link_loses_no_entry(store: SqlStore) -> None:
+    entries = (
+        Entry(id="http://[bad", title="One"),
+        Entry(id="x", title="Two", link="https://[also bad/"),
+        Entry(title="Three"),
+    )
+    for new in (3, 0):
+        collected = Collected(entries=entries, cursor={"etag": "1"})
+        assert store.entries.add("morning", "wire", collected, now=NOW, since=NOW - timedelta(days=1)) == new
 
 
-def test_every_entry_has_a_name() -> None:
-    assert all(names_of([Entry(), Entry(summary="x")], NOW))
+def test_health_counts_each_source_s_own_entries(store: SqlStore) -> None:
+    for source, count in (("a", 3), ("b", 0), ("c", 2)):
+        entries = tuple(Entry(id=str(number), title=f"Title {number}") for number in range(count))
+        for newsletter in ("morning", "evening") if source == "a" else ("morning",):
+            store.entries.add(newsletter, source, Collected(entries=entries), now=NOW, since=NOW)
+    store.entries.fail("morning", "d", "down", now=NOW)
+    assert [(row["id"], row["entries"]) for row in store.entries.health("morning")] == [
+        ("a", 3),
+        ("b", 0),
+        ("c", 2),
+        ("d", 0),
+    ]
 
 
 def test_an_edition_is_unique_and_only_what_was_held_is_replaced(store: SqlStore) -> None:
@@ -234,6 +242,18 @@ def test_an_imported_bounce_is_suppressed_in_every_newsletter(store: SqlStore) -
     store.subscribers.add("morning", reader("jo@mail.org", state=SubscriberState.BOUNCED), now=NOW)
     assert store.subscribers.is_suppressed("evening", "jo@mail.org")
     assert not store.subscribers.add("evening", reader("jo@mail.org"), now=NOW)
+
+
+def test_a_suppression_key_that_was_rolled_back_is_never_used(store: SqlStore, store_url: str) -> None:
+    store.subscribers.add("morning", reader("jo@mail.org"), now=NOW)
+    with store._database.write() as connection:
+        store.subscribers._suppressing.add(connection, "morning", ["other@mail.org"], "unsubscribed", now=NOW)
+        connection.rollback()
+    assert store.subscribers.remove("morning", "jo@mail.org", now=NOW)
+    again = SqlStore.open(store_url)
+    assert again.subscribers.is_suppressed("morning", "jo@mail.org")
+    assert not again.subscribers.is_suppressed("morning", "other@mail.org")
+    again.close()
 
 
 def test_only_the_active_are_reached(store: SqlStore) -> None:
