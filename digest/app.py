@@ -20,7 +20,7 @@ from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
 from digest.errors import ConfigError, RenderError, SourceError
-from digest.models import Item, Report, SourceReport, StageReport, Subscriber, SubscriberState
+from digest.models import Item, Report, SourceReport, StageReport, StoredEdition, Subscriber, SubscriberState
 from digest.protocols import Clock, Fetch, Request, Response
 
 if TYPE_CHECKING:
@@ -105,10 +105,10 @@ class App:
 
     @cached_property
     def _signing_keys(self) -> list[str]:
+        """Oldest first. The database's own key stays valid for ever: links that it signed lie in people's mailboxes."""
         configured = self.config.secrets.secret_key
-        if configured:
-            return configured.get_secret_value().split()
-        return [self.store.keys.key("secret_key", lambda: secrets.token_urlsafe(32))]
+        kept = self.store.keys.key("secret_key", lambda: secrets.token_urlsafe(32))
+        return [kept, *(configured.get_secret_value().split() if configured else ())]
 
     @cached_property
     def renderer(self) -> "Renderer":
@@ -157,6 +157,11 @@ class App:
         self._require_sources()
         with self._scratch() if dry else self._kept() as store:
             return self.pipeline(store).run(day or self.today(), send=send and not dry)
+
+    def close_late(self, stored: StoredEdition, reason: str) -> None:
+        """End an edition that is too old to be news: what is still to be sent of it is given up, and named."""
+        with self._kept() as store:
+            self.pipeline(store).close(stored, reason)
 
     def preview(self, day: date | None = None, *, email: str | None = None) -> "Preview":
         """The edition of that day as one subscriber (or a sample reader) would get it. Writes nothing."""

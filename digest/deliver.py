@@ -28,6 +28,8 @@ from digest.models import (
 from digest.protocols import Clock, Ledger, Transport
 
 _LEASE = timedelta(minutes=10)
+# In a row, with nothing accepted between, before a sender stops by itself.
+_MOST_UNKNOWN, _MOST_LOST_ANSWERS, _MOST_REFUSALS = 50, 3, 10
 _POLL = 0.2  # seconds between looks at what is due or held by others
 _FIRST_RETRY = timedelta(seconds=2)
 _LONGEST_RETRY = timedelta(minutes=15)
@@ -38,7 +40,7 @@ class Mailing:
     """What all batches of an edition share."""
 
     edition: int
-    renditions: Mapping[str, Rendition]
+    rendition: Callable[[str], Rendition]  # by variant
     letterhead: Letterhead
     unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
 
@@ -61,6 +63,10 @@ class Sent:
 
 class _LostClaim(Exception):
     """The batch belongs to somebody else by now: nothing of it may be sent."""
+
+
+class _Halt(Exception):
+    """The breaker has tripped: nothing more of the batch is sent."""
 
 
 class Sender:
@@ -91,7 +97,10 @@ class Sender:
         self._patience = patience
         self._failures = 0  # batches in a row that no transport took
         self._attempted = 0
-        self._free_at: dict[str, datetime] = {}  # by transport: when it may be used again
+        self._breaker = _Breaker()
+        self._told_at = clock() - timedelta(days=1)
+        # By transport: when it may be used again, and how long the last pause was to be.
+        self._free_at: dict[str, tuple[datetime, timedelta]] = {}
 
     def run(self) -> Sent:
         """Send until nothing is left that can be sent now, or something says stop. Raises StoreError."""
@@ -112,7 +121,9 @@ class Sender:
                 fault = self._send(claim)
             except Refused as error:
                 return Sent(attempted=self._attempted, fault=str(error))
-            self._on_progress(self._ledger.counts(edition))
+            if self._breaker.fault:
+                return Sent(attempted=self._attempted, fault=self._breaker.fault)
+            self._tell_progress()
             if fault is None:
                 self._failures, until = 0, self._clock() + self._patience
                 continue
@@ -134,7 +145,12 @@ class Sender:
                     return None
                 except Unavailable as error:
                     fault = error
-            self._put_back(handing, str(fault))
+            self._put_back(handing, str(fault), handing.unsettled)
+        except Refused as error:
+            self._put_back(handing, str(error), handing.unsettled)  # it takes none of it: what was marked did not leave
+            raise
+        except _Halt:
+            pass  # nothing of what was announced has left
         except (Ambiguous, _LostClaim):
             return None  # what was marked stays unknown: release says so
         finally:
@@ -143,6 +159,10 @@ class Sender:
 
     def _hand_over(self, handing: "_Handing", lane: Lane) -> None:
         def on_attempt(deliveries: Sequence[int]) -> None:
+            if self._breaker.fault:
+                again = [delivery for delivery in deliveries if delivery in handing.attempted]
+                self._put_back(handing, self._breaker.fault, again)
+                raise _Halt
             self._pace(lane, len(deliveries))
             if not self._ledger.mark(handing.claim, deliveries, lane.transport.name, now=self._clock()):
                 raise _LostClaim
@@ -156,33 +176,74 @@ class Sender:
             ):
                 raise _LostClaim
             handing.settled.update(outcome.delivery for outcome in outcomes)
+            self._breaker.note(outcomes)
 
         rest = [recipient for recipient in handing.claim.recipients if recipient.delivery not in handing.settled]
         if rest:
             lane.transport.send(self._address(handing.claim, rest), on_attempt, on_outcome)
 
-    def _put_back(self, handing: "_Handing", why: str) -> None:
+    def _put_back(self, handing: "_Handing", why: str, deliveries: Sequence[int]) -> None:
         """What was marked and certainly did not leave is due again; the rest of the batch was never marked."""
-        left = sorted(handing.attempted - handing.settled)
-        if left:
+        if deliveries:
             now = self._clock()
-            outcomes = [Outcome(delivery=delivery, state=DeliveryState.DEFERRED, raw=why) for delivery in left]
+            outcomes = [Outcome(delivery=delivery, state=DeliveryState.DEFERRED, raw=why) for delivery in deliveries]
             self._ledger.settle(handing.claim, outcomes, now=now, retry_at=now)
 
     def _address(self, claim: Claim, recipients: Sequence[Recipient]) -> Batch:
         return Batch(
-            rendition=self._mailing.renditions[claim.variant],
+            rendition=self._mailing.rendition(claim.variant),
             letterhead=self._mailing.letterhead,
             messages=tuple(address(recipient, self._mailing.unsubscribe_url) for recipient in recipients),
         )
 
+    def _tell_progress(self) -> None:
+        """At most once a second: counting a large edition costs more than sending a batch."""
+        now = self._clock()
+        if abs(now - self._told_at) >= timedelta(seconds=1):
+            self._told_at = now
+            self._on_progress(self._ledger.counts(self._mailing.edition))
+
     def _pace(self, lane: Lane, messages: int) -> None:
         name = lane.transport.name
-        free_at = self._free_at.get(name, self._clock())
-        pause = (free_at - self._clock()).total_seconds()
-        if pause > 0:
-            self._wait(pause)
-        self._free_at[name] = max(free_at, self._clock()) + timedelta(seconds=messages / lane.rate)
+        free_at, longest = self._free_at.get(name, (self._clock(), timedelta()))
+        # A clock that was stepped back must not stretch the pause beyond what the rate asks for.
+        pause = min(free_at - self._clock(), longest)
+        if pause > timedelta():
+            self._wait(pause.total_seconds())
+        interval = timedelta(seconds=messages / lane.rate)
+        self._free_at[name] = (self._clock() + interval, interval)
+
+
+@dataclass(slots=True)
+class _Breaker:
+    """Stops a sender when answers are lost, or one refusal comes back for everybody, with nothing accepted between.
+
+    Then it is not about single readers, and going on would only lose more of them. It is asked before anything leaves,
+    never in the middle of a request.
+    """
+
+    fault: str = ""
+    unknown: int = 0
+    lost_answers: int = 0
+    refusals: int = 0
+    refusal: str = ""
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in what one answer, or its want, said of some messages."""
+        by_state = {outcome.state: outcome.raw for outcome in outcomes}
+        if DeliveryState.ACCEPTED in by_state:
+            self.unknown = self.lost_answers = self.refusals = 0
+            return
+        if (words := by_state.get(DeliveryState.UNKNOWN)) is not None:
+            self.unknown += sum(outcome.state is DeliveryState.UNKNOWN for outcome in outcomes)
+            self.lost_answers += 1
+            if self.unknown >= _MOST_UNKNOWN or self.lost_answers >= _MOST_LOST_ANSWERS:
+                self.fault = f"the answers are lost, {self.unknown} messages in a row: {words}"
+        if (words := by_state.get(DeliveryState.REFUSED)) is not None:
+            self.refusals = self.refusals + 1 if words == self.refusal else 1
+            self.refusal = words
+            if self.refusals >= _MOST_REFUSALS:
+                self.fault = f"everybody is refused, {self.refusals} times in a row: {words}"
 
 
 @dataclass(slots=True)
@@ -192,6 +253,11 @@ class _Handing:
     claim: Claim
     attempted: set[int] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
+
+    @property
+    def unsettled(self) -> list[int]:
+        """What was marked and has no outcome yet."""
+        return sorted(self.attempted - self.settled)
 
 
 def address(recipient: Recipient, unsubscribe_url: Callable[[str], str]) -> Message:

@@ -33,6 +33,7 @@ from digest.models import (
     Variant,
 )
 from digest.ports import Composed, Ports, Preview, Settings
+from digest.protocols import EditionStore
 from digest.reporting import Held, describe, held_by
 
 _OPEN = (EditionState.READY, EditionState.SENDING)
@@ -88,6 +89,17 @@ class Pipeline:
         )
         ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
         return report
+
+    def close(self, stored: StoredEdition, reason: str) -> None:
+        """End an edition that is too old: what waits is skipped with the reason, a ready one is missed."""
+        ports, now = self._ports, self._ports.clock()
+        if stored.state is EditionState.READY:
+            ports.editions.set_state(stored.id, EditionState.MISSED, reason, now=now, only_from=[EditionState.READY])
+            return
+        ports.ledger.recover(stored.id, now=now)
+        ports.ledger.give_up(stored.id, reason, now=now)
+        if ports.ledger.leased_until(stored.id) is None:
+            ports.editions.set_state(stored.id, EditionState.SENT, reason, now=now, only_from=[EditionState.SENDING])
 
     def compose(self, day: date, *, visit: bool = True, log: _Log | None = None) -> Composed:
         """Every stage up to preflight, keeping only entries and page texts. Without `visit`, of what is stored."""
@@ -309,7 +321,7 @@ class Pipeline:
 
         mailing = deliver.Mailing(
             edition=stored.id,
-            renditions=ports.editions.renditions(stored.id),
+            rendition=_Renditions(ports.editions, stored.id),
             letterhead=self._letterhead(stored),
             unsubscribe_url=ports.unsubscribe_url,
         )
@@ -323,6 +335,20 @@ class Pipeline:
             may_go_on=may_go_on,
             on_progress=ports.on_progress,
         )
+
+
+class _Renditions:
+    """An edition's renditions by variant; read again when another process has planned one that was not there before."""
+
+    def __init__(self, editions: EditionStore, edition: int) -> None:
+        self._editions = editions
+        self._edition = edition
+        self._known = editions.renditions(edition)
+
+    def __call__(self, variant: str) -> Rendition:
+        if variant not in self._known:
+            self._known = self._editions.renditions(self._edition)
+        return self._known[variant]
 
 
 def _may_compose_again(stored: StoredEdition) -> bool:

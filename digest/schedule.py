@@ -10,6 +10,7 @@ harmless.
 """
 
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _SWEEP = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(minutes=15)
+_LOOK_BACK = 14  # editions that may still be open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,37 +67,52 @@ def next_due(schedule: Schedule, now: datetime) -> datetime | None:
     return next((at for at in instants if at and at > now), None)
 
 
+def is_over(schedule: Schedule, stored: StoredEdition, now: datetime) -> bool:
+    """Whether an edition is too old to be news. Pure.
+
+    Its time begins when it is due, or when it became ready: by hand it may be made, or approved, long after.
+    """
+    instants = [at for at in (due_at(schedule, stored.date), stored.dated_at) if at]
+    return bool(instants) and now - max(instants) > schedule.max_lateness
+
+
 def decide(
-    due: Due, stored: StoredEdition | None, *, now: datetime, max_lateness: timedelta, is_first: bool
+    due: Due, stored: StoredEdition | None, *, schedule: Schedule, now: datetime, is_first: bool
 ) -> Literal["run", "miss", "nothing"]:
     """What to do about the newest due edition. Pure.
 
     The first edition ever is not missed: a newsletter that was set up at noon had none in the morning.
     """
-    late = now - due.at > max_lateness
     if stored is None:
-        if not late:
+        if now - due.at <= schedule.max_lateness:
             return "run"
         return "nothing" if is_first else "miss"
-    if stored.state in {EditionState.READY, EditionState.SENDING, EditionState.DRAFT} and not late:
-        return "run"
-    return "nothing"
+    is_open = stored.state in {EditionState.READY, EditionState.SENDING, EditionState.DRAFT}
+    return "run" if is_open and not is_over(schedule, stored, now) else "nothing"
 
 
 def ensure_due(app: "App", now: datetime) -> Report | None:
-    """Make what is due and not there yet. However often it is called, each edition is made once. Raises DigestError."""
-    due = latest_due(app.config.schedule, now)
+    """Make what is due, finish what was begun, end what is too late; again and again. Raises DigestError."""
+    schedule, slug, editions = app.config.schedule, app.config.newsletter.slug, app.store.editions
+    due = latest_due(schedule, now)
     if due is None:
         return None
-    slug, editions = app.config.newsletter.slug, app.store.editions
-    stored = editions.find(slug, "daily", due.day)
-    max_lateness = app.config.schedule.max_lateness
-    match decide(due, stored, now=now, max_lateness=max_lateness, is_first=not editions.newest(slug, 1)):
+    newest = [stored for stored in editions.newest(slug, _LOOK_BACK) if stored.date <= due.day]
+    for stored in newest:
+        if stored.state in {EditionState.READY, EditionState.SENDING} and is_over(schedule, stored, now):
+            app.close_late(
+                stored, f"it was not sent within {schedule.max_lateness} after it was due, and is no news any more"
+            )
+    todays = editions.find(slug, "daily", due.day)
+    match decide(due, todays, schedule=schedule, now=now, is_first=not newest):
         case "run":
             return app.run(due.day)
         case "miss":
-            reason = f"nothing ran until {now:%Y-%m-%d %H:%M} UTC, more than {max_lateness} after it was due"
+            reason = f"nothing ran until {now:%Y-%m-%d %H:%M} UTC, more than {schedule.max_lateness} after it was due"
             editions.miss(slug, "daily", due.day, reason, now=now)
+    for stored in newest:  # begun by hand for another day, and interrupted
+        if stored.state is EditionState.SENDING and not is_over(schedule, stored, now):
+            return app.run(stored.date)
     return None
 
 
@@ -131,9 +148,9 @@ class Ticker:
             timezone=zone, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         )
         at = CronTrigger(hour=schedule.at.hour, minute=schedule.at.minute, timezone=zone)
-        self._scheduler.add_job(self._tick, at, id="due")
+        self._scheduler.add_job(self.tick, at, id="due")
         every = IntervalTrigger(seconds=max(1, int(self._sweep.total_seconds())), timezone=zone)
-        self._scheduler.add_job(self._tick, every, id="sweep", next_run_time=self._app.clock().astimezone(zone))
+        self._scheduler.add_job(self.tick, every, id="sweep", next_run_time=self._app.clock().astimezone(zone))
         self._scheduler.start()
         return self
 
@@ -141,7 +158,8 @@ class Ticker:
         self._app.stop()
         self._scheduler.shutdown(wait=True)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Look once, unless a look is under way or a fault is given time to pass."""
         if not self._turn.acquire(blocking=False):
             return  # a run is under way
         try:
@@ -156,11 +174,19 @@ class Ticker:
         try:
             report = ensure_due(self._app, now)
         except DigestError as error:
-            self._faults += 1
-            pause = min(_LONGEST_PAUSE, _SWEEP * 2 ** (self._faults - 1))
-            self._quiet_until = now + pause
-            self._on_fault(f"digest: {error}; next try in {int(pause.total_seconds() // 60)} minutes")
+            self._hold_back(now, str(error))
+        except Exception:  # noqa: BLE001 - a bug must not be met anew each minute, nor end the scheduler
+            self._hold_back(now, traceback.format_exc())
         else:
+            if report and report.state is EditionState.SENDING:
+                self._hold_back(now, report.message)  # unfinished: what stopped it is given time to pass
+                return
             self._faults, self._quiet_until = 0, None
             if report:
                 self._on_report(report)
+
+    def _hold_back(self, now: datetime, fault: str) -> None:
+        self._faults += 1
+        pause = min(_LONGEST_PAUSE, _SWEEP * 2 ** min(self._faults - 1, 10))
+        self._quiet_until = now + pause
+        self._on_fault(f"digest: {fault}; next try in {int(pause.total_seconds() // 60)} minutes")

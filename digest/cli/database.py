@@ -6,16 +6,20 @@ from typing import Annotated
 import typer
 
 from digest.cli.options import ConfigOption, JsonOption, open_app
-from digest.cli.output import put, put_rows
+from digest.cli.output import put, put_json, put_rows
 
 commands = typer.Typer(help="The database: bring it up to date, check it, copy it.", no_args_is_help=True)
 
 
 @commands.command("upgrade")
-def upgrade_database(context: typer.Context, config: ConfigOption = None) -> None:
+def upgrade_database(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Bring an older database up to this version. Copy it first: `digest db backup`."""
     with open_app(context, config) as app:
-        put(app.upgrade_store())
+        result = app.upgrade_store()
+    if as_json:
+        put_json({"subject": "database", "result": result})
+    else:
+        put(result)
 
 
 @commands.command("check")

@@ -196,6 +196,7 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
             for stored in editions
         ]
         health = app.store.entries.health(slug)
+        last = app.store.runs.last(slug)
         if as_json:
             readers: dict[str, int] = {}
             for reader in app.store.subscribers.everyone(slug):
@@ -207,11 +208,16 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
                     "subscribers": readers,
                     "editions": rows,
                     "sources": health,
+                    "last_run": {"finished_at": last[0], "status": last[1].status, "message": last[1].message}
+                    if last
+                    else None,
                 }
             )
             return
         put(f"{app.config.newsletter.name} ({slug})")
         put(f"next due   {due.astimezone():%Y-%m-%d %H:%M %Z} on this machine's clock" if due else "next due   never")
+        if last:
+            put(f"last run   {last[0].astimezone():%Y-%m-%d %H:%M %Z} {last[1].status}: {last[1].message}")
         for stored in editions:
             counts = ", ".join(f"{number} {state}" for state, number in app.store.ledger.counts(stored.id).items())
             put(f"{stored.date} {stored.state:<8} {counts or stored.reason or 'nothing planned'}")

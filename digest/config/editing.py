@@ -35,6 +35,9 @@ def add_source_table(config: Config, address: str, *, name: str | None, topics: 
     if not isinstance(sources, AoT):
         sources = tomlkit.aot()
         document["sources"] = sources
+    if len(sources) and not sources[-1].as_string().endswith("\n\n"):
+        sources[-1].add(tomlkit.nl())
+    table.add(tomlkit.nl())
     sources.append(table)
     _write(config.path, tomlkit.dumps(document))
     return chosen

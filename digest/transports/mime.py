@@ -18,6 +18,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
+import idna
+
 from digest.errors import RenderError
 from digest.models import UNSUBSCRIBE_TOKEN, Letterhead, Message, Rendition
 
@@ -26,6 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9' !#$%&*+/?^_`{|}~-]{1,60}")
 _POLICY = SMTP.clone(utf8=False)
 _LINE = 76
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +85,34 @@ def own_headers(message: Message, sender_domain: str) -> bytes:
     ).encode()
 
 
+def ascii_address(email: str) -> str:
+    """The address with an international domain in its ASCII form (RFC 5891), which needs no SMTPUTF8.
+
+    An address whose local part is not ASCII, or whose domain has no such form, stays as it is.
+    """
+    local, _, domain = email.rpartition("@")
+    if domain.isascii() or not local.isascii():
+        return email
+    try:
+        return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+    except idna.IDNAError:
+        return email
+
+
 def format_address(name: str | None, email: str) -> str:
     """`Name <address>` for a header, the name encoded by RFC 2047 where it is not ASCII; never with a line break."""
-    email = _CONTROL.sub("", email)
-    name = " ".join(_CONTROL.sub(" ", name or "").split())
+    email = ascii_address(_CONTROL.sub("", email))
+    # "=?" would begin an encoded word: a name must not be able to hide another one.
+    name = " ".join(_CONTROL.sub(" ", name or "").replace("=?", "= ?").split())[:_LONGEST_NAME].strip()
     if not name:
         return email
     if _PLAIN_NAME.fullmatch(name):
         return f"{name} <{email}>"
     encoded = EmailMessage(policy=_POLICY)
     encoded["To"] = Address(display_name=name, addr_spec="x@x.invalid")
-    line = encoded.as_bytes().decode("ascii").partition(": ")[2].rstrip("\r\n")
-    return line.replace("<x@x.invalid>", f"<{email}>").replace("\r\n", "\r\n")
+    # The library may fold right after the name of the header.
+    line = encoded.as_bytes().decode("ascii").partition(":")[2].strip()
+    return line.replace("<x@x.invalid>", f"<{email}>")
 
 
 def _shared_headers(rendition: Rendition, letterhead: Letterhead) -> bytes:
@@ -126,7 +145,19 @@ def _encode_piece(piece: str, *, last: bool) -> bytes:
     # A space before a line break, even a soft one, is dropped by some relays: it is written out.
     if encoded.endswith((b" ", b"\t")):
         encoded = encoded[:-1] + b"=%02X" % encoded[-1]
-    return encoded + b"=\r\n"
+    before, line_break, line = encoded.rpartition(b"\r\n")
+    if len(line) > _LINE - 1:
+        cut = _find_cut(line, _LINE - 4)
+        line = line[:cut] + b"=\r\n" + line[cut:]
+    return before + line_break + line + b"=\r\n"
+
+
+def _find_cut(line: bytes, limit: int) -> int:
+    """Where a quoted-printable line may be broken: never between = and its two digits (RFC 2045 §6.7)."""
+    cut = min(limit, len(line))
+    while cut < len(line) and b"=" in line[max(0, cut - 2) : cut]:
+        cut -= 1
+    return cut
 
 
 def encode_link(url: str) -> bytes:
@@ -134,9 +165,7 @@ def encode_link(url: str) -> bytes:
     encoded = _CONTROL.sub("", url).replace("=", "=3D").encode("ascii")
     lines = []
     while encoded:
-        cut = min(_LINE - 1, len(encoded))
-        while encoded[max(0, cut - 2) : cut].find(b"=") != -1 and cut < len(encoded):
-            cut -= 1  # never between = and its two digits
+        cut = _find_cut(encoded, _LINE - 1)
         lines.append(encoded[:cut])
         encoded = encoded[cut:]
     return b"=\r\n".join(lines) + b"=\r\n"

@@ -7,16 +7,19 @@ personalization's custom_args is what its events are matched by.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from email.utils import format_datetime, parseaddr
 from typing import Any, Literal
 
 from digest.errors import Ambiguous, Refused, Unavailable
 from digest.models import UNSUBSCRIBE_TOKEN, Batch, DeliveryState, Letterhead, Message, Outcome
+from digest.transports.mime import ascii_address
 from digest.transports.sendgrid_client import Answer, NotSent, PooledClient
 
 _MAX_BYTES = 30_000_000
 _MAX_READERS = 1000
+_ABOUT_READER = re.compile(r"personalizations[.\[](\d+)")  # the field of an error that one reader caused
 
 
 class SendGridTransport:
@@ -57,22 +60,34 @@ class SendGridTransport:
         on_attempt: Callable[[Sequence[int]], None],
         on_outcome: Callable[[Sequence[Outcome]], None],
     ) -> None:
-        """One request for each thousand readers. Raises Unavailable (sent nothing), Refused, Ambiguous."""
-        for messages, body in self._requests(batch):
+        """One request for each thousand readers. Raises Unavailable (sent nothing) and Refused."""
+        waiting = list(self._requests(batch))
+        while waiting:
+            messages = waiting.pop(0)
             deliveries = [message.delivery for message in messages]
             on_attempt(deliveries)
             try:
-                answer = self._client.post_mail(body)
+                answer = self._client.post_mail(self._encode(batch, messages))
             except NotSent as error:
                 raise Unavailable(self._subject, "no connection") from error.__cause__
             except Ambiguous as error:
                 on_outcome(_all(deliveries, DeliveryState.UNKNOWN, str(error)))
                 continue
-            on_outcome(self._judge(answer, deliveries))
+            outcomes = self._judge(answer, messages)
+            if outcomes:
+                on_outcome(outcomes)
+            # Nothing of a rejected request was sent: those it was not about go again, in smaller requests.
+            settled = {outcome.delivery for outcome in outcomes}
+            waiting[:0] = _halve([m for m in messages if m.delivery not in settled], split=not outcomes)
 
     def render(self, batch: Batch) -> list[bytes]:
-        """The request bodies: SendGrid builds the messages itself."""
-        return [json.dumps(body, ensure_ascii=False, indent=1).encode() for _, body in self._requests(batch)]
+        """The very request bodies: SendGrid builds the messages itself."""
+        return [self._encode(batch, messages) for messages in self._requests(batch)]
+
+    def _encode(self, batch: Batch, messages: Sequence[Message]) -> bytes:
+        personalizations = [_personalize(message, batch.letterhead) for message in messages]
+        body = {"personalizations": personalizations, **_shared(batch, sandbox=self._sandbox)}
+        return json.dumps(body, ensure_ascii=False).encode()
 
     def check(self) -> str:
         """Ask what the key may do. Raises TransportError."""
@@ -99,15 +114,15 @@ class SendGridTransport:
     def _bad_key(self, status: int) -> Refused:
         return Refused(self._subject, f"the key is refused ({status})", remedy="check DIGEST_SENDGRID_API_KEY")
 
-    def _requests(self, batch: Batch) -> Iterator[tuple[list[Message], dict[str, Any]]]:
-        shared = _shared(batch, sandbox=self._sandbox)
-        room = _MAX_BYTES - len(json.dumps(shared).encode())
-        for messages in _split(batch.messages, room):
-            personalizations = [_personalize(message, batch.letterhead) for message in messages]
-            yield messages, {"personalizations": personalizations, **shared}
+    def _requests(self, batch: Batch) -> Iterator[list[Message]]:
+        room = _MAX_BYTES - len(json.dumps(_shared(batch, sandbox=self._sandbox), ensure_ascii=False).encode())
+        yield from _split(batch.messages, room)
 
-    def _judge(self, answer: Answer, deliveries: Sequence[int]) -> list[Outcome]:
-        raw = f"{answer.status} {_errors_of(answer)}".strip()
+    def _judge(self, answer: Answer, messages: Sequence[Message]) -> list[Outcome]:
+        """What an answer says of each message; none of those that must go again by themselves."""
+        deliveries = [message.delivery for message in messages]
+        errors = _errors_of(answer)
+        raw = f"{answer.status} {'; '.join(dict.fromkeys(words for _, words in errors[:3]))}".strip()
         match answer.status:
             case 200 | 202:
                 return _all(deliveries, DeliveryState.ACCEPTED, raw, answer.headers.get("x-message-id"))
@@ -120,9 +135,33 @@ class SendGridTransport:
                 raise Unavailable(self._subject, raw)
             case 401 | 403:
                 raise self._bad_key(answer.status)
-            case status if 400 <= status < 500:
+            case 413 if len(messages) > 1:
+                return []
+            case 413:
                 return _all(deliveries, DeliveryState.REFUSED, raw)
+            case status if 400 <= status < 500:
+                blamed = _blame(errors, len(messages))
+                if not blamed:
+                    # It is about what all share, and would be said of every request: nothing was sent, nobody is lost.
+                    raise Refused(self._subject, raw, remedy="correct what it names, then run again")
+                return [
+                    Outcome(delivery=deliveries[number], state=DeliveryState.REFUSED, raw=f"{status} {words}")
+                    for number, words in sorted(blamed.items())
+                ]
         return _all(deliveries, DeliveryState.UNKNOWN, raw)
+
+
+def _blame(errors: Sequence[tuple[str, str]], readers: int) -> dict[int, str]:
+    """What is said of single readers, by their place in the request; nothing when the fault is everybody's."""
+    blamed = {int(found[1]): words for field, words in reversed(errors) if (found := _ABOUT_READER.match(field))}
+    about_all = len(blamed) > max(10, readers // 2) or any(place >= readers for place in blamed)
+    return {} if about_all else blamed
+
+
+def _halve(messages: Sequence[Message], *, split: bool) -> list[list[Message]]:
+    """The messages as one request, or as two when they were too much together."""
+    middle = len(messages) // 2 if split and len(messages) > 1 else 0
+    return [list(part) for part in (messages[:middle], messages[middle:]) if part]
 
 
 def _shared(batch: Batch, *, sandbox: bool) -> dict[str, Any]:
@@ -160,7 +199,7 @@ def _shared(batch: Batch, *, sandbox: bool) -> dict[str, Any]:
 def _personalize(message: Message, letterhead: Letterhead) -> dict[str, Any]:
     domain = parseaddr(letterhead.sender)[1].rpartition("@")[2]
     return {
-        "to": [_party(message.name or "", message.email)],
+        "to": [_party(message.name or "", ascii_address(message.email))],
         "headers": {
             "List-Unsubscribe": f"<{message.unsubscribe_url}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
@@ -203,10 +242,10 @@ def _all(deliveries: Sequence[int], state: DeliveryState, raw: str, provider_id:
     return [Outcome(delivery=delivery, state=state, raw=raw, provider_id=provider_id) for delivery in deliveries]
 
 
-def _errors_of(answer: Answer) -> str:
-    """The messages of an error answer, and nothing of the request that it may quote."""
+def _errors_of(answer: Answer) -> list[tuple[str, str]]:
+    """The field and the message of each error of an answer, and nothing of the request that it may quote."""
     try:
         errors = json.loads(answer.body).get("errors") or []
-        return "; ".join(str(error.get("message", ""))[:200] for error in errors[:3])
-    except (ValueError, AttributeError):
-        return ""
+        return [(str(error.get("field") or ""), str(error.get("message", ""))[:200]) for error in errors[:_MAX_READERS]]
+    except (ValueError, AttributeError, TypeError):
+        return []

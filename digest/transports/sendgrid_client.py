@@ -5,28 +5,37 @@ logs the request, key included, at DEBUG. Here it still makes the addresses, hea
 bytes go through one urllib3 pool with connect, read and total deadlines, and nothing is logged.
 """
 
-import json
+import io
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import sendgrid
 import urllib3
 from python_http_client.client import Client
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError
 
 from digest.errors import Ambiguous
 
 _PUBLIC_HOST = "https://api.sendgrid.com"
 _ANSWER_LIMIT = 100_000
+
+
+class _WatchedBody(io.BytesIO):
+    """A request's body that knows whether any of it was taken.
+
+    The kinds of error do not tell: a TLS error may come of the handshake or of the answer. A request of which nothing
+    but headers left cannot have been accepted, whatever broke; one whose body has begun may have been.
+    """
+
+    has_begun = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes; from now on they may have left."""
+        self.has_begun = True
+        return super().read(size)
 
 
 class NotSent(Exception):
@@ -69,9 +78,9 @@ class PooledClient:
     def __repr__(self) -> str:
         return f"PooledClient(host={self._client.host!r})"
 
-    def post_mail(self, body: Mapping[str, Any]) -> Answer:
+    def post_mail(self, body: bytes) -> Answer:
         """POST /v3/mail/send. Raises NotSent or Ambiguous."""
-        return self._ask("POST", "/v3/mail/send", json.dumps(body, ensure_ascii=False).encode())
+        return self._ask("POST", "/v3/mail/send", body)
 
     def get_scopes(self) -> Answer:
         """GET /v3/scopes. Raises NotSent or Ambiguous."""
@@ -84,22 +93,23 @@ class PooledClient:
     def _ask(self, method: str, path: str, body: bytes | None) -> Answer:
         deadline = time.monotonic() + self._total_seconds
         headers = dict(self._client.request_headers)
+        watched = _WatchedBody(body or b"")
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
         subject = f"sendgrid {self._client.host}"
         try:
             response = self._pool.request(
                 method,
                 f"{self._client.host.rstrip('/')}{path}",
-                body=body,
+                body=watched if body is not None else None,
                 headers=headers,
                 timeout=self._timeout,
                 preload_content=False,
                 redirect=False,
             )
-        except (NewConnectionError, NameResolutionError, ConnectTimeoutError, SSLError) as error:
-            raise NotSent from error
         except (HTTPError, OSError) as error:
+            if not watched.has_begun:
+                raise NotSent from error
             raise Ambiguous(subject, f"no answer: {type(error).__name__}") from error
         try:
             answer = bytearray()

@@ -6,6 +6,7 @@ unknown; one that breaks earlier sent nothing.
 """
 
 import contextlib
+import re
 import smtplib
 import ssl
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from digest.errors import Refused, TransportError, Unavailable
 from digest.models import Batch, DeliveryState, Message, Outcome
 from digest.transports import mime
 
-_SERVICE_CLOSING = 421
+_OK, _FORWARDED, _GO_ON, _SERVICE_CLOSING = 250, 251, 354, 421
+_LEADING_DOT = re.compile(rb"(?m)^\.")
 
 
 class SmtpTransport:
@@ -125,44 +127,48 @@ class SmtpTransport:
     def _hand_over(
         self, connection: smtplib.SMTP, sender: str, message: Message, content: bytes
     ) -> tuple[Outcome, bool]:
-        """One transaction: the outcome, and whether the server refuses the mail whoever it is for."""
+        """One transaction: the outcome, and whether the server would say the same of everybody's."""
+        address = mime.ascii_address(message.email)
         options = [f"size={len(content)}"] if connection.has_extn("size") else []
-        if not message.email.isascii():
+        if not address.isascii():
             if not connection.has_extn("smtputf8"):
-                return _outcome(
-                    message, DeliveryState.REFUSED, "the server does not take such an address (no SMTPUTF8)"
-                ), False
+                words = "the server does not take such an address (no SMTPUTF8)"
+                return _outcome(message, DeliveryState.REFUSED, words), False
             options += ["SMTPUTF8", "BODY=8BITMIME"]
-        begun = about_reader = False
+        step = "MAIL"
         try:
-            code, words = connection.mail(sender, options)
-            if code == 250:
-                about_reader = True
-                code, words = connection.rcpt(message.email)
-                if code in (250, 251):
-                    begun, about_reader = True, False
-                    code, words = connection.data(content)
-                    if code == 250:
-                        return _outcome(message, DeliveryState.ACCEPTED, _reply(code, words)), False
-        except smtplib.SMTPDataError as error:  # DATA itself was answered with something other than 354
-            code, words = error.smtp_code, _as_bytes(error.smtp_error)
+            code, words_ = connection.mail(sender, options)
+            if code == _OK:
+                step = "RCPT"
+                code, words_ = connection.rcpt(address)
+            if step == "RCPT" and code in (_OK, _FORWARDED):
+                step = "DATA"
+                code, words_ = connection.docmd("DATA")
+            if step == "DATA" and code == _GO_ON:
+                step = "content"
+                connection.send(_LEADING_DOT.sub(b"..", content) + b".\r\n")  # RFC 5321 §4.5.2
+                code, words_ = connection.getreply()
         except UnicodeError:
             self._reset()
             return _outcome(message, DeliveryState.REFUSED, "an address of it cannot be written in ASCII"), False
         except (smtplib.SMTPException, OSError) as error:
             self._lose()
-            state = DeliveryState.UNKNOWN if begun else DeliveryState.DEFERRED
-            return _outcome(message, state, f"the connection was lost: {type(error).__name__}"), False
-        reply = _reply(code, words)
-        if code == _SERVICE_CLOSING:
+            return _outcome(message, _lost_at(step), f"the connection was lost: {type(error).__name__}"), False
+        reply = _reply(code, words_)
+        if step == "content" and code == _OK:
+            return _outcome(message, DeliveryState.ACCEPTED, reply), False
+        if code == _SERVICE_CLOSING or not 400 <= code < 600:
             self._lose()
         else:
             self._reset()
+        if 500 <= code < 600:
+            # RFC 3463 §3.8: 5.7.x speaks of the sender's right to send; at RCPT it may be one mailbox's own rule. What
+            # is said of MAIL is never about the reader.
+            is_for_all = step == "MAIL" or (step != "RCPT" and reply.partition(" ")[2].startswith("5.7."))
+            return _outcome(message, DeliveryState.DEFERRED if is_for_all else DeliveryState.REFUSED, reply), is_for_all
         if 400 <= code < 500:
             return _outcome(message, DeliveryState.DEFERRED, reply), False
-        # RFC 3463 §3.8: 5.7.x speaks of the sender's right to send. At RCPT it may be one mailbox's own rule.
-        policy = not about_reader and reply.partition(" ")[2].startswith("5.7.")
-        return _outcome(message, DeliveryState.REFUSED, reply), policy
+        return _outcome(message, _lost_at(step), f"the reply makes no sense: {reply}"), False
 
     def _reset(self) -> None:
         try:
@@ -185,8 +191,9 @@ def _outcome(message: Message, state: DeliveryState, raw: str) -> Outcome:
     return Outcome(delivery=message.delivery, state=state, raw=raw)
 
 
-def _as_bytes(words: bytes | str) -> bytes:
-    return words if isinstance(words, bytes) else words.encode()
+def _lost_at(step: str) -> DeliveryState:
+    """What is known of a message whose fate was not told: until its content left, it certainly was not taken."""
+    return DeliveryState.UNKNOWN if step == "content" else DeliveryState.DEFERRED
 
 
 def _reply(code: int, words: bytes) -> str:

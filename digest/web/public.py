@@ -81,7 +81,7 @@ def create_public(app: "App") -> FastAPI:
     @public.api_route(f"/{slug}/unsubscribe/{{token}}", methods=["GET", "HEAD"])
     def ask_unsubscribe(token: str) -> HTMLResponse:
         app.links.verify(token)
-        return page("unsubscribe.html", action=f"/{slug}/unsubscribe/{token}")
+        return page("unsubscribe.html", action="")
 
     @public.post(f"/{slug}/unsubscribe/{{token}}")
     def unsubscribe(token: str) -> HTMLResponse:

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from digest.app import App
+from digest.config import load_config
 from tests.acceptance.conftest import Desk
 
 
@@ -132,6 +134,19 @@ def test_a_post_unsubscribes_at_once_and_a_get_changes_nothing(sample_desk: Desk
     back = sample_desk.digest("subscribers", "add", "reader@rehearsal.test")
     assert back.code == 2
     assert "left before" in back.err
+
+
+def test_links_that_lie_in_mailboxes_stay_valid_when_a_key_is_configured_later(sample_desk: Desk) -> None:
+    path = sample_desk.folder / "config.toml"
+    with App(load_config(path, {})) as app:
+        old = app.links.sign("0" * 32)
+    with App(load_config(path, {"DIGEST_SECRET_KEY": "x" * 40})) as app:
+        assert app.links.verify(old) == "0" * 32
+        new = app.links.sign("0" * 32)
+        assert app.links.verify(new) == "0" * 32
+    assert new != old
+    with App(load_config(path, {"DIGEST_SECRET_KEY": f"{'x' * 40} {'y' * 40}"})) as app:
+        assert {app.links.verify(token) for token in (old, new)} == {"0" * 32}
 
 
 def test_an_altered_or_shortened_link_is_refused_and_changes_nothing(sample_desk: Desk) -> None:

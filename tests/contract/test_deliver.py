@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from digest.deliver import Lane, Mailing, Sender, Sent, batch_size
 from digest.errors import Ambiguous, Refused, Unavailable
-from digest.models import Batch, DeliveryState, Letterhead, Outcome
+from digest.models import Batch, DeliveryState, Letterhead, Outcome, Rendition
 from digest.stores.sql import SqlStore
 from tests.contract.editions import NOW, RENDITIONS, make_owner, plan
 
@@ -67,15 +68,19 @@ class Scripted:
         pass
 
 
-def send(store: SqlStore, edition: int, *transports: Scripted, may_go_on: Callable[[], bool] = lambda: True) -> Sent:
-    """One sender, from start to end."""
-    clock = Clock()
-    mailing = Mailing(
+def make_mailing(edition: int) -> Mailing:
+    """The mailing of an edition of which all variants are there."""
+    return Mailing(
         edition=edition,
-        renditions={rendition.variant: rendition for rendition in RENDITIONS},
+        rendition={rendition.variant: rendition for rendition in RENDITIONS}.__getitem__,
         letterhead=LETTERHEAD,
         unsubscribe_url=lambda key: f"https://news.test/{key}",
     )
+
+
+def send(store: SqlStore, edition: int, *transports: Scripted, may_go_on: Callable[[], bool] = lambda: True) -> Sent:
+    """One sender, from start to end."""
+    mailing, clock = make_mailing(edition), Clock()
     lanes = [Lane(transport=transport, rate=1000.0) for transport in transports]
     return Sender(mailing, store.ledger, lanes, make_owner(), clock=clock, wait=clock.wait, may_go_on=may_go_on).run()
 
@@ -113,8 +118,9 @@ def test_a_refusal_of_everything_stops_and_the_rest_stays_planned(store: SqlStor
     sent = send(store, edition, transport)
     assert sent.fault == "smtp: bad login"
     assert transport.mailed == []
-    counts = store.ledger.counts(edition)
-    assert counts["planned"] == 11
+    assert store.ledger.counts(edition) == {"planned": 11, "deferred": 1}
+    assert send(store, edition, Scripted()).fault is None
+    assert store.ledger.counts(edition) == {"accepted": 12}
 
 
 def test_a_transport_that_stays_away_is_given_up_with_its_reason_and_nothing_is_lost(store: SqlStore) -> None:
@@ -166,6 +172,77 @@ def test_a_bug_in_a_transport_leaves_no_claim_behind(store: SqlStore) -> None:
     with pytest.raises(ZeroDivisionError):
         send(store, edition, Scripted(lambda number: ZeroDivisionError() if number == 3 else "accept"))
     assert store.ledger.counts(edition) == {"planned": 8, "accepted": 3, "unknown": 1}
+
+
+@pytest.mark.parametrize(("state", "calls"), [("unknown", 3), ("refused", 10)])
+def test_a_sender_stops_when_all_its_messages_meet_the_same_end(store: SqlStore, state: str, calls: int) -> None:
+    edition, broken = plan(store, 30), Scripted(lambda _: state)
+    sent = send(store, edition, broken)
+    assert state in (sent.fault or "").replace("answers are lost", "unknown")
+    assert sent.attempted == calls
+    assert store.ledger.counts(edition) == {state: calls, "planned": 30 - calls}
+
+
+def test_troubles_between_which_mail_is_accepted_stop_nobody(store: SqlStore) -> None:
+    edition = plan(store, 60)
+    unlucky = Scripted(lambda number: ["accept", "unknown", "unknown", "refused"][number % 4])
+    assert send(store, edition, unlucky).fault is None
+    assert store.ledger.counts(edition) == {"accepted": 15, "refused": 15, "unknown": 30}
+
+
+class Rejecting(Scripted):
+    """A transport whose first request is rejected for one reader each time; the others are announced anew."""
+
+    def send(
+        self,
+        batch: Batch,
+        on_attempt: Callable[[Sequence[int]], None],
+        on_outcome: Callable[[Sequence[Outcome]], None],
+    ) -> None:
+        """One answer for each reader, about the first of those who are left."""
+        left = [message.delivery for message in batch.messages]
+        while left:
+            on_attempt(left)
+            self.calls += 1
+            on_outcome([Outcome(delivery=left.pop(0), state=DeliveryState.REFUSED, raw="no valid address")])
+
+
+def test_what_a_rejected_request_left_unsettled_is_not_lost_when_the_sender_stops(store: SqlStore) -> None:
+    edition, rejecting = plan(store, 18, batch_size=18), Rejecting()
+    assert "no valid address" in (send(store, edition, rejecting).fault or "")
+    assert rejecting.calls == 10
+    assert store.ledger.counts(edition) == {"deferred": 8, "refused": 10}
+
+
+def test_a_clock_that_is_stepped_back_does_not_stretch_the_pauses(store: SqlStore) -> None:
+    edition, clock = plan(store, 3), Clock()
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.now -= timedelta(hours=1)
+
+    lane = Lane(transport=Scripted(), rate=2.0)
+    Sender(
+        make_mailing(edition), store.ledger, [lane], make_owner(), clock=clock, wait=wait, may_go_on=lambda: True
+    ).run()
+    assert pauses == [0.5, 0.5]
+
+
+def test_a_variant_that_another_process_planned_is_asked_for_when_it_is_met(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    asked: list[str] = []
+
+    def find(variant: str) -> Rendition:
+        asked.append(variant)
+        return RENDITIONS[0]
+
+    mailing = replace(make_mailing(edition), rendition=find)
+    transport, clock = Scripted(), Clock()
+    lanes = [Lane(transport=transport, rate=1000.0)]
+    Sender(mailing, store.ledger, lanes, make_owner(), clock=clock, wait=clock.wait, may_go_on=lambda: True).run()
+    assert asked == ["all"]
+    assert len(transport.mailed) == 3
 
 
 def test_batches_are_small_enough_for_the_rate_and_the_transport() -> None:

@@ -1,11 +1,16 @@
 """What servers do when they do not say yes: every message still has one outcome, and nothing is sent blindly."""
 
+import contextlib
 import logging
+import re
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +20,7 @@ from digest.transports.sendgrid import SendGridTransport
 from digest.transports.smtp import SmtpTransport
 from tests.contract.test_transports import Account, make_batch
 from tests.doubles.sendgrid_api import SendGridDouble
+from tests.doubles.smtp_script import SmtpScript
 from tests.doubles.smtp_server import SmtpServer
 
 SECOND = "reader2@rehearsal.test"
@@ -59,8 +65,59 @@ def test_a_policy_refusal_stops_the_batch_and_the_rest_is_untouched() -> None:
         with pytest.raises(Refused, match="spam"):
             transport.send(make_batch(3), account.on_attempt, account.on_outcome)
         transport.close()
-    assert account.outcomes[2].state is DeliveryState.REFUSED
+    assert account.outcomes[2].state is DeliveryState.DEFERRED  # the reader has done nothing wrong
     assert ("attempt", 3) not in account.said
+
+
+@pytest.mark.parametrize("reply", ["550 5.1.8 who are you", "530 5.7.0 log in first", "552 5.3.4 too big for all"])
+def test_what_is_said_of_the_sender_stops_the_batch_and_costs_no_reader(reply: str) -> None:
+    account = Account()
+    with SmtpScript({"MAIL": reply}) as server:
+        transport = SmtpTransport(host="127.0.0.1", port=server.port, tls="none")
+        with pytest.raises(Refused, match=reply[4:9]):
+            transport.send(make_batch(3), account.on_attempt, account.on_outcome)
+        transport.close()
+    assert {number: outcome.state for number, outcome in account.outcomes.items()} == {1: DeliveryState.DEFERRED}
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply", "state"),
+    [
+        ("MAIL", "drop", DeliveryState.DEFERRED),
+        ("RCPT", "drop", DeliveryState.DEFERRED),
+        ("DATA", "drop", DeliveryState.DEFERRED),
+        (".", "drop", DeliveryState.UNKNOWN),
+        ("MAIL", "299 odd", DeliveryState.DEFERRED),
+        ("RCPT", "354 odd", DeliveryState.DEFERRED),
+        ("DATA", "250 odd", DeliveryState.DEFERRED),
+        (".", "354 odd", DeliveryState.UNKNOWN),
+        (".", "nonsense", DeliveryState.UNKNOWN),
+    ],
+)
+def test_a_message_is_unknown_only_when_its_content_has_left(verb: str, reply: str, state: DeliveryState) -> None:
+    account = Account()
+    with SmtpScript({verb: reply}) as server:
+        transport = SmtpTransport(host="127.0.0.1", port=server.port, tls="none", seconds=10)
+        transport.send(make_batch(2), account.on_attempt, account.on_outcome)
+        transport.close()
+        assert bool(server.contents) == (state is DeliveryState.UNKNOWN)
+    assert [outcome.state for outcome in account.outcomes.values()] == [state, state]
+    assert all(outcome.raw for outcome in account.outcomes.values())
+
+
+def test_an_international_domain_needs_no_smtputf8() -> None:
+    batch = make_batch(1)
+    (message,) = batch.messages
+    account = Account()
+    with SmtpServer() as server:
+        transport = SmtpTransport(host="127.0.0.1", port=server.port, tls="none")
+        messages = (replace(message, email="jo@bücher.example"),)
+        transport.send(replace(batch, messages=messages), account.on_attempt, account.on_outcome)
+        transport.close()
+        (received,) = server.messages
+    assert received.recipient == "jo@xn--bcher-kva.example"
+    assert b"<jo@xn--bcher-kva.example>" in received.content
+    assert account.outcomes[1].state is DeliveryState.ACCEPTED
 
 
 def test_one_connection_is_kept_for_all_messages() -> None:
@@ -92,17 +149,24 @@ def test_a_server_without_starttls_is_not_talked_to_in_the_clear() -> None:
             transport.check()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for 127.0.0.1 that nobody vouches for, and a server's side of it."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, path = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-keyout", str(key), "-out", str(certificate)],
+        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(path)],
         check=True,
         capture_output=True,
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with SmtpServer(tls=context) as server:
+    context.load_cert_chain(path, key)
+    return path, context
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: tuple[Path, ssl.SSLContext]) -> None:
+    with SmtpServer(tls=certificate[1]) as server:
         account = Account()
         transport = SmtpTransport(host="127.0.0.1", port=server.port, tls="starttls", seconds=10)
         with pytest.raises(Unavailable):
@@ -135,7 +199,6 @@ def _sendgrid(api: SendGridDouble, **changes: object) -> SendGridTransport:
     ("answer", "state", "delivered"),
     [
         ("accept", DeliveryState.ACCEPTED, 3),
-        (400, DeliveryState.REFUSED, 0),
         (413, DeliveryState.REFUSED, 0),
         (500, DeliveryState.UNKNOWN, 0),
         (502, DeliveryState.UNKNOWN, 0),
@@ -154,6 +217,101 @@ def test_each_answer_of_sendgrid_has_its_meaning(answer: str | int, state: Deliv
         assert len(api.delivered) == delivered
     assert {outcome.state for outcome in account.outcomes.values()} == {state}
     assert len(account.outcomes) == 3
+
+
+def _about(*places: int) -> dict[str, Any]:
+    return {
+        "errors": [{"field": f"personalizations.{place}.to.0.email", "message": "no valid address"} for place in places]
+    }
+
+
+def test_a_request_is_sent_again_without_the_readers_that_it_was_rejected_for() -> None:
+    account = Account()
+    answers = [(400, _about(1, 4)), "accept"]
+    with SendGridDouble(answer=lambda number: answers[number]) as api:
+        transport = _sendgrid(api)
+        transport.send(make_batch(40), account.on_attempt, account.on_outcome)
+        transport.close()
+        assert len(api.delivered) == 38
+    refused = {number for number, outcome in account.outcomes.items() if outcome.state is DeliveryState.REFUSED}
+    assert refused == {2, 5}
+    assert account.outcomes[2].raw == "400 no valid address"
+    assert sum(outcome.state is DeliveryState.ACCEPTED for outcome in account.outcomes.values()) == 38
+
+
+@pytest.mark.parametrize(
+    "answer", [400, (400, {"errors": "?"}), (404, []), (400, _about(99)), (400, _about(*range(40)))]
+)
+def test_a_rejection_that_is_not_about_single_readers_costs_none_of_them(answer: Any) -> None:
+    account = Account()
+    with SendGridDouble(answer=lambda _: answer) as api:
+        transport = _sendgrid(api)
+        with pytest.raises(Refused, match=r"40[04]"):
+            transport.send(make_batch(40), account.on_attempt, account.on_outcome)
+        transport.close()
+    assert account.outcomes == {}
+
+
+def test_a_request_that_was_too_large_goes_in_parts() -> None:
+    account = Account()
+    answers: list[str | int] = [413, "accept", 413, "accept", "accept"]
+    with SendGridDouble(answer=lambda number: answers[number]) as api:
+        transport = _sendgrid(api)
+        transport.send(make_batch(8), account.on_attempt, account.on_outcome)
+        transport.close()
+        assert [len(request["personalizations"]) for request in api.requests] == [8, 4, 4, 2, 2]
+        assert len(api.delivered) == 8
+    assert {outcome.state for outcome in account.outcomes.values()} == {DeliveryState.ACCEPTED}
+
+
+def test_a_tls_error_in_the_answer_is_not_taken_for_one_before_the_request(
+    certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server takes the whole request, and then breaks the encryption instead of answering.
+    path, context = certificate
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    account = Account()
+    taken: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            raw, _ = listener.accept()
+            plain = raw.dup()
+            with plain, context.wrap_socket(raw, server_side=True) as secure:
+                head, _, body = secure.recv(65_536).partition(b"\r\n\r\n")
+                length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
+                while len(body) < length:
+                    body += secure.recv(65_536)
+                taken.append(body)
+                plain.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        transport = SendGridTransport(api_key="SG.k", host=f"https://127.0.0.1:{listener.getsockname()[1]}")
+        transport.send(make_batch(3), account.on_attempt, account.on_outcome)
+        transport.close()
+        thread.join(10)
+    assert taken
+    assert {outcome.state for outcome in account.outcomes.values()} == {DeliveryState.UNKNOWN}
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_request(certificate: tuple[Path, ssl.SSLContext]) -> None:
+    account = Account()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            raw, _ = listener.accept()
+            with contextlib.suppress(OSError), certificate[1].wrap_socket(raw, server_side=True):
+                pass
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        transport = SendGridTransport(api_key="SG.k", host=f"https://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(Unavailable):
+            transport.send(make_batch(3), account.on_attempt, account.on_outcome)
+        transport.close()
+        thread.join(10)
+    assert account.outcomes == {}
 
 
 @pytest.mark.parametrize("answer", [429, 503])

@@ -161,6 +161,15 @@ def test_rendering_sends_nothing_and_gives_the_same_bytes_each_time(bench: Bench
     assert UNSUBSCRIBE_TOKEN.encode() not in first[0] or bench.transport.name == "sendgrid"
 
 
+def test_what_is_rendered_for_sendgrid_is_the_very_request() -> None:
+    account = Account()
+    with SendGridDouble() as api:
+        transport = SendGridTransport(api_key=api.api_key, host=api.url)
+        transport.send(make_batch(3), account.on_attempt, account.on_outcome)
+        assert transport.render(make_batch(3)) == api.bodies
+        transport.close()
+
+
 def test_check_finds_the_other_end(bench: Bench) -> None:
     assert bench.transport.check()
 

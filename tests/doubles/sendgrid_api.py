@@ -29,13 +29,14 @@ class Delivered:
 class SendGridDouble:
     """`with SendGridDouble() as api: api.url, api.api_key, api.requests, api.delivered`.
 
-    `answer` may replace what is done with a valid request: "accept" (202), a status, "drop" (hangs up),
-    "stall" (no answer), and "accept-and-drop" and "accept-and-stall", which take it first.
+    `answer` may replace what is done with a valid request: "accept" (202), a status, a status and its body,
+    "drop" (hangs up), "stall" (no answer), and "accept-and-drop" and "accept-and-stall", which take it first.
     """
 
-    def __init__(self, *, answer: Callable[[int], str | int] = lambda number: "accept") -> None:
+    def __init__(self, *, answer: Callable[[int], str | int | tuple[int, object]] = lambda number: "accept") -> None:
         self.api_key = "SG.loopback-key"
         self.requests: list[dict[str, Any]] = []
+        self.bodies: list[bytes] = []
         self.delivered: list[Delivered] = []
         self.connections = 0
         self.answer = answer
@@ -69,12 +70,15 @@ class SendGridDouble:
                 request = json.loads(body)
                 what = double.answer(len(double.requests))
                 double.requests.append(request)
+                double.bodies.append(body)
                 if str(what).startswith("accept"):
                     double.delivered += build_messages(request)
                 if what == "accept":
                     return self._reply(202, None, {"X-Message-Id": f"request-{len(double.requests)}"})
                 if str(what).endswith("stall"):
                     double._released.wait(60)
+                if isinstance(what, tuple):
+                    return self._reply(*what)
                 if isinstance(what, int):
                     reset = {"X-RateLimit-Reset": "1900000000"} if what == 429 else {}
                     return self._reply(what, {"errors": [{"message": f"told to say {what}"}]}, reset)

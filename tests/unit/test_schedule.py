@@ -6,14 +6,13 @@ import pytest
 
 from digest.config.schema import Schedule
 from digest.models import EditionState, StoredEdition
-from digest.schedule import Due, decide, due_at, latest_due, next_due
+from digest.schedule import Due, decide, due_at, is_over, latest_due, next_due
 
 DAY = date(2026, 3, 2)  # a Monday
 AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
-FOUR_HOURS = timedelta(hours=4)
 
 
-def _stored(state: EditionState) -> StoredEdition:
+def _stored(state: EditionState, dated_at: datetime | None = None) -> StoredEdition:
     return StoredEdition(
         id=1,
         newsletter="m",
@@ -21,7 +20,7 @@ def _stored(state: EditionState) -> StoredEdition:
         date=DAY,
         state=state,
         reason=None,
-        dated_at=None,
+        dated_at=dated_at,
         sent_at=None,
         edition=None,
     )
@@ -88,8 +87,8 @@ def test_what_to_do_depends_on_the_edition_and_the_lateness(
     decision = decide(
         Due(day=DAY, at=AT),
         _stored(state) if state else None,
+        schedule=Schedule(max_lateness="4h"),
         now=AT + timedelta(hours=hours_late),
-        max_lateness=FOUR_HOURS,
         is_first=False,
     )
     assert decision == action
@@ -97,4 +96,23 @@ def test_what_to_do_depends_on_the_edition_and_the_lateness(
 
 def test_a_newsletter_that_was_set_up_at_noon_did_not_miss_the_morning() -> None:
     now = AT + timedelta(hours=6)
-    assert decide(Due(day=DAY, at=AT), None, now=now, max_lateness=FOUR_HOURS, is_first=True) == "nothing"
+    assert decide(Due(day=DAY, at=AT), None, schedule=Schedule(), now=now, is_first=True) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("dated_at", "now", "over"),
+    [
+        (None, AT + timedelta(hours=4), False),
+        (None, AT + timedelta(hours=4, seconds=1), True),
+        (AT + timedelta(hours=6), AT + timedelta(hours=9), False),  # approved at one o'clock
+        (AT + timedelta(hours=6), AT + timedelta(hours=11), True),
+        (AT - timedelta(hours=6), AT + timedelta(hours=1), False),  # made before it was due
+    ],
+)
+def test_an_edition_has_its_time_from_when_it_was_due_and_ready(
+    dated_at: datetime | None, now: datetime, over: bool
+) -> None:
+    stored = _stored(EditionState.READY, dated_at)
+    assert is_over(Schedule(max_lateness="4h"), stored, now) is over
+    decision = decide(Due(day=DAY, at=AT), stored, schedule=Schedule(max_lateness="4h"), now=now, is_first=False)
+    assert decision == ("nothing" if over else "run")

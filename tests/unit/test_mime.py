@@ -1,0 +1,89 @@
+"""The bytes of a message, for names, links and texts that nobody chose with e-mail in mind."""
+
+import email
+import email.policy
+from dataclasses import replace
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from digest.models import UNSUBSCRIBE_TOKEN, Message
+from digest.transports import mime
+from tests.contract.test_transports import LETTERHEAD, RENDITION
+
+MESSAGE = Message(
+    delivery=1,
+    send_key="0" * 32,
+    email="jo@rehearsal.test",
+    name=None,
+    unsubscribe_url="https://news.test/morning/unsubscribe/" + "k" * 32 + "." + "s" * 43,
+)
+
+
+def parse(content: bytes) -> EmailMessage:
+    """As a mail program reads it."""
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    assert not message.defects
+    return message
+
+
+@given(st.text(max_size=300))
+@example("Jo")
+@example("x" * 99)
+@example("ضوء " * 40)
+@example("Jörg Müller-Lüdenscheidt von und zu Donaudampfschifffahrtsgesellschaft " * 3)
+@example("a\r\nBcc: evil@mail.org")
+def test_any_name_gives_one_header_that_is_read_back_as_one_address(name: str) -> None:
+    content = mime.build(RENDITION, LETTERHEAD).address(replace(MESSAGE, name=name))
+    head = content.partition(b"\r\n\r\n")[0]
+    assert max(map(len, head.split(b"\r\n"))) <= 998
+    assert head.isascii()
+    message = parse(content)
+    (address,) = message["To"].addresses
+    assert address.addr_spec == "jo@rehearsal.test"
+    assert message["Bcc"] is None
+
+
+@pytest.mark.parametrize("name", ["Jo Reader", "Jörg", "ضوء القمر", "O'Brien, Jo"])
+def test_a_name_of_usual_length_is_kept_whole(name: str) -> None:
+    message = parse(mime.build(RENDITION, LETTERHEAD).address(replace(MESSAGE, name=name)))
+    assert message["To"].addresses[0].display_name == name
+
+
+def test_a_name_cannot_hide_another_one_in_an_encoded_word() -> None:
+    message = parse(mime.build(RENDITION, LETTERHEAD).address(replace(MESSAGE, name="=?utf-8?q?Your_bank?=")))
+    assert "Your bank" not in message["To"]
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+@example("x" * 75, "x" * 75)
+@example("=" * 80, "ö" * 80)
+@example("x" * 74 + " ", "\t" * 80)
+def test_the_link_stands_whole_among_any_words_and_no_line_is_too_long(before: str, after: str) -> None:
+    def clean(text: str) -> str:
+        return "".join(c for c in text if c.isprintable() or c in "\t ").replace("\r", "")
+
+    html = f"<p>{clean(before)}{UNSUBSCRIBE_TOKEN}{clean(after)}</p>\n"
+    content = mime.build(replace(RENDITION, html=html), LETTERHEAD).address(MESSAGE)
+    _, _, body = content.partition(b"\r\n\r\n")
+    assert max(map(len, body.split(b"\r\n"))) <= 76
+    part = parse(content).get_body(("html",))
+    assert part
+    assert part.get_content().replace("\r\n", "\n") == html.replace(UNSUBSCRIBE_TOKEN, MESSAGE.unsubscribe_url)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("jo@news.test", "jo@news.test"),
+        ("jo@bücher.example", "jo@xn--bcher-kva.example"),
+        ("jo@BÜCHER.example", "jo@xn--bcher-kva.example"),
+        ("jö@bücher.example", "jö@bücher.example"),
+        ("jo@\u200d.example", "jo@\u200d.example"),
+    ],
+)
+def test_an_international_domain_is_written_in_ascii_where_it_can_be(address: str, expected: str) -> None:
+    assert mime.ascii_address(address) == expected
