@@ -11,7 +11,7 @@ import pytest
 from digest.errors import StoreError
 from digest.models import Collected, EditionState, Entry, Page, Rendition, Subscriber, SubscriberState
 from digest.stores.sql import SqlStore
-from tests.contract.editions import NOW, RENDITIONS, make_edition, save_edition
+from tests.contract.editions import NOW, RENDITIONS, make_edition, plan, save_edition
 
 DAY = timedelta(days=1)
 SINCE = NOW - DAY
@@ -329,6 +329,27 @@ def test_a_newer_database_is_refused_with_what_to_do(store_url: str) -> None:
 def test_upgrading_a_database_of_this_version_says_so(store_url: str) -> None:
     SqlStore.open(store_url).close()
     assert "up to date" in SqlStore.upgrade(store_url)
+
+
+def test_an_older_database_is_not_touched_until_it_is_asked_for_and_keeps_what_it_holds(store_url: str) -> None:
+    from alembic import command
+
+    from digest.stores.database import Database
+    from digest.stores.sql import _alembic
+
+    database = Database.at(store_url)
+    with database.write() as connection:
+        command.upgrade(_alembic(connection), "0001")
+        connection.exec_driver_sql("INSERT INTO keys VALUES ('secret_key', 'kept')")
+    database.engine.dispose()
+    with pytest.raises(StoreError, match="digest db upgrade"):
+        SqlStore.open(store_url)
+    assert "from revision 0001" in SqlStore.upgrade(store_url)
+    upgraded = SqlStore.open(store_url)
+    assert upgraded.keys.key("secret_key", lambda: "another") == "kept"
+    edition = plan(upgraded, 3)
+    assert upgraded.ledger.counts(edition) == {"planned": 3}
+    upgraded.close()
 
 
 def test_the_migrations_make_the_tables_that_the_code_speaks_of(store_url: str) -> None:

@@ -98,7 +98,6 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("lease_until", schema.Instant(length=32), nullable=True),
-        sa.Column("retry_of", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["edition"], ["editions.id"], name=op.f("fk_batches_edition")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
     )
