@@ -15,13 +15,27 @@ from digest.models import SourceProfile
 from digest.protocols import Clock, Fetch, Source, Summarizer, Transport
 
 
-def _feed_source(table: Any, fetch: Fetch, clock: Clock) -> Source:  # noqa: ARG001 - one shape for all kinds
+def _feed_source(table: Any, fetch: Fetch, clock: Clock) -> Source:
     from digest.sources.feed import FeedSource
 
-    return FeedSource(id=table.id, url=table.url, fetch=fetch, headers=table.headers)
+    return FeedSource(id=table.id, url=table.url, fetch=fetch, clock=clock, headers=table.headers)
 
 
-def _file_source(table: Any, fetch: Fetch, clock: Clock) -> Source:  # noqa: ARG001
+def _sitemap_source(table: Any, fetch: Fetch, clock: Clock) -> Source:
+    from digest.sources.sitemap import SitemapSource
+
+    return SitemapSource(id=table.id, url=table.url, fetch=fetch, clock=clock, headers=table.headers)
+
+
+def _page_source(table: Any, fetch: Fetch, clock: Clock) -> Source:
+    from digest.sources.page import PageSource
+
+    return PageSource(
+        id=table.id, url=table.url, fetch=fetch, clock=clock, headers=table.headers, selector=table.selector
+    )
+
+
+def _file_source(table: Any, fetch: Fetch, clock: Clock) -> Source:  # noqa: ARG001 - one shape for all kinds
     from digest.extract import read_page
     from digest.sources.file import FileSource
 
@@ -63,7 +77,12 @@ def _sendgrid(table: Any, secrets: Secrets) -> Transport:
     )
 
 
-SOURCES: Mapping[str, Callable[[Any, Fetch, Clock], Source]] = {"feed": _feed_source, "file": _file_source}
+SOURCES: Mapping[str, Callable[[Any, Fetch, Clock], Source]] = {
+    "feed": _feed_source,
+    "sitemap": _sitemap_source,
+    "page": _page_source,
+    "file": _file_source,
+}
 SUMMARIZERS: Mapping[str, Callable[[Any], Summarizer]] = {"extractive": _extractive}
 TRANSPORTS: Mapping[str, Callable[[Any, Secrets], Transport]] = {
     "outbox": _outbox,

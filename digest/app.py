@@ -286,7 +286,7 @@ class App:
         if not url.startswith("https://"):
             return f"base_url {self.config.newsletter.base_url} is not https"
         # The operator's own host, which may well have a private address from here.
-        answer = self._on_network(partial(_fetch_one, url=url), _EVERYWHERE)
+        answer = self._on_network(partial(_fetch_one, url=url, obeys_robots=False), _EVERYWHERE)
         return str(answer) if isinstance(answer, SourceError) else None
 
     def _on_network(self, work: Callable[[Fetch], Coroutine[Any, Any, T]], allow_private: Sequence[str]) -> T:
@@ -315,7 +315,7 @@ class App:
         """Each page, or why it could not be had; in the order of `urls`."""
 
         async def fetch_all(fetch: Fetch) -> list[Response | SourceError]:
-            tasks = [asyncio.ensure_future(_fetch_one(fetch, url)) for url in urls]
+            tasks = [asyncio.ensure_future(_fetch_one(fetch, url, obeys_robots=True)) for url in urls]
             _, late = await asyncio.wait(tasks, timeout=_PAGES_SECONDS)
             for task in late:
                 task.cancel()
@@ -379,10 +379,10 @@ class App:
             scratch.close()
 
 
-async def _fetch_one(fetch: Fetch, url: str) -> Response | SourceError:
+async def _fetch_one(fetch: Fetch, url: str, *, obeys_robots: bool) -> Response | SourceError:
     """A page, or why it could not be had."""
     try:
-        return await fetch(Request(url=url, limit=_PAGE_BYTES))
+        return await fetch(Request(url=url, limit=_PAGE_BYTES, obeys_robots=obeys_robots))
     except SourceError as error:
         return error
 

@@ -1,21 +1,30 @@
 """Sources → entries: all sources are visited at once, each under its own deadline, and one that fails stops nothing.
 
-    visit ──> entries ──> those that the operator's words let through ──> store: what is new
-      └ SourceError, or too slow ──> noted in the store, and in the report
+    state ──> may it be visited now? ──> visit ──> entries ──> those that the operator's words let through ──> store
+                                           └ SourceError, or too slow ──> noted in the store, and in the report
 
-What a source is and how it is fetched is not known here; nor what an edition will take of it.
+When a source may be visited again is decided here; what it is and how it is fetched is not known here, nor what an
+edition will take of it.
 """
 
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from digest.errors import SourceError
-from digest.models import Collected, Entry, SourceProfile, SourceReport
+from digest.models import Collected, Entry, SourceProfile, SourceReport, SourceState
 from digest.protocols import EntryStore, Source
 from digest.text import visible_text
+
+_PATIENT_FAILURES: Final = 3  # in a row, from which the visits to a source become fewer
+_FIRST_WAIT: Final = timedelta(minutes=15)
+_LONGEST_WAIT: Final = timedelta(hours=12)
+_LONGEST_ASKED: Final = timedelta(days=7)
+_LONG_FAILING: Final = timedelta(days=7)
+_RENAMED: Final = "it has new ids for everything; {} entries were known, or are from before the last visit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +52,29 @@ async def collect(
     gate = asyncio.Semaphore(at_once)
 
     async def visit_one(visit: Visit) -> SourceReport:
+        state = store.state(newsletter, visit.profile.id) or SourceState()
+        if state.next_visit_at and now < state.next_visit_at:
+            return _leave_alone(visit.profile.id, state)
         async with gate:
-            outcome = await _visit(visit, store.cursor(newsletter, visit.profile.id) or {}, seconds)
-        if isinstance(outcome, str):
-            store.fail(newsletter, visit.profile.id, outcome, now=now)
-            return SourceReport(id=visit.profile.id, ok=False, error=outcome)
+            outcome = await _visit(visit, state.cursor, seconds)
+        if isinstance(outcome, SourceError):
+            return _note_failure(store, newsletter, visit.profile.id, state, outcome, now)
         wanted = replace(outcome, entries=_choose(outcome.entries, visit.profile))
-        new = store.add(newsletter, visit.profile.id, wanted, now=now, since=since)
+        next_visit_at = now + outcome.fresh_for if outcome.fresh_for else None
+        kept = store.add(newsletter, visit.profile.id, wanted, now=now, since=since, next_visit_at=next_visit_at)
         error = "; ".join(outcome.faults) or None
-        return SourceReport(id=visit.profile.id, ok=error is None, entries=len(outcome.entries), new=new, error=error)
+        return SourceReport(
+            id=visit.profile.id,
+            ok=error is None,
+            entries=len(outcome.entries),
+            new=kept.new,
+            error=error,
+            note=_RENAMED.format(kept.renamed) if kept.renamed else None,
+            title=outcome.title,
+            newest_at=max(
+                (at for entry in outcome.entries if (at := entry.published_at or entry.updated_at)), default=None
+            ),
+        )
 
     tasks = [asyncio.ensure_future(visit_one(visit)) for visit in visits]
     try:
@@ -62,15 +85,47 @@ async def collect(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _visit(visit: Visit, cursor: Mapping[str, str], seconds: float) -> Collected | str:
+async def _visit(visit: Visit, cursor: Mapping[str, str], seconds: float) -> Collected | SourceError:
     """What the source brought, or why it brought nothing."""
     try:
         async with asyncio.timeout(seconds):
             return await visit.source.collect(cursor)
     except TimeoutError:
-        return f"it was not done within {seconds:g} seconds"
+        return SourceError(visit.profile.id, f"it was not done within {seconds:g} seconds")
     except SourceError as error:
-        return str(error).removeprefix(f"{visit.profile.id}: ")
+        return error
+
+
+def decide_wait(failures: int, wait_seconds: float | None) -> timedelta:
+    """How long a source is left alone after so many failures in a row, the last with what it asked for itself. Pure.
+
+    The first failures cost nothing: most pass, and an operator who has mended something wants to see it. Never so long
+    that a daily edition would not ask at all.
+    """
+    grown = _FIRST_WAIT * 2 ** min(failures - _PATIENT_FAILURES, 10) if failures >= _PATIENT_FAILURES else timedelta()
+    asked = min(timedelta(seconds=wait_seconds or 0), _LONGEST_ASKED)
+    return max(asked, min(grown, _LONGEST_WAIT))
+
+
+def _leave_alone(source: str, state: SourceState) -> SourceReport:
+    at = f"it is not asked before {state.next_visit_at:%Y-%m-%d %H:%M} UTC"
+    if not state.failures:
+        return SourceReport(id=source, ok=True, note=f"as it says itself, nothing is new; {at}")
+    return SourceReport(id=source, ok=False, error=f"{state.error}; {at}", is_told=state.told_at is not None)
+
+
+def _note_failure(
+    store: EntryStore, newsletter: str, source: str, state: SourceState, error: SourceError, now: datetime
+) -> SourceReport:
+    """A failure that has gone on for a week is said once more, as such, and then no longer daily."""
+    words = str(error).removeprefix(f"{source}: ")
+    has_failed_for_long = state.failing_since is not None and now - state.failing_since >= _LONG_FAILING
+    tell = has_failed_for_long and state.told_at is None
+    wait = decide_wait(state.failures + 1, error.wait_seconds)
+    store.fail(newsletter, source, words, now=now, next_visit_at=now + wait if wait else None, told=tell)
+    if tell:
+        words += f"; it has failed since {state.failing_since:%Y-%m-%d}, and this is not reported again"
+    return SourceReport(id=source, ok=False, error=words, is_told=state.told_at is not None)
 
 
 def _choose(entries: Sequence[Entry], profile: SourceProfile) -> tuple[Entry, ...]:

@@ -59,6 +59,20 @@ class ConfigError(DigestError):
 class SourceError(DigestError):
     """The source could not be collected."""
 
+    def __init__(
+        self,
+        subject: str,
+        message: str | None = None,
+        *,
+        remedy: str | None = None,
+        status: int | None = None,
+        wait_seconds: float | None = None,
+    ) -> None:
+        """`status` is the answer's, `wait_seconds` how long the source asks to be left alone (RFC 9110 §10.2.3)."""
+        super().__init__(subject, message, remedy=remedy)
+        self.status = status
+        self.wait_seconds = wait_seconds
+
 
 class ExtractError(DigestError):
     """No article was found in the page."""

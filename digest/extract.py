@@ -39,13 +39,14 @@ def extract(
     parallel: Parallel,
     keep: Callable[[int, Page | None], None],
     *,
+    since: datetime,
     seconds: float = 20.0,
 ) -> list[Article]:
     """The articles, in the order of the entries. An entry without title and text, or of an unknown source, gives none.
 
     `topic_names` maps a topic's id to its title; `fetch_pages` gives an answer or its failure for each address, in
     order; `keep` is told what was read for an entry, or None when the feed's own text must do; reading a page takes at
-    most `seconds`.
+    most `seconds`. What a source's first visit brought without a date is left out when its page is from before `since`.
     """
     known = [(stored, profiles[stored.source_id]) for stored in entries if stored.source_id in profiles]
     unread = [stored for stored, profile in known if _wants_page(stored, profile)]
@@ -58,7 +59,8 @@ def extract(
             if page and len(page.text) >= len(_own_text(stored)):
                 pages[stored.number] = page
             keep(stored.number, pages.get(stored.number))
-    articles = (_make_article(stored, profile, pages.get(stored.number), topic_names) for stored, profile in known)
+    told = ((stored, profile) for stored, profile in known if not _is_old_page(stored, pages.get(stored.number), since))
+    articles = (_make_article(stored, profile, pages.get(stored.number), topic_names) for stored, profile in told)
     return [article for article in articles if article]
 
 
@@ -190,8 +192,10 @@ def _unwrap(text: str) -> str:
 
 
 def _wants_page(stored: StoredEntry, profile: SourceProfile) -> bool:
-    has_text = stored.is_read or stored.entry.text is not None
-    return profile.full_text and profile.rights != "headline" and stored.entry.link is not None and not has_text
+    """Whether the entry's page is to be read: for its text where that may be shown, else where there is no title."""
+    if stored.is_read or stored.entry.text is not None or stored.entry.link is None:
+        return False
+    return stored.entry.title is None or (profile.full_text and profile.rights != "headline")
 
 
 def _read_links(
@@ -206,6 +210,15 @@ def _read_links(
     fetched = {link: answer for link, answer in answers if isinstance(answer, Response)}
     read = parallel(read_page_star, [(answer.body, answer.url) for answer in fetched.values()], seconds=seconds)
     return {link: page for link, page in zip(fetched, read, strict=True) if isinstance(page, Page)}
+
+
+def _is_old_page(stored: StoredEntry, page: Page | None, since: datetime) -> bool:
+    """Whether an undated entry of a source's first visit is from before the window, by the day that its page gives."""
+    page = page or stored.page
+    entry = stored.entry
+    if not stored.is_first_contact or entry.published_at or entry.updated_at or page is None or page.date is None:
+        return False
+    return page.date.date() < since.astimezone(UTC).date()
 
 
 def _own_text(stored: StoredEntry) -> str:
@@ -224,7 +237,7 @@ def _make_article(
     title = entry.title or (page.title if page else None) or _first_words(text)
     if not title:
         return None
-    dated_at = entry.published_at or entry.updated_at or stored.seen_at
+    dated_at = entry.published_at or entry.updated_at or (page.date if page else None) or stored.seen_at
     return Article(
         id=str(stored.number),
         source_id=stored.source_id,

@@ -8,7 +8,7 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -80,6 +80,29 @@ class Collected:
     cursor: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()  # what part of the source could not be read, and why
     unchanged: bool = False  # the source said that nothing is new since the cursor
+    fresh_for: timedelta = timedelta()  # how long the source says that nothing new is to be had
+    lists_everything: bool = False  # undated entries of the first visit are a whole site's past, not its news
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """What is known of a source from its earlier visits."""
+
+    cursor: Mapping[str, str] = field(default_factory=dict)
+    last_success_at: datetime | None = None
+    failures: int = 0  # in a row
+    failing_since: datetime | None = None
+    told_at: datetime | None = None  # when it was reported that it has failed for long
+    next_visit_at: datetime | None = None  # not before
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the store made of a visit's entries."""
+
+    new: int = 0
+    renamed: int = 0  # known ones that came under new ids and links all at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +116,7 @@ class StoredEntry:
     entry: Entry
     page: "Page | None" = None
     is_read: bool = False
+    is_first_contact: bool = False  # its source was visited for the first time: it may be old although nothing says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -466,6 +490,10 @@ class SourceReport:
     entries: int = 0
     new: int = 0
     error: str | None = None
+    note: str | None = None  # what is worth knowing and no fault
+    is_told: bool = False  # it has failed for so long that this was said once, and is not said daily
+    title: str | None = None
+    newest_at: datetime | None = None  # the date of its newest entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,7 @@ class Pipeline:
             ports.fetch_pages,
             ports.parallel,
             ports.entries.keep_page,
+            since=since,
         )
         log.note("extract", entries=len(offered), articles=len(articles))
         stories = cluster.cluster(articles, language=settings.language)
@@ -203,11 +204,12 @@ class Pipeline:
                 ports.visits(fetch), ports.entries, self._settings.newsletter, now=now, since=since
             )
         )
-        failed = [f"{report.id}: {report.error}" for report in reports if not report.ok]
+        failed = [f"{report.id}: {report.error}" for report in reports if not report.ok and not report.is_told]
+        remarks = [f"{report.id}: {report.note}" for report in reports if report.note and report.ok and not report.new]
         counts = {"sources": len(reports), "failed": len(failed)}
         log.note(
             "collect",
-            notes=failed,
+            notes=[*failed, *remarks],
             **counts,
             entries=sum(report.entries for report in reports),
             new=sum(report.new for report in reports),

@@ -18,12 +18,14 @@ from digest.models import (
     Delivery,
     Edition,
     EditionState,
+    Kept,
     Outcome,
     Owner,
     Page,
     Planned,
     Rendition,
     Report,
+    SourceState,
     StoredEdition,
     StoredEntry,
     Story,
@@ -48,6 +50,7 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     limit: int = 10_000_000  # bytes of the decompressed body
+    obeys_robots: bool = False  # whether the host's robots.txt is asked first: for pages, not for feeds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    moved_to: str | None = None  # where it has moved for good: `url`, when every redirect on the way was permanent
 
 
 class Fetch(Protocol):
@@ -144,20 +148,39 @@ class Transport(Protocol):
 class EntryStore(Protocol):
     """What `collect` and `extract` keep. Raises StoreError."""
 
-    def cursor(self, newsletter: str, source: str) -> Mapping[str, str] | None:
-        """What the last successful visit left; None at first contact."""
+    def state(self, newsletter: str, source: str) -> SourceState | None:
+        """What earlier visits left; None before the first."""
         ...
 
-    def add(self, newsletter: str, source: str, collected: Collected, *, now: datetime, since: datetime) -> int:
-        """Keep what is new, and the cursor; returns how many were new.
+    def add(
+        self,
+        newsletter: str,
+        source: str,
+        collected: Collected,
+        *,
+        now: datetime,
+        since: datetime,
+        next_visit_at: datetime | None = None,
+    ) -> Kept:
+        """Keep what is new, and the cursor.
 
-        An entry is known by its id, its link, or its title and day. At first contact entries dated before `since` are
-        kept as known but never offered to an edition.
+        An entry is known by its id, its link (in any source of the newsletter), or its title and day. At first contact
+        entries dated before `since` are kept as known but never offered to an edition. When nothing of a document is
+        known although most of it is from before the last visit, its ids were changed: then too.
         """
         ...
 
-    def fail(self, newsletter: str, source: str, error: str, *, now: datetime) -> None:
-        """Note a failed visit."""
+    def fail(
+        self,
+        newsletter: str,
+        source: str,
+        error: str,
+        *,
+        now: datetime,
+        next_visit_at: datetime | None = None,
+        told: bool = False,
+    ) -> None:
+        """Note a failed visit; `told` that its long failing was reported."""
         ...
 
     def offered(
@@ -173,8 +196,8 @@ class EntryStore(Protocol):
         """Keep what was read on the entry's page; None says that it was tried and the feed's own text must do."""
         ...
 
-    def health(self, newsletter: str) -> list[Mapping[str, object]]:
-        """One row a source: id, title, entries, last_success_at, failures (in a row), error."""
+    def health(self, newsletter: str, *, now: datetime) -> list[Mapping[str, object]]:
+        """One row a source: how it does, since when, why, and how many entries it brings a day."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,6 +80,30 @@ def inspect_page(files: FilesArgument = None, manifest: ManifestOption = None, a
     from digest.engine import LocalEngine
 
     _print(documents.inspect_pages(_open(files, manifest), LocalEngine().in_processes), as_json)
+
+
+class SourceKind(StrEnum):
+    """What kind of source a document is."""
+
+    sitemap = "sitemap"
+    listing = "listing"
+    discovery = "discovery"
+
+
+@commands.command("source")
+def inspect_source(
+    files: FilesArgument = None,
+    manifest: ManifestOption = None,
+    kind: Annotated[
+        SourceKind | None,
+        typer.Option(help="What they are, where no manifest says so; else what they look like.", show_default=False),
+    ] = None,
+    url: Annotated[str, typer.Option(help="Where they were served: relative links are resolved against it.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Sitemaps, index pages and pages that advertise feeds: what they lead to."""
+    chosen = kind.value if kind else None
+    _print(documents.inspect_sources(_open(files, manifest), kind=chosen, url=url), as_json)
 
 
 @commands.command("stories")

@@ -195,7 +195,7 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
             }
             for stored in editions
         ]
-        health = app.store.entries.health(slug)
+        health = app.store.entries.health(slug, now=app.clock())
         last = app.store.runs.last(slug)
         if as_json:
             readers: dict[str, int] = {}

@@ -2,45 +2,74 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AoT
+from tomlkit.items import AoT, Table
 
 from digest.config.reading import load_config
 from digest.config.schema import Config
 from digest.errors import ConfigError
 
 
-def add_source_table(config: Config, address: str, *, name: str | None, topics: Sequence[str]) -> str:
-    """Append a [[sources]] table; returns its id. Raises ConfigError and writes nothing when it would be faulty."""
-    is_feed = bool(re.match(r"https?://[^\s/]+", address))
-    if not is_feed and not (address and (config.path.parent / address).exists()):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSource:
+    """A source to be written into the configuration."""
+
+    address: str
+    kind: str | None = None  # None: a feed, or a file when the address is one
+    id: str | None = None  # None: made from the title, else from the address
+    title: str | None = None
+    topics: tuple[str, ...] = ()
+
+
+def add_source_tables(config: Config, sources: Sequence[NewSource]) -> list[str]:
+    """Append [[sources]] tables; returns their ids. Raises ConfigError and writes nothing when one would be faulty."""
+    document = _read(config.path)
+    tables = document.get("sources")
+    if not isinstance(tables, AoT):
+        tables = tomlkit.aot()
+        document["sources"] = tables
+    taken = {table.id for table in config.sources}
+    known = {_address_of(table): table.id for table in config.sources}
+    added = []
+    for source in sources:
+        if source.address in known:
+            raise ConfigError(f'source "{source.address}"', f'it is configured already, as "{known[source.address]}"')
+        chosen = source.id or _make_id(source, taken)
+        if len(tables) and not tables[-1].as_string().endswith("\n\n"):
+            tables[-1].add(tomlkit.nl())
+        tables.append(_make_table(config, source, chosen))
+        known[source.address] = chosen
+        taken.add(chosen)
+        added.append(chosen)
+    _write(config.path, tomlkit.dumps(document))
+    return added
+
+
+def _address_of(table: Any) -> str:
+    return str(getattr(table, "url", None) or getattr(table, "path", ""))
+
+
+def _make_table(config: Config, source: NewSource, chosen: str) -> Table:
+    is_url = bool(re.match(r"https?://[^\s/]+", source.address))
+    if not is_url and not (source.address and (config.path.parent / source.address).exists()):
         remedy = "give an address that starts with http:// or https://, or a path that exists"
-        raise ConfigError(f'source "{address}"', "it is neither a feed's address nor a file", remedy=remedy)
-    for other in config.sources:
-        if address in (getattr(other, "url", None), str(getattr(other, "path", ""))):
-            raise ConfigError(f'source "{address}"', f'it is configured already, as "{other.id}"')
-    chosen = name or _make_id(address, {table.id for table in config.sources})
+        raise ConfigError(f'source "{source.address}"', "it is neither a feed's address nor a file", remedy=remedy)
     table = tomlkit.table()
     table["id"] = chosen
-    table["kind"] = "feed" if is_feed else "file"
-    table["url" if is_feed else "path"] = address
-    if topics:
-        table["topics"] = list(topics)
-    document = _read(config.path)
-    sources = document.get("sources")
-    if not isinstance(sources, AoT):
-        sources = tomlkit.aot()
-        document["sources"] = sources
-    if len(sources) and not sources[-1].as_string().endswith("\n\n"):
-        sources[-1].add(tomlkit.nl())
+    table["kind"] = source.kind or ("feed" if is_url else "file")
+    table["url" if is_url else "path"] = source.address
+    if source.title:
+        table["title"] = source.title
+    if source.topics:
+        table["topics"] = list(source.topics)
     table.add(tomlkit.nl())
-    sources.append(table)
-    _write(config.path, tomlkit.dumps(document))
-    return chosen
+    return table
 
 
 def remove_source_table(path: Path, name: str) -> None:
@@ -52,10 +81,16 @@ def remove_source_table(path: Path, name: str) -> None:
     _write(path, tomlkit.dumps(document))
 
 
-def _make_id(address: str, taken: set[str]) -> str:
-    host = urlsplit(address).hostname or Path(address).stem
-    stem = re.sub(r"[^a-z0-9]+", "-", host.lower().removeprefix("www.")).strip("-")[:50] or "source"
+def _make_id(source: NewSource, taken: set[str]) -> str:
+    host = urlsplit(source.address).hostname or Path(source.address).stem
+    named = _fold(source.title or "")
+    stem = named if len(named) > 2 else _fold(host.lower().removeprefix("www.")) or "source"
     return next(name for n in range(1, len(taken) + 2) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
+
+
+def _fold(text: str) -> str:
+    """Letters and digits of ASCII with hyphens between, as an id may be."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:50].strip("-")
 
 
 def _read(path: Path) -> tomlkit.TOMLDocument:

@@ -95,6 +95,23 @@ class FeedSourceTable(_SourceTable):
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
 
 
+class SitemapSourceTable(_SourceTable):
+    """[[sources]] with kind = "sitemap" """
+
+    kind: Literal["sitemap"]
+    url: HttpUrl
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+
+
+class PageSourceTable(_SourceTable):
+    """[[sources]] with kind = "page" """
+
+    kind: Literal["page"]
+    url: HttpUrl
+    selector: str | None = Field(default=None, min_length=1)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+
+
 class FileSourceTable(_SourceTable):
     """[[sources]] with kind = "file" """
 
@@ -185,6 +202,8 @@ def _kind_or_outbox(table: Any) -> str:
 
 SourceTable = Annotated[
     Annotated[FeedSourceTable, Tag("feed")]
+    | Annotated[SitemapSourceTable, Tag("sitemap")]
+    | Annotated[PageSourceTable, Tag("page")]
     | Annotated[FileSourceTable, Tag("file")]
     | Annotated[CustomSourceTable, Tag("custom")],
     Discriminator(_kind_of),

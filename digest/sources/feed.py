@@ -1,4 +1,4 @@
-"""The `feed` source: an RSS, Atom, RDF or JSON Feed document on the web."""
+"""The `feed` source: an RSS, Atom, RDF or JSON Feed document on the web, or a page that advertises one."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,8 +7,10 @@ from typing import Final
 
 from digest.errors import SourceError
 from digest.models import Collected, Feed
-from digest.protocols import Fetch, Request, Response
-from digest.sources.parsing import parse_feed
+from digest.protocols import Clock, Fetch, Response
+from digest.sources.discovery import choose_feed
+from digest.sources.parsing import parse_feed, sniff
+from digest.sources.visiting import Cursor, Visitor
 
 __all__ = ["FeedSource", "parse_feed"]
 
@@ -19,55 +21,84 @@ _ACCEPT: Final = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.5"
 )
+_FOUND: Final = "feed"  # in the cursor: the feed that a page was found to advertise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSource:
-    """Visits a feed, and takes it only when it changed (RFC 9110 §13): the cursor is `etag` and `last_modified`."""
+    """Visits a feed, and takes it when it changed. A page is asked for its feed once, and again when that fails."""
 
     id: str
     url: str = field(repr=False)  # may carry a token
     fetch: Fetch = field(repr=False)
+    clock: Clock = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    async def collect(self, cursor: Mapping[str, str]) -> Collected:
+    async def collect(self, cursor: Cursor) -> Collected:
         """The feed's entries; none, and `unchanged`, when it did not change since the cursor. Raises SourceError."""
-        response = await self._visit(cursor)
-        if response.status == 304:
-            if not cursor:
-                raise SourceError(self.id, "it says that nothing changed since a visit that never was")
-            return Collected(unchanged=True, cursor=dict(cursor))
-        feed = await self._parse(response)
-        if not feed.entries:
-            raise SourceError(self.id, "the feed has no entries", remedy="look whether the site has moved its feed")
-        # The store keeps entries, not feeds: what the feed says of its language goes with them.
-        entries = (entry if entry.language else replace(entry, language=feed.language) for entry in feed.entries)
-        return Collected(
-            entries=tuple(entries),
-            title=feed.title,
-            language=feed.language,
-            cursor=_read_validators(response.headers),
+        try:
+            if found := cursor.get(_FOUND):
+                try:
+                    return await self._collect_found(found, cursor)
+                except SourceError as error:
+                    if error.wait_seconds is not None:
+                        raise
+                    cursor = {}
+            return await self._collect(cursor)
+        except SourceError as error:
+            raise SourceError(
+                self.id, error.message, remedy=error.remedy, status=error.status, wait_seconds=error.wait_seconds
+            ) from error.__cause__
+
+    async def _collect(self, cursor: Cursor) -> Collected:
+        visited = await self._visitor(self.url).visit(cursor)
+        if visited.response is None:
+            return Collected(unchanged=True, cursor=visited.cursor, fresh_for=visited.fresh_for)
+        try:
+            feed = await _parse(visited.response)
+        except SourceError as error:
+            found = _discover(visited.response)
+            if found is None:
+                raise SourceError(self.id, error.message, remedy=error.remedy or _REMEDY) from None
+            return await self._collect_found(found, {})
+        return replace(_collected(feed), cursor=visited.cursor, fresh_for=visited.fresh_for)
+
+    async def _collect_found(self, url: str, cursor: Cursor) -> Collected:
+        visited = await self._visitor(url).visit(cursor)
+        collected = (
+            Collected(unchanged=True) if visited.response is None else _collected(await _parse(visited.response))
         )
+        return replace(collected, cursor=visited.cursor | {_FOUND: url}, fresh_for=visited.fresh_for)
 
-    async def _visit(self, cursor: Mapping[str, str]) -> Response:
-        conditions = {"if-none-match": cursor.get("etag"), "if-modified-since": cursor.get("last_modified")}
-        headers = {"accept": _ACCEPT} | {name.lower(): value for name, value in self.headers.items()}
-        headers |= {name: value for name, value in conditions.items() if value}
-        try:
-            return await self.fetch(Request(url=self.url, headers=headers, limit=_LIMIT))
-        except SourceError as error:
-            raise SourceError(self.id, error.message, remedy=error.remedy) from error.__cause__
-
-    async def _parse(self, response: Response) -> Feed:
-        def parse() -> Feed:
-            return parse_feed(response.body, url=response.url, content_type=response.headers.get("content-type"))
-
-        try:
-            return await asyncio.to_thread(parse) if len(response.body) > _LARGE else parse()
-        except SourceError as error:
-            raise SourceError(self.id, error.message, remedy=error.remedy or _REMEDY) from None
+    def _visitor(self, url: str) -> Visitor:
+        visitor = Visitor(
+            url=self.url, fetch=self.fetch, clock=self.clock, accept=_ACCEPT, limit=_LIMIT, headers=self.headers
+        )
+        return visitor if url == self.url else replace(visitor, url=url, headers=visitor.headers_for(url))
 
 
-def _read_validators(headers: Mapping[str, str]) -> dict[str, str]:
-    found = {"etag": headers.get("etag"), "last_modified": headers.get("last-modified")}
-    return {name: value for name, value in found.items() if value}
+async def _parse(response: Response) -> Feed:
+    def parse() -> Feed:
+        return parse_feed(response.body, url=response.url, content_type=response.headers.get("content-type"))
+
+    feed = await asyncio.to_thread(parse) if len(response.body) > _LARGE else parse()
+    if not feed.entries:
+        raise SourceError("feed", "the feed has no entries", remedy="look whether the site has moved its feed")
+    return feed
+
+
+def _collected(feed: Feed) -> Collected:
+    # The store keeps entries, not feeds: what the feed says of its language goes with them.
+    entries = (entry if entry.language else replace(entry, language=feed.language) for entry in feed.entries)
+    return Collected(entries=tuple(entries), title=feed.title, language=feed.language)
+
+
+def _discover(response: Response) -> str | None:
+    """The feed that an answer advertises, when it is a page; never the page itself."""
+    try:
+        if sniff(response.body) != "html":
+            return None
+        found = choose_feed(response.body, url=response.url, content_type=response.headers.get("content-type"))
+    except (SourceError, ValueError):
+        return None
+    return None if found in {None, response.url} else found

@@ -12,7 +12,9 @@ secret.
 import asyncio
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Final
 
@@ -24,8 +26,10 @@ from digest.errors import SourceError
 from digest.protocols import Request, Response
 from digest.sources.encoding import Inflater
 from digest.sources.guard import ForbiddenAddressError, Guard
+from digest.sources.robots import Robots
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_PERMANENT: Final = frozenset({301, 308})
 _MOST_REDIRECTS: Final = 5
 _MOST_FAILURES: Final = 5  # of a host in a row; what else is asked of it in this run fails at once
 _PIECE: Final = 65_536
@@ -33,6 +37,9 @@ _LONGEST_HEADER: Final = 65_536  # some sites send cookies and policies beyond a
 _KEEP_ALIVE: Final = 2.0  # seconds; longer, thousands of hosts would use up the process's file descriptors
 # What a redirect to another origin takes along; other headers may carry secrets (RFC 9110 §15.4).
 _KEPT_ACROSS_ORIGINS: Final = frozenset({"accept", "accept-language", "if-none-match", "if-modified-since"})
+
+
+_Redirect = tuple[URL, bool]  # where to, and whether for good
 
 
 @dataclass(slots=True)
@@ -65,6 +72,7 @@ class Fetcher:
         self._per_host = per_host
         self._gate = asyncio.Semaphore(total)
         self._hosts: dict[str, _Host] = {}
+        self._robots = Robots(self, user_agent)
 
     async def __aenter__(self) -> "Fetcher":
         self._guard = Guard(self._allow_private)
@@ -90,6 +98,7 @@ class Fetcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._robots.close()
         await self._session.close()
         await self._guard.close()
 
@@ -97,7 +106,10 @@ class Fetcher:
         """The answer, after redirects; a 304 is one too. Raises SourceError for all else, with the host as subject."""
         url = first = _parse(request.url)
         left = self._seconds
-        for _ in range(_MOST_REDIRECTS + 1):
+        moved = False
+        for hop in range(_MOST_REDIRECTS + 1):
+            if request.obeys_robots:
+                await self._robots.require(url)
             headers = request.headers if url.origin() == first.origin() else _keep_harmless(request.headers)
             host = self._host(url)
             async with host.gate, self._gate:
@@ -105,8 +117,9 @@ class Fetcher:
                 answer = await self._ask(url, headers, request.limit, host, left)
                 left -= asyncio.get_running_loop().time() - started
             if isinstance(answer, Response):
-                return answer
-            url = answer
+                return replace(answer, moved_to=answer.url) if moved else answer
+            url, is_permanent = answer
+            moved = is_permanent and (moved or hop == 0)
         raise SourceError(_name(first), f"it redirects more than {_MOST_REDIRECTS} times")
 
     def _host(self, url: URL) -> _Host:
@@ -117,7 +130,7 @@ class Fetcher:
 
     async def _ask(
         self, url: URL, headers: Mapping[str, str], limit: int, host: _Host, seconds: float
-    ) -> Response | URL:
+    ) -> "Response | _Redirect":
         """One hop: an answer, or where it redirects to. Every exception of aiohttp ends here."""
         if host.failures >= _MOST_FAILURES:
             raise SourceError(_name(url), f"it did not answer {_MOST_FAILURES} times in a row, and was not asked again")
@@ -137,12 +150,13 @@ class Fetcher:
         host.failures = 0
         return answer
 
-    async def _exchange(self, url: URL, headers: Mapping[str, str], limit: int) -> Response | URL:
+    async def _exchange(self, url: URL, headers: Mapping[str, str], limit: int) -> "Response | _Redirect":
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             if answer.status in _REDIRECTS:
-                return _next(url, answer)
+                return _next(url, answer), answer.status in _PERMANENT
             if answer.status >= 400:
-                raise SourceError(_name(url), _describe_status(answer))
+                wait_seconds = _read_retry_after(answer.headers)
+                raise SourceError(_name(url), _describe_status(answer), status=answer.status, wait_seconds=wait_seconds)
             body = b"" if answer.status == 304 else await _read(answer, limit)
             lowered = {name.lower(): value for name, value in answer.headers.items()}
             return Response(url=str(url), status=answer.status, headers=lowered, body=body)
@@ -209,6 +223,19 @@ def _describe_status(answer: aiohttp.ClientResponse) -> str:
     if not later:
         return said
     return f"{said}, and asks to wait {later} seconds" if later.isdigit() else f"{said}, and asks to wait until {later}"
+
+
+def _read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait; a date counts from the answer's own, since clocks differ (RFC 9110 §10.2.3)."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value[:9])
+    try:
+        until = parsedate_to_datetime(value)
+        asked = parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(until.tzinfo)
+        return max(0.0, (until - asked).total_seconds())
+    except (ValueError, TypeError):
+        return None
 
 
 def _explain(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The `file` source: feeds, texts and pages on this machine, one file or a folder of them; recognised by content."""
+"""The `file` source: feeds, texts, pages and mails here, one file or a folder of them; recognised by content."""
 
 import asyncio
 import hashlib
@@ -16,6 +16,7 @@ from digest.models import Collected, Entry, Feed, Page
 from digest.protocols import Clock
 from digest.sources.encoding import decode, unpack
 from digest.sources.markup import absolute
+from digest.sources.mbox import is_mail, parse_mail
 from digest.sources.parsing import parse_feed, sniff
 
 __all__ = ["FileSource", "sniff"]
@@ -91,11 +92,13 @@ class FileSource:
             raise SourceError(self.id, f"{file}: {error}") from None
         if len(body) > _LIMIT:
             raise SourceError(self.id, f"{file}: it is larger than {_LIMIT:,} bytes")
-        kind = sniff(body)
         try:
-            return (
-                _with_language(parse_feed(body)) if kind == "feed" else self._read_article(file, body, kind == "html")
-            )
+            if is_mail(body):
+                return parse_mail(body, self.read_page)
+            kind = sniff(body)
+            if kind == "feed":
+                return _with_language(parse_feed(body))
+            return self._read_article(file, body, kind == "html")
         except DigestError as error:
             raise SourceError(self.id, f"{file}: {error.message}", remedy=error.remedy) from None
 

@@ -6,6 +6,7 @@ is taken off: of what it may declare only short literal entities are kept, so no
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from html.entities import html5
 from typing import Final
@@ -51,7 +52,7 @@ class Outline:
     entities: dict[bytes, bytes] = field(default_factory=dict)
 
 
-def outline(raw: bytes) -> Outline | None:
+def outline(raw: bytes, roots: Collection[str] = FEED_ROOTS) -> Outline | None:
     """The document's root element, looking through what stands before it; None when there is no element at all.
 
     Warnings that a server printed before a feed are passed over; a feed quoted within a web page is not one.
@@ -67,7 +68,7 @@ def outline(raw: bytes) -> Outline | None:
         else:
             break
     tag = _TAG.match(raw, at)
-    if tag and tag.group(1).lower().decode() in FEED_ROOTS:
+    if tag and tag.group(1).lower().decode() in roots:
         return Outline(root=tag.group(1).lower().decode(), start=at, entities=entities)
     later = _ROOT.search(raw, at)
     if later and later.group(1):

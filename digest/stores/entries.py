@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, func, insert, literal, select, update
 
-from digest.models import Collected, Entry, Page, StoredEntry
+from digest.models import Collected, Entry, Kept, Page, SourceState, StoredEntry
 from digest.stores.database import Database, upsert
-from digest.stores.identity import names_of
-from digest.stores.schema import entries, entry_names, sources
+from digest.stores.identity import find_renamed, is_of_all_sources, names_of, words_of
+from digest.stores.schema import Instant, entries, entry_names, sources
 
 _ENTRY = TypeAdapter(Entry)
 _PAGE: TypeAdapter[Page | None] = TypeAdapter(Page | None)
+_EVERY_SOURCE = "*"
+_RECENT = timedelta(days=30)
 
 
 class SqlEntries:
@@ -23,89 +26,146 @@ class SqlEntries:
         """Over an open database."""
         self._database = database
 
-    def cursor(self, newsletter: str, source: str) -> Mapping[str, str] | None:
-        """What the last successful visit left; None at first contact."""
-        query = select(sources.c.cursor).where(sources.c.newsletter == newsletter, sources.c.id == source)
+    def state(self, newsletter: str, source: str) -> SourceState | None:
+        """What earlier visits left; None before the first."""
         with self._database.read() as connection:
-            kept = connection.execute(query).scalar()
-        return json.loads(kept) if kept else None
+            row = self._source(connection, newsletter, source)
+        if row is None:
+            return None
+        return SourceState(
+            cursor=json.loads(row.cursor) if row.cursor else {},
+            last_success_at=row.last_success_at,
+            failures=row.failures,
+            failing_since=row.failing_since,
+            told_at=row.told_at,
+            next_visit_at=row.next_visit_at,
+            error=row.error,
+        )
 
-    def add(self, newsletter: str, source: str, collected: Collected, *, now: datetime, since: datetime) -> int:
-        """Keep what is new, and the cursor; returns how many were new."""
-        named = names_of(collected.entries, now)
+    @staticmethod
+    def _source(connection: Connection, newsletter: str, source: str) -> Row[Any] | None:
+        query = select(sources).where(sources.c.newsletter == newsletter, sources.c.id == source)
+        return connection.execute(query).one_or_none()
+
+    def add(
+        self,
+        newsletter: str,
+        source: str,
+        collected: Collected,
+        *,
+        now: datetime,
+        since: datetime,
+        next_visit_at: datetime | None = None,
+    ) -> Kept:
+        """Keep what is new, and the cursor."""
         with self._database.write() as connection:
-            known = connection.execute(
-                select(sources.c.cursor, sources.c.title).where(
-                    sources.c.newsletter == newsletter, sources.c.id == source
-                )
-            ).one_or_none()
-            first_contact = known is None or known.cursor is None
-            taken = self._known_names(connection, newsletter, source, set().union(*named) if named else set())
-            new = 0
-            for entry, names in zip(collected.entries, named, strict=True):
-                missing = names - taken
-                if names & taken:
-                    # Known by one name: its other names are learned, so that it stays known when that one changes.
-                    number = connection.execute(
-                        select(entry_names.c.entry).where(
-                            entry_names.c.newsletter == newsletter,
-                            entry_names.c.source == source,
-                            entry_names.c.name.in_(names & taken),
-                        )
-                    ).scalar()
-                else:
-                    dated_at = entry.published_at or entry.updated_at or now
-                    number = connection.execute(
-                        insert(entries)
-                        .values(
-                            newsletter=newsletter,
-                            source=source,
-                            seen_at=now,
-                            dated_at=min(dated_at, now),
-                            backlog=first_contact and dated_at < since,
-                            entry=_ENTRY.dump_json(entry).decode(),
-                        )
-                        .returning(entries.c.number)
-                    ).scalar_one()
-                    new += 1
-                if missing:
-                    rows = [{"newsletter": newsletter, "source": source, "name": n, "entry": number} for n in missing]
-                    connection.execute(insert(entry_names), rows)
-                    taken |= missing
+            visited = self._source(connection, newsletter, source)
+            last_success_at = visited.last_success_at if visited else None
+            kept = self._keep(connection, newsletter, source, collected, now, since, last_success_at)
             values = {
-                "title": collected.title or (known.title if known else None),
+                "title": collected.title or (visited.title if visited else None),
                 "cursor": json.dumps(dict(collected.cursor)),
                 "last_success_at": now,
                 "failures": 0,
                 "error": None,
+                "failing_since": None,
+                "told_at": None,
+                "next_visit_at": next_visit_at,
             }
             statement = upsert(sources).values(newsletter=newsletter, id=source, **values)
             connection.execute(statement.on_conflict_do_update(index_elements=["newsletter", "id"], set_=values))
-        return new
+        return kept
+
+    def _keep(
+        self,
+        connection: Connection,
+        newsletter: str,
+        source: str,
+        collected: Collected,
+        now: datetime,
+        since: datetime,
+        last_visit: datetime | None,
+    ) -> Kept:
+        found = collected.entries
+        named = names_of(found, now)
+        words = [words_of(entry) for entry in found]
+        taken = self._known_names(connection, newsletter, source, {*words, *set().union(*named)} - {None})
+        renamed = find_renamed(
+            found, [bool(names & taken.keys()) for names in named], [w in taken for w in words], last_visit=last_visit
+        )
+        new = 0
+        for entry, names, title, is_renamed in zip(found, named, words, renamed, strict=True):
+            number = next((taken[name] for name in sorted(names) if name in taken), None)
+            if number is None and is_renamed and title in taken:
+                number = taken[title]
+            if number is None:
+                first_contact = last_visit is None
+                number = connection.execute(
+                    insert(entries)
+                    .values(
+                        newsletter=newsletter,
+                        source=source,
+                        seen_at=now,
+                        dated_at=min(entry.published_at or entry.updated_at or now, now),
+                        backlog=is_renamed or (first_contact and _is_past(entry, since, collected.lists_everything)),
+                        first_contact=first_contact,
+                        entry=_ENTRY.dump_json(entry).decode(),
+                    )
+                    .returning(entries.c.number)
+                ).scalar_one()
+                new += not is_renamed
+            # Known by one name: its other names are learned, so that it stays known when that one changes.
+            missing = sorted(({*names, title} if title else names) - taken.keys())
+            if missing:
+                rows = [
+                    {
+                        "newsletter": newsletter,
+                        "source": _EVERY_SOURCE if is_of_all_sources(name) else source,
+                        "name": name,
+                        "entry": number,
+                    }
+                    for name in missing
+                ]
+                connection.execute(insert(entry_names), rows)
+                taken |= dict.fromkeys(missing, number)
+        return Kept(new=new, renamed=sum(renamed))
 
     @staticmethod
-    def _known_names(connection: Connection, newsletter: str, source: str, names: set[str]) -> set[str]:
-        found: set[str] = set()
+    def _known_names(connection: Connection, newsletter: str, source: str, names: set[Any]) -> dict[str, int]:
+        """Which of these names are known, and whose they are."""
+        found: dict[str, int] = {}
         wanted = sorted(names)
         for start in range(0, len(wanted), 500):
-            query = select(entry_names.c.name).where(
+            query = select(entry_names.c.name, entry_names.c.entry).where(
                 entry_names.c.newsletter == newsletter,
-                entry_names.c.source == source,
+                entry_names.c.source.in_((source, _EVERY_SOURCE)),
                 entry_names.c.name.in_(wanted[start : start + 500]),
             )
-            found.update(connection.execute(query).scalars())
+            found.update((row.name, row.entry) for row in connection.execute(query))
         return found
 
-    def fail(self, newsletter: str, source: str, error: str, *, now: datetime) -> None:
+    def fail(
+        self,
+        newsletter: str,
+        source: str,
+        error: str,
+        *,
+        now: datetime,
+        next_visit_at: datetime | None = None,
+        told: bool = False,
+    ) -> None:
         """Note a failed visit."""
-        statement = upsert(sources).values(
-            newsletter=newsletter, id=source, last_failure_at=now, failures=1, error=error
-        )
+        values: dict[str, Any] = {"last_failure_at": now, "error": error, "next_visit_at": next_visit_at}
+        if told:
+            values["told_at"] = now
+        statement = upsert(sources).values(newsletter=newsletter, id=source, failures=1, failing_since=now, **values)
+        at = literal(now, Instant())
+        since = case((sources.c.failures == 0, at), else_=func.coalesce(sources.c.failing_since, at))
         with self._database.write() as connection:
             connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["newsletter", "id"],
-                    set_={"last_failure_at": now, "failures": sources.c.failures + 1, "error": error},
+                    set_={**values, "failures": sources.c.failures + 1, "failing_since": since},
                 )
             )
 
@@ -130,6 +190,7 @@ class SqlEntries:
                     entry=_ENTRY.validate_json(row.entry),
                     page=_PAGE.validate_json(row.page) if row.page else None,
                     is_read=row.page is not None,
+                    is_first_contact=row.first_contact,
                 )
                 for row in connection.execute(query)
             ]
@@ -141,17 +202,24 @@ class SqlEntries:
                 update(entries).where(entries.c.number == number).values(page=_PAGE.dump_json(page).decode())
             )
 
-    def health(self, newsletter: str) -> list[Mapping[str, object]]:
+    def health(self, newsletter: str, *, now: datetime) -> list[Mapping[str, object]]:
         """One row a source."""
         # Counted in one pass: a count for each source would read all entries again for each (200 sources: 6.9 s).
+        recent = entries.c.seen_at > now - _RECENT
+        offered = and_(recent, entries.c.first_contact.is_(False))
         counted = (
-            select(entries.c.source, func.count().label("entries"))
+            select(
+                entries.c.source,
+                func.count().label("entries"),
+                func.count(case((offered, 1))).label("recent"),
+                func.min(entries.c.seen_at).label("first_seen_at"),
+            )
             .where(entries.c.newsletter == newsletter)
             .group_by(entries.c.source)
             .subquery()
         )
         query = (
-            select(sources, func.coalesce(counted.c.entries, 0).label("entries"))
+            select(sources, counted.c.entries, counted.c.recent, counted.c.first_seen_at)
             .outerjoin(counted, counted.c.source == sources.c.id)
             .where(sources.c.newsletter == newsletter)
             .order_by(sources.c.id)
@@ -161,10 +229,25 @@ class SqlEntries:
                 {
                     "id": row.id,
                     "title": row.title,
-                    "entries": row.entries,
+                    "entries": row.entries or 0,
+                    "entries_per_day": _per_day(row.recent or 0, row.first_seen_at, now),
                     "last_success_at": row.last_success_at,
                     "failures": row.failures,
+                    "failing_since": row.failing_since,
+                    "next_visit_at": row.next_visit_at,
                     "error": row.error,
                 }
                 for row in connection.execute(query)
             ]
+
+
+def _is_past(entry: Entry, since: datetime, lists_everything: bool) -> bool:
+    """Whether an entry of the first visit is from before the window."""
+    dated_at = entry.published_at or entry.updated_at
+    return lists_everything if dated_at is None else dated_at < since
+
+
+def _per_day(recent: int, first_seen_at: datetime | None, now: datetime) -> float | None:
+    """New entries a day over the last month, not counting what the first visit found; None before the second day."""
+    days = min(_RECENT, now - first_seen_at) / timedelta(days=1) if first_seen_at else 0.0
+    return round(recent / days, 1) if days >= 1 else None

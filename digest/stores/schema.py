@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 
@@ -60,6 +61,9 @@ sources = Table(
     Column("last_failure_at", Instant),
     Column("failures", Integer, nullable=False, default=0),  # in a row
     Column("error", Text),
+    Column("failing_since", Instant),
+    Column("told_at", Instant),  # when it was reported that it has failed for long
+    Column("next_visit_at", Instant),  # not before
 )
 
 entries = Table(
@@ -73,10 +77,12 @@ entries = Table(
     Column("backlog", Boolean, nullable=False),  # old at first contact: known, never offered
     Column("entry", Text, nullable=False),
     Column("page", Text),  # what was read on it; "null" when that was nothing of use
+    Column("first_contact", Boolean, nullable=False, server_default=false()),
     Index("ix_entries_seen", "newsletter", "seen_at"),
+    Index("ix_entries_source", "newsletter", "source", "seen_at"),
 )
 
-# Every name by which an entry is known: its id, its link, its title and day.
+# Every name by which an entry is known: its id, its link, its title and day. A link stands under no source.
 entry_names = Table(
     "entry_names",
     metadata,

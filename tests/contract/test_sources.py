@@ -22,6 +22,7 @@ from tests.doubles.http_server import Seen, by_path, reply, say, serve
 T = TypeVar("T")
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+YESTERDAY = "Sun, 01 Mar 2026 08:00:00 GMT"
 FEED = b"""<rss version="2.0"><channel><title>The Wire</title><language>en</language>
 <item><title>One</title><link>https://news.example/1</link><guid>g1</guid><description>First.</description>
 <pubDate>Sun, 01 Mar 2026 08:00:00 GMT</pubDate></item>
@@ -43,7 +44,7 @@ def run(work: Awaitable[T]) -> T:
 @asynccontextmanager
 async def feed_source(document: bytes, _: Path) -> AsyncIterator[Source]:
     async with serve(say(reply(document))) as server, fetcher() as fetch:
-        yield FeedSource(id="wire", url=server.url("/feed?key=abc"), fetch=fetch)
+        yield FeedSource(id="wire", url=server.url("/feed?key=abc"), fetch=fetch, clock=lambda: NOW)
 
 
 @asynccontextmanager
@@ -120,15 +121,15 @@ def test_what_brings_nothing_is_a_source_error_with_its_name(make: Make, documen
 
 def test_a_feed_that_did_not_change_is_not_taken_again() -> None:
     async def answer(seen: Seen) -> AsyncIterator[bytes]:
-        known = seen.headers.get("if-none-match") == '"v1"' and seen.headers.get("if-modified-since") == "yesterday"
-        yield b"HTTP/1.1 304 Not Modified\r\n\r\n" if known else reply(FEED, ETag='"v1"', Last_Modified="yesterday")
+        known = seen.headers.get("if-none-match") == '"v1"' and seen.headers.get("if-modified-since") == YESTERDAY
+        yield b"HTTP/1.1 304 Not Modified\r\n\r\n" if known else reply(FEED, ETag='"v1"', Last_Modified=YESTERDAY)
 
     async def work() -> None:
         async with serve(answer) as server, fetcher() as fetch:
-            source = FeedSource(id="wire", url=server.url(), fetch=fetch)
+            source = FeedSource(id="wire", url=server.url(), fetch=fetch, clock=lambda: NOW)
             first = await source.collect({})
             again = await source.collect(first.cursor)
-        assert first.cursor == {"etag": '"v1"', "last_modified": "yesterday"}
+            assert (first.cursor["etag"], first.cursor["last_modified"]) == ('"v1"', YESTERDAY)
         assert again == Collected(unchanged=True, cursor=first.cursor)
 
     run(work())
@@ -137,7 +138,9 @@ def test_a_feed_that_did_not_change_is_not_taken_again() -> None:
 def test_the_headers_of_the_operator_are_sent() -> None:
     async def work() -> None:
         async with serve(say(reply(FEED))) as server, fetcher() as fetch:
-            source = FeedSource(id="wire", url=server.url(), fetch=fetch, headers={"Authorization": "Bearer abc"})
+            source = FeedSource(
+                id="wire", url=server.url(), fetch=fetch, clock=lambda: NOW, headers={"Authorization": "Bearer abc"}
+            )
             await source.collect({})
         assert server.seen[0].headers["authorization"] == "Bearer abc"
         assert "rss" in server.seen[0].headers["accept"]
@@ -161,7 +164,7 @@ def test_a_feed_that_fails_says_why(answer: bytes, fault: str) -> None:
     async def work() -> None:
         async with serve(by_path(feed=answer)) as server, fetcher() as fetch:
             with pytest.raises(SourceError, match=f"^wire: .*{fault}"):
-                await FeedSource(id="wire", url=server.url("/feed"), fetch=fetch).collect({})
+                await FeedSource(id="wire", url=server.url("/feed"), fetch=fetch, clock=lambda: NOW).collect({})
 
     run(work())
 
@@ -172,7 +175,10 @@ def test_every_real_feed_of_the_developer_set_arrives(shared: Path) -> None:
     async def work() -> list[Collected]:
         answers = {file.name: reply(file.read_bytes()) for file in files}
         async with serve(by_path(**answers)) as server, fetcher() as fetch:
-            sources = [FeedSource(id=file.name, url=server.url(f"/{file.name}"), fetch=fetch) for file in files]
+            sources = [
+                FeedSource(id=file.name, url=server.url(f"/{file.name}"), fetch=fetch, clock=lambda: NOW)
+                for file in files
+            ]
             return list(await asyncio.gather(*(source.collect({}) for source in sources)))
 
     for collected in run(work()):

@@ -33,7 +33,7 @@ def entry(number: int, **changes: object) -> Entry:
 def add(store: SqlStore, *entries: Entry, now=NOW, since=SINCE) -> int:
     """One visit of the source "wire"."""
     collected = Collected(entries=entries, title="The Wire", cursor={"etag": "1"})
-    return store.entries.add("morning", "wire", collected, now=now, since=since)
+    return store.entries.add("morning", "wire", collected, now=now, since=since).new
 
 
 def offered(store: SqlStore, **changes) -> list[str | None]:
@@ -43,15 +43,15 @@ def offered(store: SqlStore, **changes) -> list[str | None]:
 
 
 def test_a_visit_leaves_its_cursor_and_a_failed_one_leaves_it_alone(store: SqlStore) -> None:
-    assert store.entries.cursor("morning", "wire") is None
+    assert store.entries.state("morning", "wire") is None
     add(store, entry(1))
     store.entries.fail("morning", "wire", "down", now=NOW)
     store.entries.fail("morning", "wire", "still down", now=NOW)
-    assert store.entries.cursor("morning", "wire") == {"etag": "1"}
-    (health,) = store.entries.health("morning")
+    assert store.entries.state("morning", "wire").cursor == {"etag": "1"}
+    (health,) = store.entries.health("morning", now=NOW)
     assert (health["failures"], health["error"], health["entries"]) == (2, "still down", 1)
     add(store)
-    (health,) = store.entries.health("morning")
+    (health,) = store.entries.health("morning", now=NOW)
     assert (health["failures"], health["error"]) == (0, None)
 
 
@@ -133,7 +133,7 @@ def test_a_stranger_s_broken_address_as_an_id_or_link_loses_no_entry(store: SqlS
     )
     for new in (3, 0):
         collected = Collected(entries=entries, cursor={"etag": "1"})
-        assert store.entries.add("morning", "wire", collected, now=NOW, since=NOW - timedelta(days=1)) == new
+        assert store.entries.add("morning", "wire", collected, now=NOW, since=NOW - timedelta(days=1)).new == new
 
 
 def test_health_counts_each_source_s_own_entries(store: SqlStore) -> None:
@@ -142,7 +142,7 @@ def test_health_counts_each_source_s_own_entries(store: SqlStore) -> None:
         for newsletter in ("morning", "evening") if source == "a" else ("morning",):
             store.entries.add(newsletter, source, Collected(entries=entries), now=NOW, since=NOW)
     store.entries.fail("morning", "d", "down", now=NOW)
-    assert [(row["id"], row["entries"]) for row in store.entries.health("morning")] == [
+    assert [(row["id"], row["entries"]) for row in store.entries.health("morning", now=NOW)] == [
         ("a", 3),
         ("b", 0),
         ("c", 2),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from digest.config import find_config, load_config
-from digest.config.editing import add_source_table, remove_source_table
+from digest.config.editing import NewSource, add_source_tables, remove_source_table
 from digest.errors import ConfigError
 
 MINIMAL = """\
@@ -91,7 +91,6 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
         ('[summarizer]\nkind = "llm"', "llm"),
         ('[engine]\nkind = "procrastinate"', "procrastinate"),
         ("[schedule]\nper_subscriber_timezone = true", "per_subscriber_timezone"),
-        ('[[sources]]\nid = "s"\nkind = "sitemap"\nurl = "https://a.example/"', "sitemap"),
     ],
 )
 def test_what_this_version_does_not_have_is_a_fault_and_not_ignored(tmp_path: Path, table: str, named: str) -> None:
@@ -158,10 +157,10 @@ def test_the_argument_comes_before_the_environment_and_that_before_the_folder(tm
 
 def test_adding_and_removing_a_source_keeps_the_rest_of_the_file(tmp_path: Path) -> None:
     path = _write(tmp_path, MINIMAL + "# a comment of the operator's\n")
-    name = add_source_table(load_config(path, {}), "https://www.example.org/rss", name=None, topics=[])
+    (name,) = add_source_tables(load_config(path, {}), [NewSource(address="https://www.example.org/rss")])
     assert name == "example-org"
     assert load_config(path, {}).sources[0].url == "https://www.example.org/rss"
-    second = add_source_table(load_config(path, {}), "https://example.org/other", name=None, topics=[])
+    (second,) = add_source_tables(load_config(path, {}), [NewSource(address="https://example.org/other")])
     assert second == "example-org-2"
     remove_source_table(path, name)
     assert [source.id for source in load_config(path, {}).sources] == ["example-org-2"]
@@ -171,6 +170,6 @@ def test_adding_and_removing_a_source_keeps_the_rest_of_the_file(tmp_path: Path)
 def test_a_source_that_would_make_the_file_faulty_is_not_written(tmp_path: Path) -> None:
     path = _write(tmp_path, MINIMAL)
     with pytest.raises(ConfigError, match="nowhere"):
-        add_source_table(load_config(path, {}), "https://example.org/rss", name=None, topics=["nowhere"])
+        add_source_tables(load_config(path, {}), [NewSource(address="https://example.org/rss", topics=("nowhere",))])
     assert path.read_text(encoding="utf-8") == MINIMAL
     assert list(tmp_path.iterdir()) == [path]

@@ -15,6 +15,8 @@ from digest.models import Article, Entry, Page, SourceProfile, StoredEntry
 from digest.protocols import Response
 from tests.unit.builders import NOON
 
+SINCE = NOON - timedelta(days=1)
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -166,7 +168,8 @@ class Web:
 
     def extract(self, *entries: StoredEntry, **profile: Any) -> list[Article]:
         profiles = {"wire": SourceProfile(id="wire", **profile)}
-        return extract(entries, profiles, {"sea": "The Sea", "town": "Town"}, self.fetch, in_order, self.keep)
+        topics = {"sea": "The Sea", "town": "Town"}
+        return extract(entries, profiles, topics, self.fetch, in_order, self.keep, since=SINCE)
 
 
 def in_order(function: Callable[[A], B], arguments: Sequence[A], *, seconds: float) -> list[B | Exception]:
@@ -270,4 +273,4 @@ def test_dates_are_never_invented_nor_in_the_future() -> None:
 
 
 def test_an_entry_of_a_source_that_is_no_longer_configured_gives_no_article() -> None:
-    assert extract([stored()], {}, {}, Web().fetch, in_order, Web().keep) == []
+    assert extract([stored()], {}, {}, Web().fetch, in_order, Web().keep, since=SINCE) == []

@@ -1,0 +1,157 @@
+"""What is collected: feeds, other sources, pages."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from digest.errors import SourceError
+from digest.models import Entry, Feed, Page
+from digest.operate.documents.reading import Document, Row, explain, inspect_one
+from digest.protocols import Parallel
+
+_PAGE_SECONDS = 30.0
+_CHUNK = 256  # documents worked on between two lines of output
+
+
+def inspect_feeds(documents: Iterator[Document]) -> Iterator[Row]:
+    """`path`, `feed`, `entries` of each; or `path`, `error`."""
+    from digest.sources.feed import parse_feed
+
+    def parse(document: Document) -> Row:
+        content_type = document.fields.get("content_type")
+        return _feed_row(
+            parse_feed(document.body, url=str(document.fields.get("url") or ""), content_type=content_type)
+        )
+
+    for document in documents:
+        yield inspect_one(document, parse)
+
+
+def inspect_sources(documents: Iterator[Document], *, kind: str | None = None, url: str = "") -> Iterator[Row]:
+    """`path`, and `urls` + `sitemaps`, `links` or `feeds` of each; or `path`, `error`.
+
+    A manifest's `kind` (sitemap, listing, discovery) and `url` go before those given; else the kind shows.
+    """
+
+    def inspect(document: Document) -> Row:
+        chosen = document.fields.get("kind") or kind or _kind_of(document.body)
+        if chosen not in _INSPECTORS:
+            raise SourceError(str(chosen), "there is no such kind", remedy=f"known: {', '.join(_INSPECTORS)}")
+        return _INSPECTORS[chosen](
+            document.body, str(document.fields.get("url") or url), document.fields.get("content_type")
+        )
+
+    for document in documents:
+        yield inspect_one(document, inspect)
+
+
+def _kind_of(body: bytes) -> str:
+    """A page that advertises feeds, another page, or else a sitemap."""
+    from digest.sources.discovery import advertised
+    from digest.sources.parsing import sniff
+
+    if sniff(body) != "html":
+        return "sitemap"
+    return "discovery" if advertised(body, url="https://site.invalid/") else "listing"
+
+
+def _inspect_sitemap(body: bytes, url: str, content_type: str | None) -> Row:
+    from digest.sources.sitemap_parsing import parse_sitemap
+
+    sitemap = parse_sitemap(body, url=url, content_type=content_type)
+    return {
+        "urls": [{"loc": page.loc, "date": _iso(page.date), "title": page.title} for page in sitemap.urls],
+        "sitemaps": [link.loc for link in sitemap.sitemaps],
+    }
+
+
+def _inspect_listing(body: bytes, url: str, content_type: str | None) -> Row:
+    from digest.sources.listing import find_article_links
+
+    return {"links": [link.link for link in find_article_links(body, url=url, content_type=content_type)]}
+
+
+def _inspect_discovery(body: bytes, url: str, content_type: str | None) -> Row:
+    from digest.sources.discovery import find_feeds
+
+    return {"feeds": list(find_feeds(body, url=url, content_type=content_type))}
+
+
+_INSPECTORS: dict[str, Callable[[bytes, str, str | None], Row]] = {
+    "sitemap": _inspect_sitemap,
+    "listing": _inspect_listing,
+    "discovery": _inspect_discovery,
+}
+
+
+def inspect_pages(documents: Iterator[Document], parallel: Parallel) -> Iterator[Row]:
+    """`path`, `title`, `author`, `date`, `text`, `language`, `image` of each; or `path`, `error`. On all processors."""
+    waiting: list[Document] = []
+    for document in documents:
+        waiting.append(document)
+        if len(waiting) == _CHUNK:
+            yield from _pages(waiting, parallel)
+            waiting = []
+    yield from _pages(waiting, parallel)
+
+
+def _pages(documents: Sequence[Document], parallel: Parallel) -> Iterator[Row]:
+    readable = [document for document in documents if not document.error]
+    results = iter(
+        parallel(_read_page, [(d.body, str(d.fields.get("url") or "")) for d in readable], seconds=_PAGE_SECONDS)
+    )
+    for document in documents:
+        page = document.error or next(results)
+        if isinstance(page, Page):
+            yield {"path": document.path} | _page_row(page)
+        else:
+            late = f"reading it took over {_PAGE_SECONDS:.0f} seconds"
+            yield {"path": document.path, "error": late if isinstance(page, TimeoutError) else explain(page)}
+
+
+def _read_page(argument: tuple[bytes, str]) -> Page:
+    from digest.extract import read_page
+
+    body, url = argument
+    return read_page(body, url)
+
+
+def _feed_row(feed: Feed) -> Row:
+    return {
+        "feed": {
+            "title": feed.title,
+            "link": feed.link,
+            "subtitle": feed.subtitle,
+            "language": feed.language,
+        },
+        "entries": [_entry_row(entry) for entry in feed.entries],
+    }
+
+
+def _entry_row(entry: Entry) -> Row:
+    return {
+        "id": entry.id,
+        "title": entry.title,
+        "link": entry.link,
+        "published": _iso(entry.published_at),
+        "updated": _iso(entry.updated_at),
+        "author": entry.author,
+        "summary": entry.summary,
+        "content": entry.content,
+        "enclosures": list(entry.enclosures),
+        "tags": list(entry.tags),
+    }
+
+
+def _page_row(page: Page) -> Row:
+    return {
+        "title": page.title,
+        "author": page.author,
+        "date": _iso(page.date),
+        "text": page.text,
+        "language": page.language,
+        "image": page.image,
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None

@@ -1,0 +1,114 @@
+"""What is made of it: stories, summaries, mails."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from digest.errors import DigestError, ExtractError
+from digest.models import Article, Budget, Summary
+from digest.operate.documents.reading import Document, Row, explain, inspect_one, records
+
+
+def inspect_stories(documents: Iterator[Document]) -> Iterator[Row]:
+    """`id` and `story` of each article of all documents together: the articles of one event have the same `story`."""
+    from digest.cluster import cluster
+
+    articles: list[Article] = []
+    names: list[Any] = []
+    failed: list[Row] = []
+    for document in documents:
+        for record in records(document):
+            if "error" in record:
+                failed.append(record)
+                continue
+            articles.append(_article_of(record, str(len(articles))))
+            names.append(record.get("id", len(articles)))
+    stories = {article.id: story.lead.id for story in cluster(articles) for article in story.articles}
+    for article, name in zip(articles, names, strict=True):
+        yield {"id": name, "story": stories[article.id]}
+    yield from failed
+
+
+def inspect_summaries(documents: Iterator[Document], budget: Budget) -> Iterator[Row]:
+    """`id`, `summary` and its `sentences` with their offsets into the text as given; or `id`, `error`."""
+    for document in documents:
+        for record in records(document):
+            if "error" in record:
+                yield record
+                continue
+            texts = record["documents"] if isinstance(record.get("documents"), list) else [record.get("text")]
+            row: Row = {"id": record.get("id", document.path)}
+            try:
+                summary = _summarize([str(text or "") for text in texts], record, budget)
+            except DigestError as error:
+                yield row | {"error": explain(error)}
+                continue
+            yield row | {
+                "summary": "\n".join(sentence.text for sentence in summary.sentences),
+                "sentences": [
+                    {"text": s.text, "document": s.document, "start": s.start, "end": s.end} for s in summary.sentences
+                ],
+            }
+
+
+def _article_of(record: Row, number: str) -> Article:
+    return Article(
+        id=number,
+        source_id="",
+        outlet=str(record.get("outlet") or record.get("publisher") or number),
+        title=str(record.get("title") or ""),
+        link=record.get("url"),
+        text=str(record.get("text") or ""),
+        published_at=_read_instant(record.get("published")),
+        language=record.get("language"),
+    )
+
+
+def _read_instant(text: object) -> datetime:
+    """An ISO date; the epoch when there is none, so that the order of such articles is that of their ids."""
+    try:
+        instant = datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _summarize(texts: Sequence[str], record: Row, budget: Budget) -> Summary:
+    """A summary of the first text that has one: a summary speaks for one article."""
+    from digest.summarizers.extractive import summarize_text
+
+    fault: DigestError = ExtractError(str(record.get("id")), "there is no text")
+    for number, text in enumerate(texts):
+        try:
+            summary = summarize_text(text, budget, title=record.get("title"), language=record.get("language"))
+        except DigestError as error:
+            fault = error
+            continue
+        return replace(summary, sentences=tuple(replace(s, document=number) for s in summary.sentences))
+    raise fault
+
+
+def inspect_emails(documents: Iterator[Document]) -> Iterator[Row]:
+    """`path`, `findings`, `bytes`, `verdict` of each."""
+    from digest.preflight import inspect_document, verdict
+
+    def inspect(document: Document) -> Row:
+        findings, size = inspect_document(document.body)
+        return {
+            "findings": [
+                {
+                    "rule": finding.rule,
+                    "severity": finding.severity,
+                    "message": finding.message,
+                    "where": finding.where,
+                    "clients": list(finding.clients),
+                }
+                for finding in findings
+            ],
+            "bytes": size,
+            "verdict": verdict(findings),
+        }
+
+    for document in documents:
+        yield inspect_one(document, inspect)
