@@ -129,6 +129,7 @@ class Page:
     text: str
     language: str | None = None
     image: str | None = None
+    link: str | None = None  # the page's own, canonical address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,132 @@
+"""Entries → articles: the page behind an entry is read where the operator wants it, else the feed's own words do.
+
+    entry ──> page ──> main text ──> Article
+      └ no link, no page, a wall, or a page with less to say than the feed ──> the feed's own text ──> Article
+
+Pages are fetched and read through callables that are handed in; `reading` finds the article in one. Which articles are
+worth telling is not decided here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from digest.errors import SourceError
+from digest.extract.reading import read_page, read_page_star, read_text
+from digest.models import Article, Page, SourceProfile, StoredEntry
+from digest.protocols import Parallel, Response
+from digest.text import visible_text
+
+__all__ = ["extract", "read_page", "read_page_star", "read_text"]
+
+_TITLE_WORDS: Final = 12  # of the text, where there is no title
+_PAGES_AT_ONCE: Final = 200  # fetched before the first of them is read: what memory holds
+
+
+def extract(
+    entries: Sequence[StoredEntry],
+    profiles: Mapping[str, SourceProfile],
+    topic_names: Mapping[str, str],
+    fetch_pages: Callable[[Sequence[str]], Sequence[Response | SourceError]],
+    parallel: Parallel,
+    keep: Callable[[int, Page | None], None],
+    *,
+    since: datetime,
+    seconds: float = 20.0,
+) -> list[Article]:
+    """The articles, in the order of the entries. An entry without title and text, or of an unknown source, gives none.
+
+    `topic_names` maps a topic's id to its title; `fetch_pages` gives an answer or its failure for each address, in
+    order; `keep` is told what was read for an entry, or None when the feed's own text must do; reading a page takes at
+    most `seconds`. What a source's first visit brought without a date is left out when its page is from before `since`.
+    """
+    known = [(stored, profiles[stored.source_id]) for stored in entries if stored.source_id in profiles]
+    unread = [stored for stored, profile in known if _wants_page(stored, profile)]
+    pages: dict[int, Page] = {}
+    for start in range(0, len(unread), _PAGES_AT_ONCE):
+        group = unread[start : start + _PAGES_AT_ONCE]
+        found = _read_links([stored.entry.link or "" for stored in group], fetch_pages, parallel, seconds)
+        for stored in group:
+            page = found.get(stored.entry.link or "")
+            if page and len(page.text) >= len(_own_text(stored)):
+                pages[stored.number] = page
+            keep(stored.number, pages.get(stored.number))
+    told = ((stored, profile) for stored, profile in known if not _is_old_page(stored, pages.get(stored.number), since))
+    articles = (_make_article(stored, profile, pages.get(stored.number), topic_names) for stored, profile in told)
+    return [article for article in articles if article]
+
+
+def _wants_page(stored: StoredEntry, profile: SourceProfile) -> bool:
+    """Whether the entry's page is to be read: for its text where that may be shown, else where there is no title."""
+    if stored.is_read or stored.entry.text is not None or stored.entry.link is None:
+        return False
+    return stored.entry.title is None or (profile.full_text and profile.rights != "headline")
+
+
+def _read_links(
+    links: Sequence[str],
+    fetch_pages: Callable[[Sequence[str]], Sequence[Response | SourceError]],
+    parallel: Parallel,
+    seconds: float,
+) -> dict[str, Page]:
+    """The pages that could be read, by link."""
+    wanted = list(dict.fromkeys(links))
+    answers = zip(wanted, fetch_pages(wanted), strict=True)
+    fetched = {link: answer for link, answer in answers if isinstance(answer, Response)}
+    read = parallel(read_page_star, [(answer.body, answer.url) for answer in fetched.values()], seconds=seconds)
+    return {link: page for link, page in zip(fetched, read, strict=True) if isinstance(page, Page)}
+
+
+def _is_old_page(stored: StoredEntry, page: Page | None, since: datetime) -> bool:
+    """Whether an undated entry of a source's first visit is from before the window, by the day that its page gives."""
+    page = page or stored.page
+    entry = stored.entry
+    if not stored.is_first_contact or entry.published_at or entry.updated_at or page is None or page.date is None:
+        return False
+    return page.date.date() < since.astimezone(UTC).date()
+
+
+def _own_text(stored: StoredEntry) -> str:
+    """What the feed itself says, the fuller of its two texts."""
+    return max(visible_text(stored.entry.content), visible_text(stored.entry.summary), key=len)
+
+
+def _make_article(
+    stored: StoredEntry, profile: SourceProfile, page: Page | None, topic_names: Mapping[str, str]
+) -> Article | None:
+    entry = stored.entry
+    page = page or stored.page
+    may_quote = profile.rights != "headline"
+    read = (page.text if page else None) or entry.text
+    text = (read or _own_text(stored)) if may_quote else ""
+    title = entry.title or (page.title if page else None) or _first_words(text)
+    if not title:
+        return None
+    dated_at = entry.published_at or entry.updated_at or (page.date if page else None) or stored.seen_at
+    return Article(
+        id=str(stored.number),
+        source_id=stored.source_id,
+        outlet=profile.title or stored.outlet,
+        title=title,
+        link=entry.link,
+        text=text,
+        published_at=min(dated_at, stored.seen_at),
+        author=entry.author or (page.author if page else None),
+        language=entry.language or (page.language if page else None),
+        image=page.image if page and may_quote else None,
+        topics=_match_topics(entry.tags, topic_names) or profile.topics,
+        weight=profile.weight,
+        trusted=profile.trusted,
+        rights=profile.rights or "extract",
+    )
+
+
+def _first_words(text: str) -> str:
+    words = text.split()
+    return " ".join(words[:_TITLE_WORDS]) + ("…" if len(words) > _TITLE_WORDS else "")
+
+
+def _match_topics(tags: Sequence[str], topic_names: Mapping[str, str]) -> tuple[str, ...]:
+    """The configured topics that the entry's own tags name, by id or by title."""
+    named = {" ".join(tag.split()).casefold() for tag in tags}
+    return tuple(topic for topic, title in topic_names.items() if named & {topic.casefold(), title.casefold()})
