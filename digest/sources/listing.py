@@ -1,318 +1,233 @@
-"""The links to articles on an index page: those that the operator's selector names, or those that look like it.
+"""The articles that an index page links to: a front page, a section's, a blog's.
 
-Without a selector each link is weighed by its address (a date, a long slug, a number), its words (a headline has
-several, and often stands in a heading) and its place (a card among cards, and no menu, footer or side column). Links
-that stand in the same kind of place as good ones are good too.
+page ─ links outside its furniture ─ the same address together ─> targets ─ rated by address, words, place ─> articles
+
+No single sign will do: an address with a date may be an archive's, a heading may name a section. Each sign adds to a
+target's rating, and what stands in one list with articles, and alike, is an article too.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
-from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
 
-from cssselect import HTMLTranslator, SelectorError
 from lxml import etree
+from lxml.cssselect import CSSSelector
 
 from digest.errors import SourceError
-from digest.sources.dates import parse_date
-from digest.sources.hypertext import Element, base_of, links_of, parse_html, visible_words
-from digest.sources.markup import absolute, plain_name
+from digest.sources.article_links import (
+    NEVER,
+    date_in_address,
+    is_weak,
+    rate_address,
+    rate_words,
+    without_tracking,
+)
+from digest.sources.cards import Anchor, Target, find_cards, find_date, find_heading, is_inline, is_section_title
+from digest.sources.constructs import Element
+from digest.sources.furniture import HEADINGS, Furniture
+from digest.sources.markup import plain_name
+from digest.sources.webpages import WebPage, is_same_site, read_webpage, read_words
 
-_GOOD: Final = 3.0
-_GOOD_AMONG_GOOD: Final = 1.5
-_MOST_LINKS: Final = 20_000  # looked at on one page
-
-_HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_CARDS: Final = frozenset({"article", "li", "tr", "section", "dd"})
-_ASIDE: Final = frozenset({"nav", "footer", "aside", "form", "header", "dialog", "noscript", "template", "svg"})
-_ASIDE_ROLES: Final = frozenset(
-    {"navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar", "dialog", "toolbar"}
-)
-_ASIDE_NAMES: Final = re.compile(
-    r"^(?:(?:site|page|main|top|global|primary|secondary|sub|mega|mobile)[-_]?)?(?:nav|navbar|navigation|menu|"
-    r"breadcrumbs?|pagination|pager|footer|sidebar|masthead|topbar|toolbar|share|sharing|social|cookies?|consent|gdpr|"
-    r"advert\w*|ads?|adbox|sponsor\w*|promo\w*|comments?|tags?|tagcloud|login|signup|newsletter|search|subscribe|"
-    r"most[-_]?(?:read|popular|viewed)|trending|popular|partners?|legal)"
-    r"(?:[-_]?(?:list|links?|bar|box|wrap(?:per)?|container|area|menu|items?|cloud|widget|buttons?|block|panel|nav))?$",
-    re.IGNORECASE,
-)
-_CARD_NAMES: Final = re.compile(r"card|post|story|teaser|entry|article|news|headline|item", re.IGNORECASE)
-_NO_ARTICLE: Final = re.compile(
-    r"^(?:tags?|topics?|categor(?:y|ies)|authors?|users?|profiles?|people|log-?in|log-?out|sign-?(?:in|up|out)|register|"
-    r"subscribe|subscriptions?|account|search|privacy|terms|about|contact|cookies?|policy|policies|legal|feeds?|rss|"
-    r"page|wp-(?:login|admin|json).*|cart|checkout|shop|share|newsletters?|sections?|archives?|comments?|help|faq|jobs|"
-    r"careers|advertis\w*|imprint|impressum|datenschutz|kontakt|agb|mentions-legales|sitemap|print|donate|support|home|"
-    r"(?:about|contact)-us|privacy-(?:policy|notice)|cookie-policy|terms-(?:of|and)-\w+(?:-\w+)?|our-\w+|"
-    r"redirect|out|goto|ads?)(?:\.\w{2,5})?$",
-    re.IGNORECASE,
-)
-_NO_PAGE: Final = re.compile(
-    r"\.(?:jpe?g|png|gif|webp|svg|avif|pdf|mp[34]|m4a|wav|zip|gz|css|js|xml|rss|atom|json|ico|exe|apk|docx?|xlsx?)$",
-    re.IGNORECASE,
-)
-_DATED_PATH: Final = re.compile(
-    r"/(?:19|20)\d\d(?:[/-]?(?:0?[1-9]|1[0-2]|[a-z]{3})(?:[/-]?\d{1,2})?)?(?=[/_.-]|$)", re.IGNORECASE
-)
-_NUMBER: Final = re.compile(r"\d{4,}|(?<=[-_/])\d{3,}(?=$|\.|/)|^\d+$|[a-f0-9]{8,}")
-_NAMED_NUMBER: Final = frozenset(
-    {"id", "p", "article", "articleid", "story", "storyid", "news", "newsid", "aid", "post", "nid"}
-)
-_PARTS: Final = re.compile(r"[-_+ ]+")
-_LETTERS: Final = re.compile(r"\w")
-_NO_SPACES: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
-_MORE: Final = re.compile(
-    r"^(?:read|continue|learn|see|view|show|more|full|weiter|mehr|lire|leer|leggi|comments?|\d+\s+\w+|اقرأ|المزيد)\b.{0,25}$",
-    re.IGNORECASE,
-)
+_ENOUGH: Final = 4  # the rating of an article
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleLink:
-    """A link to an article, with what the index page says of it."""
+    """A link to an article, with the headline and the day that the page gives for it."""
 
     link: str
     title: str | None = None
     date: datetime | None = None
 
 
-@dataclass(slots=True)
-class _Candidate:
-    """All links of a page that lead to one address."""
-
-    link: str
-    elements: list[Element] = field(default_factory=list)
-    score: float = 0.0
-    place: str = ""
-
-
 def find_article_links(
     body: bytes, *, url: str, selector: str | None = None, content_type: str | None = None
 ) -> tuple[ArticleLink, ...]:
-    """The article links of a page, absolute and without fragment, in its order, each once.
+    """The articles that a page links to, in its order, each once, addresses absolute and without fragments.
 
-    `selector` is CSS for the links or for what they stand in. Raises SourceError when the document is no page, or the
-    selector is none.
+    `selector` is CSS for the links, or for the blocks that hold them; what it chooses is taken, wherever it leads.
+    Without one the page's structure decides. Raises SourceError for a wrong selector, and for what is no web page.
     """
-    root = parse_html(body, content_type=content_type)
-    base = base_of(root, url)
-    if selector is not None:
-        chosen = _select(root, base, selector)
-    else:
-        chosen = _choose(list(_candidates(root, base, url).values()))
+    find = None if selector is None else _compile(selector, url or "document")
+    page = read_webpage(body, url=url, content_type=content_type)
+    anchors = list(_all_anchors(page)) if find is None else list(_chosen_anchors(page, find))
+    targets = _group(anchors)
+    find_cards(target for target in targets if target.is_primary)
+    if find is None:
+        targets = _choose(targets)
+    language = page.root.get("lang")
     return tuple(
-        ArticleLink(link=candidate.link, title=_title(candidate), date=_date(candidate)) for candidate in chosen
+        ArticleLink(
+            link=target.link,
+            title=_title_of(target),
+            date=find_date(target, language) or date_in_address(target.link),
+        )
+        for target in targets
     )
 
 
-def _select(root: Element, base: str, selector: str) -> list[_Candidate]:
+def _compile(selector: str, subject: str) -> CSSSelector:
+    from cssselect import SelectorError
+
     try:
-        matched = cast("list[Element]", root.xpath(HTMLTranslator().css_to_xpath(selector)))
-    except (SelectorError, etree.XPathError, ValueError) as error:
-        remedy = 'write CSS, as in selector = "main h2 a"'
-        raise SourceError(f'selector "{selector}"', "it is not CSS that can be used", remedy=remedy) from error
-    found: dict[str, _Candidate] = {}
-    for element in matched:
-        anchor = element if element.tag == "a" else _best_anchor(element)
-        link = absolute(anchor.get("href"), base) if anchor is not None else None
-        if link and anchor is not None:
-            link = urldefrag(link).url
-            found.setdefault(link, _Candidate(link)).elements.append(anchor)
-    return list(found.values())
+        return CSSSelector(selector, translator="html")
+    except (SelectorError, etree.XPathError, RecursionError, ValueError) as error:
+        raise SourceError(
+            subject,
+            f'the selector "{selector[:100]}" cannot be used: {error}',
+            remedy='write a CSS selector of the links, such as "article h2 a"',
+        ) from None
 
 
-def _best_anchor(element: Element) -> Element | None:
-    """The link of a card: in a heading, else the one with the most words, else the one around it."""
-    anchors = [anchor for anchor in element.iter("a") if anchor.get("href")]
-    if not anchors:
-        return next((parent for parent in element.iterancestors("a")), None)
-    return max(anchors, key=lambda anchor: (_heading_of(anchor) is not None, len(visible_words(anchor))))
-
-
-def _candidates(root: Element, base: str, url: str) -> dict[str, _Candidate]:
-    """The links that may lead to articles of this site, by address."""
-    found: dict[str, _Candidate] = {}
-    here = urldefrag(url).url
-    set_aside: dict[Element, bool] = {}
-    for number, (anchor, link) in enumerate(links_of(root, "a", base)):
-        if number >= _MOST_LINKS:
-            break
-        address = urldefrag(link).url
-        if address.rstrip("/") in {here.rstrip("/"), base.rstrip("/")} or not _is_same_site(address, url):
+def _all_anchors(page: WebPage) -> Iterator[Anchor]:
+    """The links of the page that may lead to an article of its own site."""
+    furniture = Furniture(page.root)
+    own = without_tracking(page.url)
+    for element in page.root.iter("a"):
+        href = element.get("href") or ""
+        link = page.resolve(href)
+        if not link or (page.url and not is_same_site(link, page.url)) or without_tracking(link) == own:
             continue
-        if "sponsored" in (anchor.get("rel") or "").lower() or _is_set_aside(anchor, set_aside):
+        relations = {*(element.get("rel") or "").lower().split()}
+        if relations & {"nofollow", "sponsored", "ugc", "author", "tag", "category", "search", "next", "prev"}:
             continue
-        if _may_be_article(address):
-            found.setdefault(address, _Candidate(address)).elements.append(anchor)
-    return found
+        rate = rate_address(link)
+        if rate != NEVER and not furniture.holds(element):
+            yield _make_anchor(element, link, rate)
 
 
-def _choose(candidates: list[_Candidate]) -> list[_Candidate]:
-    """Those that are good by themselves, and those that stand where most are good."""
-    places: dict[str, list[float]] = defaultdict(list)
-    for candidate in candidates:
-        candidate.score = _weigh(candidate)
-        candidate.place = _place(candidate.elements[0])
-        places[candidate.place].append(candidate.score)
-    good = {place for place, scores in places.items() if sum(score >= _GOOD for score in scores) * 2 >= len(scores) > 1}
-    return [c for c in candidates if c.score >= (_GOOD_AMONG_GOOD if c.place in good else _GOOD)]
+def _chosen_anchors(page: WebPage, find: CSSSelector) -> Iterator[Anchor]:
+    """The links that the operator's selector chose, and of a block that it chose, those that are its articles'."""
+    for chosen in cast("list[Element]", find(page.root)):
+        inner = [chosen] if chosen.tag == "a" else list(chosen.iter("a")) or list(chosen.iterancestors("a"))
+        anchors = [
+            _make_anchor(element, link, rate_address(link))
+            for element in inner
+            if (link := page.resolve(element.get("href")))
+        ]
+        yield from anchors if chosen.tag == "a" else _main_anchors(anchors)
 
 
-def _weigh(candidate: _Candidate) -> float:
-    score = _weigh_address(candidate.link)
-    words = _count_words(_title(candidate) or "")
-    score += 2 if words >= 4 else 1 if words == 3 else 0 if words == 2 else -0.5
-    if any(_heading_of(anchor) is not None for anchor in candidate.elements):
-        score += 2
-    card = next((card for anchor in candidate.elements if (card := _card_of(anchor)) is not None), None)
-    if card is not None:
-        score += 0.5
-        if next(card.iter("time"), None) is not None:
-            score += 1
-    return score
+def _main_anchors(anchors: list[Anchor]) -> list[Anchor]:
+    """Of a block's links those in headings, else those with words of their own, else the first."""
+    own = [anchor for anchor in anchors if anchor.rate != NEVER and not is_inline(anchor)]
+    return (
+        [anchor for anchor in anchors if anchor.heading is not None]
+        or [anchor for anchor in own if not is_weak(anchor.words)]
+        or own[:1]
+        or anchors[:1]
+    )
 
 
-def _weigh_address(link: str) -> float:
-    parts = urlsplit(link)
-    segments = [unquote(segment) for segment in parts.path.split("/") if segment]
-    last = segments[-1] if segments else ""
-    stem = last.rpartition(".")[0] if re.search(r"\.\w{2,5}$", last) else last
-    words = [word for word in _PARTS.split(stem) if _LETTERS.search(word)]
-    score = 0.0
-    if _DATED_PATH.search(parts.path):
-        score += 2
-    if len(words) >= 3 or len(_NO_SPACES.findall(stem)) >= 6:
-        score += 2
-    elif len(words) == 2 and len(stem) >= 12:
-        score += 0.5
-    if any(_NUMBER.search(segment) for segment in segments):
-        score += 1
-    if any(name.lower() in _NAMED_NUMBER and value for name, value in parse_qsl(parts.query)):
-        score += 1.5
-    if stem != last:
-        score += 0.5
-    if len(segments) == 1 and len(words) <= 1 and not parts.query and not _NUMBER.search(stem):
-        score -= 2.5  # /world: a section
-    return score
+def _make_anchor(element: Element, link: str, rate: int) -> Anchor:
+    heading = find_heading(element)
+    return Anchor(
+        element=element,
+        link=link,
+        rate=rate,
+        heading=heading,
+        words=read_words(heading if heading is not None and heading in set(element.iter(*HEADINGS)) else element),
+    )
 
 
-def _may_be_article(link: str) -> bool:
-    parts = urlsplit(link)
-    segments = [unquote(segment).lower() for segment in parts.path.split("/") if segment]
-    if not segments and not parts.query:
-        return False
-    if _NO_PAGE.search(parts.path):
-        return False
-    query = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if not segments and not query & _NAMED_NUMBER:
-        return False
-    if query & {"page", "paged", "replytocom", "share", "s", "q", "tag", "author", "cat"} and not query & _NAMED_NUMBER:
-        return False
-    return not any(_NO_ARTICLE.match(segment) for segment in segments)
+def _group(anchors: Iterable[Anchor]) -> list[Target]:
+    """The anchors by the page to which they lead, in the order of the first."""
+    targets: dict[str, Target] = {}
+    for anchor in anchors:
+        targets.setdefault(without_tracking(anchor.link), Target()).anchors.append(anchor)
+    return list(targets.values())
 
 
-def _is_same_site(link: str, url: str) -> bool:
-    return _site(urlsplit(link).hostname or "") == _site(urlsplit(url).hostname or "")
-
-
-def _site(host: str) -> str:
-    """The part of a host that its owner registered: the last two labels, three where a country has its own commons."""
-    labels = host.lower().split(".")
-    commons = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in {"co", "com", "org", "net", "gov", "ac", "edu"}
-    return ".".join(labels[-3 if commons else -2 :])
-
-
-def _is_set_aside(anchor: Element, known: dict[Element, bool]) -> bool:
-    """Whether a link stands in a menu, a footer, a side column or the like, or is hidden."""
-    path = []
-    answer = False
-    for element in (anchor, *anchor.iterancestors()):
-        if element in known:
-            answer = known[element]
-            break
-        path.append(element)
-    for element in reversed(path):
-        answer = answer or _sets_aside(element)
-        known[element] = answer
-    return answer
-
-
-def _sets_aside(element: Element) -> bool:
-    if element.tag in {"html", "body", "main", "a"}:
-        return element.tag == "a" and _is_hidden(element)
-    if (element.get("role") or "").strip().lower() in _ASIDE_ROLES or _is_hidden(element):
-        return True
-    if element.tag in _ASIDE:
-        # A card has a header and a footer of its own.
-        return element.tag not in {"header", "footer"} or next(element.iterancestors("article", "li"), None) is None
-    if element.tag in {"article", "h1", "h2", "h3"}:  # blogs put their tags' names into the classes of an article
-        return False
-    names = [*(element.get("class") or "").split(), element.get("id") or ""]
-    return any(_ASIDE_NAMES.match(name) for name in names)
-
-
-def _is_hidden(element: Element) -> bool:
-    style = (element.get("style") or "").replace(" ", "").lower()
-    return element.get("hidden") is not None or "display:none" in style or "visibility:hidden" in style
-
-
-def _heading_of(anchor: Element) -> Element | None:
-    """The heading in which a link stands, or which stands in it."""
-    around = next((parent for parent in anchor.iterancestors() if parent.tag in _HEADINGS), None)
-    return around if around is not None else next((e for e in anchor.iter(*_HEADINGS)), None)
-
-
-def _card_of(anchor: Element) -> Element | None:
-    """The smallest block of a list that a link stands in."""
-    for parent in anchor.iterancestors():
-        if parent.tag in {"body", "main", "html"}:
-            return None
-        if parent.tag in _CARDS or (parent.tag == "div" and _CARD_NAMES.search(parent.get("class") or "")):
-            return parent
-    return None
-
-
-def _place(anchor: Element) -> str:
-    """What kind of place a link stands in: the elements around it, with their first class."""
-    return "/".join(_steps(anchor))
-
-
-def _steps(anchor: Element) -> Iterator[str]:
-    yield str(anchor.get("class") or "").partition(" ")[0]
-    for number, parent in enumerate(anchor.iterancestors()):
-        if number == 4:
-            return
-        yield f"{parent.tag}.{(parent.get('class') or '').partition(' ')[0]}"
-
-
-def _title(candidate: _Candidate) -> str | None:
-    """The words of the heading, else the longest of the links' own that are not "Read more"."""
-    for anchor in candidate.elements:
-        heading = _heading_of(anchor)
-        if heading is not None and (words := visible_words(heading)):
-            return plain_name(words)
-    texts = [
-        visible_words(anchor) or anchor.get("title") or anchor.get("aria-label") or "" for anchor in candidate.elements
+def _choose(targets: list[Target]) -> list[Target]:
+    """The targets that are articles, by their own rating or by their company."""
+    targets = [target for target in targets if any(not is_inline(anchor) for anchor in target.anchors)]
+    titled = _find_titled_blocks(targets)
+    ratings = [NEVER if _is_aside(target, titled) else _rate(target) for target in targets]
+    lists: dict[object, list[tuple[Target, int]]] = {}
+    for target, rating in zip(targets, ratings, strict=True):
+        lists.setdefault(target.place, []).append((target, rating))
+    company = {place: _rate_company(listed) for place, listed in lists.items()}
+    return [
+        target
+        for target, rating in zip(targets, ratings, strict=True)
+        if rating >= _ENOUGH
+        or (_may_follow(target, company[target.place]) and rating + company[target.place] >= _ENOUGH)
     ]
-    telling = [text for text in texts if text and not _MORE.match(text)]
-    if telling:
-        return plain_name(max(telling, key=len))
-    card = _card_of(candidate.elements[0])
-    heading = next(card.iter(*_HEADINGS), None) if card is not None else None
-    return plain_name(visible_words(heading)) if heading is not None else None
 
 
-def _count_words(title: str) -> int:
-    """Words; in scripts without spaces about three letters make one."""
-    return len(title.split()) + len(_NO_SPACES.findall(title)) // 3
+def _rate_company(listed: list[tuple[Target, int]]) -> int:
+    """What a list says for each of its targets: 3 when most are articles, 1 when most have headlines."""
+    sure = sum(1 for _, rating in listed if rating >= _ENOUGH)
+    likely = sum(1 for other, rating in listed if 2 <= rating < _ENOUGH or (rating == 1 and other.has_time))
+    if sure and 2 * (sure + likely) >= len(listed):
+        return 3
+    titled = sum(1 for other, rating in listed if rating == _ENOUGH - 1 and _has_headline(other))
+    return 1 if titled >= 2 and 2 * titled >= len(listed) else 0
 
 
-def _date(candidate: _Candidate) -> datetime | None:
-    """The date in a link's card, when there is one and no other."""
-    card = _card_of(candidate.elements[0])
-    times = [] if card is None else list(card.iter("time"))
-    if len(times) != 1:
-        return None
-    return parse_date(times[0].get("datetime") or visible_words(times[0]))
+def _may_follow(target: Target, company: int) -> bool:
+    """Whether articles beside it can make it one: "World", leading to /world/, is a section in any company."""
+    if target.is_weak:
+        return False
+    if company == 1:
+        return _has_headline(target)
+    return target.has_time or target.anchors[0].rate >= 0 or rate_words(_title_of(target) or "") > 0
+
+
+def _has_headline(target: Target) -> bool:
+    return target.heading is not None or rate_words(_title_of(target) or "") == 2
+
+
+def _rate(target: Target) -> int:
+    """The sum of the signs."""
+    words = _title_of(target) or ""
+    rating = target.anchors[0].rate
+    heading = target.heading
+    if target.is_weak and heading is None:
+        return NEVER
+    if heading is not None:
+        rating += 3 if heading.tag == "h1" else 2
+        if heading.tag != "h1" and rate_words(words) < 2 and target.anchors[0].rate < 3 and is_section_title(target):
+            rating -= 4  # the title of a section, with its articles beneath
+    rating += rate_words(words)
+    if target.has_time:
+        rating += 2
+    if target.block is not None and target.block.tag not in {"li", "tr", "dd", "dt"}:
+        rating += 1
+    return rating
+
+
+def _find_titled_blocks(targets: Iterable[Target]) -> dict[Element, Target]:
+    """The blocks whose heading is a link to an article: their other links lead to things about it."""
+    blocks: dict[Element, Target] = {}
+    for target in targets:
+        if target.heading is not None and target.block is not None and _rate(target) >= _ENOUGH:
+            blocks.setdefault(target.block, target)
+    return blocks
+
+
+def _is_aside(target: Target, titled: dict[Element, Target]) -> bool:
+    """Whether every link to the target stands beside an article's headline, as an author's or an earlier report's."""
+    if target.heading is not None:
+        return False
+    owners = [titled.get(anchor.block) if anchor.block is not None else None for anchor in target.anchors]
+    return all(owner is not None and owner is not target for owner in owners)
+
+
+def _title_of(target: Target) -> str | None:
+    """The headline: a heading's words, else the longest of the links', else what a picture's link says."""
+    if target.heading is not None:
+        words = plain_name(read_words(target.heading))
+        if words:
+            return words
+    names = [anchor.words for anchor in target.anchors if not is_weak(anchor.words) and not is_inline(anchor)]
+    if names:
+        return plain_name(max(names, key=len))
+    for anchor in target.anchors:
+        element = anchor.element
+        images = (image.get("alt") for image in element.iter("img"))
+        for words in (element.get("title"), element.get("aria-label"), *images):
+            if words and not is_weak(words):
+                return plain_name(words)
+    return None

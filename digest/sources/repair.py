@@ -76,7 +76,8 @@ def outline(raw: bytes, roots: Collection[str] = FEED_ROOTS) -> Outline | None:
     first = tag or _TAG.search(raw, at)
     if first is None:
         return None
-    return Outline(root=(later.group(2) if later else first.group(1)).lower().decode(), start=first.start())
+    root = (later.group(2) if later else first.group(1)).lower().decode()
+    return Outline(root=root, start=first.start(), entities=entities)
 
 
 def clean(text: str) -> bytes:

@@ -1,9 +1,16 @@
-"""Sitemaps (https://www.sitemaps.org/protocol.html), news sitemaps, indexes, plain lists and robots.txt files."""
+"""From a document's bytes to the pages that a site says it has: sitemaps, and what sites serve in their place.
+
+bytes ─ unpack ─> bytes ─ decode ─> text ─┬─ lines: robots.txt, text sitemaps ─┐
+                                          ├─ a feed: the feed parser           ├─> Sitemap
+                                          └─ clean, mend ─> XML, read in pieces ┘
+
+Elements are told apart by where they stand, not by their prefix: a page's `loc` is a child of its `url`, and what lies
+within `image:image` or `video:video` is never taken for it (https://www.sitemaps.org/protocol.html).
+"""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from lxml import etree
@@ -13,17 +20,28 @@ from digest.sources.dates import parse_date
 from digest.sources.encoding import decode, unpack
 from digest.sources.markup import absolute, plain_name, squeeze
 from digest.sources.parsing import parse_feed
-from digest.sources.repair import FEED_ROOTS, clean, mend, outline
+from digest.sources.repair import FEED_ROOTS, Outline, clean, mend, outline
 
-_LIMIT: Final = 50_000_000  # bytes of a decompressed sitemap, by the protocol
-_ROOTS: Final = frozenset({"urlset", "sitemapindex", "url", "sitemap"})
-_ROBOTS: Final = re.compile(r"^\s*sitemap\s*:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
-_ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+LARGEST: Final = 52_428_800  # bytes when decompressed: the protocol's limit
+MOST_URLS: Final = 200_000  # four times the protocol's limit; what comes after is passed over
+
+_REMEDY: Final = "give the address of a sitemap, or of a robots.txt that names one"
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)  # dates from here on are a program's way to write "never"
+_PIECE: Final = 65_536  # bytes
+_LONGEST_LINK: Final = 2_083  # characters: the protocol allows 2,048, and what browsers take is little more
+
+_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(urlset|sitemapindex)(?=[\s/>])|<(?:html|head|body)[\s>]", re.IGNORECASE)
+_STRAY_BRACKET = re.compile(rb"<(?![A-Za-z_/!?])")
+_ROBOTS_LINE = re.compile(r"(?im)^\s*(user-agent|allow|disallow|crawl-delay|sitemap)\s*:\s*([^\s#]*)")
+_ADDRESS_LINE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|/)\S+")
+_LINE_BREAKS = re.compile(r"\s*[\t\r\n]\s*")
+_SITEMAP_ROOTS: Final = frozenset({"urlset", "sitemapindex", "url", "sitemap"})
+_PAGE_ROOTS: Final = frozenset("html head body title meta script style div p h1 span table br b a".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SitemapUrl:
-    """A page. `date` is when a news sitemap says that it was published, else when it was last changed."""
+    """A page of the site. `date` is when it was published, as news sitemaps say, else last changed."""
 
     loc: str
     date: datetime | None = None
@@ -33,7 +51,7 @@ class SitemapUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SitemapLink:
-    """A further sitemap, and when it was last changed."""
+    """A further sitemap, and when it last changed."""
 
     loc: str
     date: datetime | None = None
@@ -41,38 +59,99 @@ class SitemapLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitemap:
-    """What a document lists, each address once."""
+    """What a sitemap, an index of sitemaps, or a document that is both names; each address once, in order."""
 
     urls: tuple[SitemapUrl, ...] = ()
     sitemaps: tuple[SitemapLink, ...] = ()
 
 
 def parse_sitemap(body: bytes, *, url: str = "", content_type: str | None = None) -> Sitemap:
-    """The pages and sitemaps that a document lists: XML, a feed, one address a line, or robots.txt; also gzipped.
+    """The pages and sitemaps that a document names: a sitemap or an index, in XML or text, a robots.txt, or a feed.
 
-    `url` is where it was served. Raises SourceError for anything else.
+    `url` is where it was served, `content_type` the HTTP header's value, of which only the charset counts. Of a
+    document that is broken or cut off, what is whole is taken. Raises SourceError for what is nothing of the kind, and
+    for more than `LARGEST` bytes.
     """
     subject = url or "document"
     try:
-        text = decode(unpack(body, _LIMIT), content_type).lstrip("\ufeff \t\r\n\0")
+        body = unpack(body, LARGEST)
     except ValueError as error:
         raise SourceError(subject, str(error)) from None
+    if len(body) > LARGEST:
+        raise SourceError(subject, f"it is larger than {LARGEST:,} bytes", remedy="split it, and name a part")
+    text = decode(body, content_type).lstrip("\ufeff \t\r\n\0")
     if not text:
         raise SourceError(subject, "it is empty")
+    if "\0" in text[:10_000]:
+        raise SourceError(subject, "it is no text", remedy=_REMEDY)
+    if "<" not in text[:10_000] or text.startswith("#") or _ROBOTS_LINE.match(text):
+        return _read_lines(text, url, subject)
     raw = clean(text)
-    found = outline(raw, _ROOTS | FEED_ROOTS)
+    del text  # tens of megabytes, in the worst case
+    found = _find_root(raw)
     if found is not None and found.root in FEED_ROOTS:
-        return _of_feed(body, url, content_type)
-    if found is not None and found.root in _ROOTS:
-        return _of_xml(mend(raw, found), url)  # a news sitemap is empty on a quiet day, and that is no fault
-    sitemap = Sitemap() if text.startswith(("<", "{", "[")) else _of_lines(text, url)
-    if not sitemap.urls and not sitemap.sitemaps:
-        raise SourceError(subject, "it is no sitemap", remedy="look for its address in the site's robots.txt")
-    return sitemap
+        return _read_feed(body, url, content_type)
+    if found is None or found.root not in _SITEMAP_ROOTS:
+        raise SourceError(subject, _explain(found), remedy=_REMEDY)
+    return _read_xml(_STRAY_BRACKET.sub(b"&lt;", mend(raw, found)), url)
 
 
-def _of_xml(raw: bytes, url: str) -> Sitemap:
+def _find_root(raw: bytes) -> Outline | None:
+    """The document's root; a sitemap's own when only a server's warnings stand before it."""
+    found = outline(raw)
+    if found is None or found.root in _SITEMAP_ROOTS:
+        return found
+    own = _ROOT.search(raw)
+    if own and own.group(1):
+        return Outline(root=own.group(1).lower().decode(), start=own.start())
+    return found
+
+
+def _explain(found: Outline | None) -> str:
+    if found is None:
+        return "it is plain text, not a sitemap"
+    if found.root in _PAGE_ROOTS:
+        return "it is a web page, not a sitemap"
+    return f"it is XML, but not a sitemap: its root is <{found.root[:40]}>"
+
+
+def _read_lines(text: str, url: str, subject: str) -> Sitemap:
+    """A robots.txt (RFC 9309 §2.2.4), or a text with an address a line."""
+    if text.startswith(("{", "[")):
+        raise SourceError(subject, "it is JSON, not a sitemap", remedy=_REMEDY)
+    rules = _ROBOTS_LINE.findall(text)
+    collected = _Collected(url)
+    if rules:
+        for name, value in rules:
+            if name.lower() == "sitemap":
+                collected.add_sitemap({"loc": value})
+        return collected.give()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    addresses = [line for line in lines if _ADDRESS_LINE.fullmatch(line)]
+    if 2 * len(addresses) < len(lines) or not any(line.lower().startswith("http") for line in addresses):
+        raise SourceError(subject, "it is plain text, not a sitemap", remedy=_REMEDY)
+    for line in addresses:
+        collected.add_url({"loc": line})
+    return collected.give()
+
+
+def _read_feed(body: bytes, url: str, content_type: str | None) -> Sitemap:
+    """A feed's entries: the protocol lets a feed stand for a sitemap."""
+    feed = parse_feed(body, url=url, content_type=content_type)
+    collected = _Collected(url)
+    for entry in feed.entries:
+        if entry.link:
+            date, language = entry.published_at or entry.updated_at, entry.language or feed.language
+            collected.keep(SitemapUrl(loc=entry.link, date=date, title=entry.title, language=language))
+    return collected.give()
+
+
+def _read_xml(raw: bytes, url: str) -> Sitemap:
+    """Read in pieces and without a tree: memory is taken by the result alone (CWE-611, CWE-776 as in `parsing`)."""
+    collected = _Collected(url)
+    reader = _Reader(collected)
     parser = etree.XMLParser(
+        target=reader,  # type: ignore[arg-type]  # bytes come only in Python 2
         encoding="utf-8",
         resolve_entities=False,
         no_network=True,
@@ -83,98 +162,136 @@ def _of_xml(raw: bytes, url: str) -> Sitemap:
         remove_pis=True,
     )
     try:
-        root = etree.fromstring(raw, parser)
-    except (etree.XMLSyntaxError, ValueError):
-        root = None
-    if root is None:
-        raise SourceError(url or "document", "it begins like a sitemap, and its XML cannot be read")
-    urls: dict[str, SitemapUrl] = {}
-    sitemaps: dict[str, SitemapLink] = {}
-    for element in root.iter(etree.Element):
-        kind = _split(element.tag)[1]
-        if kind == "url":
-            for page in _read_url(element, url):
-                urls[page.loc] = _merge(urls.get(page.loc), page)
-        elif kind == "sitemap":
-            fields = _children(element)
-            loc = absolute(squeeze(fields.get("loc")), url)
-            if loc:
-                sitemaps.setdefault(loc, SitemapLink(loc=loc, date=_date(fields.get("lastmod"))))
-    return Sitemap(urls=tuple(urls.values()), sitemaps=tuple(sitemaps.values()))
+        parser.feed(b"<all>")  # a document may have several roots, or none
+        for start in range(0, len(raw), _PIECE):
+            parser.feed(raw[start : start + _PIECE])
+            if collected.is_full:
+                break
+    except (etree.XMLSyntaxError, ValueError, UnicodeError):
+        pass  # beyond recovery from here on: what was read is read
+    reader.finish()
+    return collected.give()
 
 
-def _read_url(element: etree._Element, base: str) -> Iterator[SitemapUrl]:
-    fields = _children(element)
-    loc = absolute(squeeze(fields.get("loc")), base)
-    if not loc:
-        return
-    news: dict[str, str] = {}
-    for child in element.iterchildren(etree.Element):
-        if _split(child.tag)[1] == "news":
-            for part in child.iter(etree.Element):
-                news.setdefault(_split(part.tag)[1], part.text or "")
-    yield SitemapUrl(
-        loc=loc,
-        date=_date(news.get("publication_date")) or _date(fields.get("lastmod")),
-        title=plain_name(news.get("title")),
-        language=squeeze(news.get("language")),
-    )
+class _Reader:
+    """Hears of elements as they begin and end, and makes a record of each `url` and `sitemap`."""
+
+    def __init__(self, collected: "_Collected") -> None:
+        self._collected = collected
+        self._path: list[str] = []  # names from the record on
+        self._record: dict[str, str] | None = None
+        self._is_page = True
+        self._text: list[str] | None = None
+
+    def start(self, tag: str, _: object) -> None:
+        """An element begins."""
+        name = _local_name(tag)
+        if name in {"url", "sitemap"}:
+            self.finish()  # the one before may never have been closed
+            self._record, self._is_page, self._path = {}, name == "url", []
+        elif self._record is not None:
+            self._path.append(name)
+            self._text = []
+
+    def data(self, text: str) -> None:
+        """Characters within an element."""
+        if self._text is not None:
+            self._text.append(text)
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        if self._record is None:
+            return
+        if not self._path:
+            self.finish()
+            return
+        if _local_name(tag) == self._path[-1]:
+            self._note("".join(self._text or ()).strip())
+        self._path.pop()
+        self._text = None
+
+    def finish(self) -> None:
+        """The record ends. An element that was cut off is no part of it: half an address leads nowhere."""
+        if self._record and self._is_page:
+            self._collected.add_url(self._record)
+        elif self._record:
+            self._collected.add_sitemap(self._record)
+        self._record = self._text = None
+
+    def close(self) -> None:
+        """The document ends."""
+
+    def _note(self, text: str) -> None:
+        assert self._record is not None  # noqa: S101 - `end` has seen to it
+        match self._path:
+            case ["loc" | "lastmod" | "publication_date" as name]:
+                self._record.setdefault(name, text)
+            case ["news", "publication_date" | "title" as name] | ["news", "publication", "language" as name]:
+                self._record.setdefault(name, text)
 
 
-def _children(element: etree._Element) -> dict[str, str]:
-    """The texts of the children of an element's own namespace: an image has a `loc` too, and it is not the page's."""
-    own = _split(element.tag)[0]
-    found: dict[str, str] = {}
-    for child in element.iterchildren(etree.Element):
-        space, name = _split(child.tag)
-        if space in {own, ""} and (child.text or "").strip():
-            found.setdefault(name, child.text or "")
-    return found
+def _local_name(tag: str) -> str:
+    return tag.rpartition("}")[2].rpartition(":")[2].lower()
 
 
-def _split(tag: object) -> tuple[str, str]:
-    """The namespace, or the prefix where none was declared, and the name."""
-    text = str(tag)
-    space, _, name = text.rpartition("}") if text.startswith("{") else text.rpartition(":")
-    return space, name.lower()
+class _Collected:
+    """The addresses seen so far. A repeated one only adds what was not known of it."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._urls: dict[str, SitemapUrl] = {}
+        self._sitemaps: dict[str, SitemapLink] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._urls) + len(self._sitemaps) >= MOST_URLS
+
+    def add_url(self, record: dict[str, str]) -> None:
+        """Keep a page, unless its address is none."""
+        loc = self._resolve(record)
+        if loc:
+            language = squeeze(record.get("language"))
+            published = _read_date(record.get("publication_date"), language)
+            self.keep(
+                SitemapUrl(
+                    loc=loc,
+                    date=published or _read_date(record.get("lastmod"), language),
+                    title=plain_name(record.get("title")),
+                    language=language,
+                )
+            )
+
+    def keep(self, page: SitemapUrl) -> None:
+        """Keep a page whose address is known to be one."""
+        known = self._urls.get(page.loc)
+        if known is not None:
+            page = SitemapUrl(
+                loc=page.loc,
+                date=known.date or page.date,
+                title=known.title or page.title,
+                language=known.language or page.language,
+            )
+        elif self.is_full:
+            return
+        self._urls[page.loc] = page
+
+    def add_sitemap(self, record: dict[str, str]) -> None:
+        """Keep a further sitemap, unless its address is none."""
+        loc = self._resolve(record)
+        if loc and not self.is_full:
+            known = self._sitemaps.get(loc)
+            date = known.date if known else None
+            self._sitemaps[loc] = SitemapLink(loc=loc, date=date or _read_date(record.get("lastmod"), None))
+
+    def give(self) -> Sitemap:
+        """All of it."""
+        return Sitemap(urls=tuple(self._urls.values()), sitemaps=tuple(self._sitemaps.values()))
+
+    def _resolve(self, record: dict[str, str]) -> str | None:
+        loc = absolute(_LINE_BREAKS.sub("", record.get("loc", "").strip()), self._base)
+        return loc if loc and len(loc) <= _LONGEST_LINK else None
 
 
-def _merge(known: SitemapUrl | None, page: SitemapUrl) -> SitemapUrl:
-    if known is None:
-        return page
-    return replace(
-        known,
-        date=known.date or page.date,
-        title=known.title or page.title,
-        language=known.language or page.language,
-    )
-
-
-def _date(text: str | None) -> datetime | None:
-    instant = parse_date(text) if text else None
-    return instant if instant and instant.year > 1990 else None  # the web's first page; below are zeros and epochs
-
-
-def _of_feed(body: bytes, url: str, content_type: str | None) -> Sitemap:
-    """The protocol lets a feed stand for a sitemap."""
-    feed = parse_feed(body, url=url, content_type=content_type)
-    urls = {
-        entry.link: SitemapUrl(
-            loc=entry.link,
-            date=entry.published_at or entry.updated_at,
-            title=entry.title,
-            language=entry.language or feed.language,
-        )
-        for entry in feed.entries
-        if entry.link
-    }
-    return Sitemap(urls=tuple(urls.values()))
-
-
-def _of_lines(text: str, url: str) -> Sitemap:
-    named = [link for address in _ROBOTS.findall(text) if (link := absolute(address, url))]
-    if named:
-        return Sitemap(sitemaps=tuple(SitemapLink(loc=loc) for loc in dict.fromkeys(named)))
-    lines = [line.strip() for line in text.splitlines()]
-    links = [link for line in lines if _ADDRESS.fullmatch(line) and (link := absolute(line))]
-    return Sitemap(urls=tuple(SitemapUrl(loc=loc) for loc in dict.fromkeys(links)))
+def _read_date(text: str | None, language: str | None) -> datetime | None:
+    found = parse_date(text, language) if text else None
+    return found if found and found < _LATEST else None

@@ -363,7 +363,7 @@ def test_the_links_of_an_index_page_are_entries(selector: str | None, count: int
     run(work())
 
 
-@pytest.mark.parametrize(("selector", "fault"), [("p >", "not CSS"), (".nowhere", "no link to an article")])
+@pytest.mark.parametrize(("selector", "fault"), [("p >", "cannot be used"), (".nowhere", "no link to an article")])
 def test_a_selector_that_finds_nothing_is_named_with_what_to_do(selector: str, fault: str) -> None:
     async def work() -> None:
         async with serve(by_path(front=reply(FRONT))) as server, fetcher() as fetch:

@@ -33,25 +33,30 @@ def inspect_sources(documents: Iterator[Document], *, kind: str | None = None, u
     """
 
     def inspect(document: Document) -> Row:
-        chosen = document.fields.get("kind") or kind or _kind_of(document.body)
+        chosen = document.fields.get("kind") or kind
+        address = str(document.fields.get("url") or url)
+        content_type = document.fields.get("content_type")
+        if chosen is None:
+            return _recognise(document.body, address, content_type)
         if chosen not in _INSPECTORS:
-            raise SourceError(str(chosen), "there is no such kind", remedy=f"known: {', '.join(_INSPECTORS)}")
-        return _INSPECTORS[chosen](
-            document.body, str(document.fields.get("url") or url), document.fields.get("content_type")
-        )
+            known = ", ".join(_INSPECTORS)
+            raise SourceError(document.path, f'the kind "{chosen}" is none', remedy=f"known: {known}")
+        return _INSPECTORS[chosen](document.body, address, content_type)
 
     for document in documents:
         yield inspect_one(document, inspect)
 
 
-def _kind_of(body: bytes) -> str:
-    """A page that advertises feeds, another page, or else a sitemap."""
-    from digest.sources.discovery import advertised
-    from digest.sources.parsing import sniff
-
-    if sniff(body) != "html":
-        return "sitemap"
-    return "discovery" if advertised(body, url="https://site.invalid/") else "listing"
+def _recognise(body: bytes, url: str, content_type: str | None) -> Row:
+    """By content: what is no sitemap and a web page advertises feeds or lists articles."""
+    try:
+        return _inspect_sitemap(body, url, content_type)
+    except SourceError as no_sitemap:
+        try:
+            row = _inspect_discovery(body, url, content_type)
+        except SourceError:
+            raise no_sitemap from None
+        return row if row["feeds"] else _inspect_listing(body, url, content_type)
 
 
 def _inspect_sitemap(body: bytes, url: str, content_type: str | None) -> Row:
