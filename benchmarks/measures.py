@@ -5,11 +5,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
+from benchmarks.collecting import MEASURES as COLLECTING
+from benchmarks.figures import Figure, cpu_seconds
 from digest.cluster import cluster
 from digest.compose import compose
 from digest.models import (
@@ -43,36 +45,6 @@ from digest.transports.sendgrid import SendGridTransport
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A measured value, and its peer's of the same run."""
-
-    name: str
-    value: float
-    unit: str
-    peer: str | None = None
-    peer_value: float | None = None
-    note: str = ""
-    ratio: float | None = None
-
-    @classmethod
-    def beside(cls, name: str, value: float, unit: str, peer: str, peer_value: float, note: str = "") -> "Figure":
-        """A figure with the ratio value : peer."""
-        ratio = value / peer_value
-        return cls(name=name, value=value, unit=unit, peer=peer, peer_value=peer_value, ratio=ratio, note=note)
-
-
-def cpu_seconds(work: Callable[[], object], times: int = 5) -> float:
-    """The least CPU time of several runs, after one that is not counted."""
-    work()
-    found = []
-    for _ in range(times):
-        start = time.process_time()
-        work()
-        found.append(time.process_time() - start)
-    return min(found)
 
 
 def wall_seconds(command: list[str], times: int = 5) -> float:
@@ -269,6 +241,7 @@ def measure_ledger() -> Iterator[Figure]:
 MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "start": measure_start,
     "parse": measure_parse,
+    **COLLECTING,
     "summarize": measure_summarize,
     "cluster": measure_cluster,
     "render": measure_render,
