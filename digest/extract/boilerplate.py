@@ -63,6 +63,7 @@ _DATELINE: Final = re.compile(
     r"\b\d{1,2}\b\D{1,14}\b(?:19|20)\d\d\b|\b(?:19|20)\d\d[./年-]\s?\d{1,2}[./月-]\s?\d{1,2}|"
     r"\b\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d\b"
 )
+_BRACKETED: Final = re.compile(r"\(([^()]{6,40})\)")
 _SENTENCE_END: Final = re.compile(r"[.!?…。؟]['\"”»)]?$")
 _HEAD: Final = 4  # paragraphs at the start in which titles and dates are repeated
 _WORDS: Final = re.compile(r"\w+")
@@ -103,6 +104,17 @@ def clean_paragraphs(paragraphs: Sequence[str], titles: Sequence[str]) -> list[s
         if not _is_boilerplate(paragraph):
             kept.append(paragraph)
     return kept
+
+
+def find_own_date(paragraphs: Sequence[str]) -> str | None:
+    """The words of a date that an article begins with, in brackets or as a line of its own: "(3 March 2026) The …"."""
+    for paragraph in paragraphs[:_HEAD]:
+        found = _BRACKETED.match(paragraph)
+        if found and _DATELINE.search(found[1]):
+            return found[1]
+        if _is_dateline(paragraph):
+            return paragraph
+    return None
 
 
 def _repeats_title(paragraph: str, titles: set[str]) -> bool:

@@ -46,6 +46,7 @@ _ELSEWHERE: Final = re.compile(
     r"footer\S*|site-footer|teasers?|recommend\S*)(?:$|\s)",
     re.IGNORECASE,
 )
+_DATE_NAMES: Final = re.compile(r"published|(?:^|[\s._:-])date(?:$|\s)|datepublished|dc\.date|pubdate", re.IGNORECASE)
 _MOST_SCRIPT: Final = 500_000  # characters of a JSON-LD block that are looked at
 _LONGEST_TITLE: Final = 300
 _SHORTEST_TITLE: Final = 8  # characters: a shorter heading is a section's name
@@ -59,6 +60,7 @@ class Metadata:
     titles: tuple[str, ...] = ()
     author: str | None = None
     date: datetime | None = None  # a day's beginning in UTC
+    is_dated: bool = False  # the page says for machines when it was published; else the date is found in its text
     language: str | None = None
     image: str | None = None
     link: str | None = None
@@ -82,8 +84,9 @@ def read_metadata(tree: Element, url: str, library: Callable[..., Any]) -> Metad
         title=title,
         titles=tuple(titles),
         author=_choose_author(tree, linked, known.author, sites),
-        date=_read_day(known.date)
-        or _read_day(next((str(b["datePublished"]) for b in linked if "datePublished" in b), None)),
+        date=read_day(known.date)
+        or read_day(next((str(b["datePublished"]) for b in linked if "datePublished" in b), None)),
+        is_dated=any("datePublished" in block for block in linked) or _has_date_element(tree),
         language=known.language or _language(tree),
         image=_http(known.image),
         link=_http(known.url),
@@ -268,6 +271,14 @@ def _first(tree: Element, name: str) -> list[Any]:
     return [element for element, _ in zip(tree.iter(name), range(5), strict=False)]
 
 
+def _has_date_element(tree: Element) -> bool:
+    named = any(
+        _DATE_NAMES.search(f"{meta.get('property') or ''} {meta.get('name') or ''} {meta.get('itemprop') or ''}")
+        for meta in tree.iter("meta")
+    )
+    return named or any(element.get("datetime") for element in tree.iter("time"))
+
+
 def _language(tree: Element) -> str | None:
     root = next(tree.iter("html"), None)
     language = (root.get("lang") or "").strip().replace("_", "-") if root is not None else ""
@@ -287,7 +298,7 @@ def _http(link: str | None) -> str | None:
     return link if link and link.startswith(("http://", "https://")) else None
 
 
-def _read_day(text: str | None) -> datetime | None:
+def read_day(text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat((text or "")[:10]).replace(tzinfo=UTC)
     except ValueError:

@@ -7,15 +7,18 @@
 A wall (consent, payment, an error, a challenge) is no article, and is named.
 """
 
+import html
 import re
 import zlib
+from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Final
 
 from digest.errors import ExtractError
-from digest.extract.boilerplate import clean_paragraphs, prune, read_headings
-from digest.extract.metadata import read_metadata
+from digest.extract.boilerplate import clean_paragraphs, find_own_date, prune, read_headings
+from digest.extract.metadata import Metadata, read_day, read_metadata
 from digest.extract.walls import find_wall
 from digest.models import Page
 from digest.text import is_headline, lines, prose
@@ -94,7 +97,7 @@ def _read_html(body: bytes, url: str, subject: str) -> Page:
     return Page(
         title=metadata.title,
         author=metadata.author,
-        date=metadata.date,
+        date=_choose_date(metadata, paragraphs),
         text=text,
         language=metadata.language,
         image=metadata.image,
@@ -102,18 +105,30 @@ def _read_html(body: bytes, url: str, subject: str) -> Page:
     )
 
 
+def _choose_date(metadata: Metadata, paragraphs: Sequence[str]) -> datetime | None:
+    """Where a page says nothing for machines, the date that its article begins with goes before one found anywhere."""
+    words = None if metadata.is_dated else find_own_date(paragraphs)
+    if words is None:
+        return metadata.date
+    found = _trafilatura().find_date(f"<html><body><p>{html.escape(words)}</p></body></html>", original_date=True)
+    return read_day(found) or metadata.date
+
+
 @lru_cache(maxsize=1)
 def _trafilatura() -> SimpleNamespace:
     """What is used of the library. Imported where it is used: it takes as long as the rest of the program to start."""
     import logging
 
+    from htmldate import find_date
     from trafilatura import bare_extraction
     from trafilatura.metadata import extract_metadata
     from trafilatura.utils import load_html
 
     for name in ("trafilatura", "htmldate", "courlan", "justext", "readability"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # its talk is of no use to an operator
-    return SimpleNamespace(bare_extraction=bare_extraction, extract_metadata=extract_metadata, load_html=load_html)
+    return SimpleNamespace(
+        bare_extraction=bare_extraction, extract_metadata=extract_metadata, find_date=find_date, load_html=load_html
+    )
 
 
 def _decode_html(body: bytes) -> bytes | str:

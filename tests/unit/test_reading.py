@@ -19,6 +19,7 @@ STORY = [
 ]
 
 
+DATED = '<meta property="article:published_time" content="2026-03-02T07:00:00Z">'
 LINKED = '<script type="application/ld+json">{}</script>'
 
 
@@ -186,3 +187,19 @@ def test_no_page_makes_reading_fail_in_an_unknown_way(body: str, script: str) ->
     page = f'<html><head><script type="application/ld+json">{script}</script></head><body><p>{body}</p></body></html>'
     with contextlib.suppress(ExtractError):
         assert read_page(page.encode("utf-8", errors="surrogatepass")).text
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "day"),
+    [
+        ("", "<p>(21. November 2022) The council has voted.</p>", "2022-11-21"),
+        (DATED, "<p>(21. November 2022) The council has voted.</p>", "2026-03-02"),
+    ],
+)
+def test_the_date_that_an_article_begins_with_counts_where_nothing_is_said_for_machines(
+    head: str, line: str, day: str
+) -> None:
+    beside = "<aside><span>29.11.2022</span></aside>"
+    page = read(make_page(head=head, before=line, after=beside))
+    assert page.date
+    assert page.date.date().isoformat() == day
