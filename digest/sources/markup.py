@@ -49,6 +49,7 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\ufff
 _ESCAPED_AMPERSAND = re.compile("&(?:amp|#0*38|#[xX]26);")
 _ENDLESS_REFERENCE = re.compile("&#[0-9]{9,};?")
 _CONTROLS = re.compile("[\x00-\x20]+")
+_LINE_BREAKS = re.compile("[\t\r\n]+")
 
 
 def plain_name(text: str | None) -> str | None:
@@ -121,7 +122,8 @@ def absolute(link: str | None, base: str = "") -> str | None:
     """The link, resolved against `base`, untouched when it is absolute; None unless it leads to http or https."""
     if not link:
         return None
-    link = _ESCAPED_AMPERSAND.sub("&", link.strip())
+    # Line breaks within are no part of it, as in browsers (https://url.spec.whatwg.org/#concept-basic-url-parser).
+    link = _ESCAPED_AMPERSAND.sub("&", _LINE_BREAKS.sub("", link.strip()))
     if not link:
         return None
     if not link.lower().startswith(("http://", "https://")):

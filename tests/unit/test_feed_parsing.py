@@ -474,3 +474,10 @@ def predict(body: bytes, wanted: dict[str, Any]) -> dict[str, Any]:
 
 def iso(instant: datetime | None) -> str | None:
     return instant.isoformat() if instant else None
+
+
+def test_line_breaks_in_a_link_are_no_part_of_it() -> None:
+    from digest.sources.markup import absolute
+
+    assert absolute("http:\n//news.example/a\tb") == "http://news.example/ab"
+    assert absolute("java\nscript:alert(1)", "https://news.example/") is None
