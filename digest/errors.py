@@ -73,6 +73,12 @@ class SourceError(DigestError):
         self.status = status
         self.wait_seconds = wait_seconds
 
+    def about(self, subject: str) -> "SourceError":
+        """The same of another subject: what failed at an address is said of the source."""
+        return SourceError(
+            subject, self.message, remedy=self.remedy, status=self.status, wait_seconds=self.wait_seconds
+        )
+
 
 class ExtractError(DigestError):
     """No article was found in the page."""

@@ -205,7 +205,7 @@ class Pipeline:
             )
         )
         failed = [f"{report.id}: {report.error}" for report in reports if not report.ok and not report.is_told]
-        remarks = [f"{report.id}: {report.note}" for report in reports if report.note and report.ok and not report.new]
+        remarks = [f"{report.id}: {report.note}" for report in reports if report.note]
         counts = {"sources": len(reports), "failed": len(failed)}
         log.note(
             "collect",

@@ -21,6 +21,7 @@ _RTL = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", 
 
 _LONGEST_HEADLINE = 30  # words
 
+_ANY_WORD = re.compile(r"\w+")
 _WORD = re.compile(r"[^\W_]+(?:['’\-.][^\W_]+)*", re.UNICODE)
 _SENTENCE_END = re.compile(r"[.!?…。！？؟۔।]+[\"'”’»›)\]」』]*\s*$")
 _EMAIL_LINE = re.compile(r"^\W*(?:e-?mail|mail|contact|tel|phone|fax)\b\s*[:：]|\S+@\S+\.\S+\s*$", re.IGNORECASE)
@@ -35,6 +36,46 @@ _PROMOTION = re.compile(
 )
 _TAIL = re.compile(
     r"^(?:related (?:posts?|articles?|stories|news|content)|you may also like|recommended for you|more stories)\W*$",
+    re.IGNORECASE,
+)
+# How lines begin, in the languages that most news is written in, that point elsewhere, call for something, give credit,
+# or give an address. Sentences may begin alike, so these count in short lines only.
+_POINTERS = re.compile(
+    r"^(?:[▶►»→*•|\[(–-]+\s*)?(?:read (?:more|also|next|on)|also read|read the full|see also|also on \S+\.\w{2,}|"
+    r"more (?:on|from|about)\b|related(?: (?:stories|story|articles?|content|links?|coverage|news))?\s*[:|]|"
+    r"you (?:may|might) (?:also )?(?:like|enjoy)|recommended\b|don't miss\s*:|watch(?: (?:also|more|below|"
+    r"live|now))?\s*:|"
+    r"lesen sie|lies auch|auch interessant|mehr (?:zum thema|dazu|lesen|infos?)|weiterlesen|siehe auch|"
+    r"lire (?:aussi|plus|également|la suite)|à lire|voir aussi|lea (?:también|más)|leer (?:más|también)|ver también|"
+    r"leggi anche|leia (?:também|mais)|veja (?:também|mais)|saiba mais|confira também|czytaj (?:też|także|więcej)|"
+    r"zobacz (?:też|także)|lees ook|läs (?:också|mer)|les også|اقرأ|شاهد أيض|читайте также|смотрите также)(?!\w)",
+    re.IGNORECASE,
+)
+_CALLS = re.compile(
+    r"^(?:like this (?:story|article)|(?:did you )?(?:like|enjoy)\b.{0,40}\?|(?:please )?(?:sign up|subscribe|"
+    r"register)\b|"
+    r"(?:get|receive|join)\b.{0,60}\b(?:newsletter|inbox|e-?mails?)\b|follow (?:us|@|"
+    r"\w+(?: \w+){0,3} on (?:twitter|facebook|"
+    r"instagram|x|google)\b)|follow @?\w+ on|(?:find|like|join|visit) us on|share (?:this|on|with|via)\b|"
+    r"click here|tell us what|"
+    r"(?:have|got) (?:a|any) (?:tip|story|news)|download (?:the|our) app|if you buy (?:something|a product)\b|"
+    r"(?:we|this (?:post|article|site)) (?:may|might) (?:earn|receive|contain)|gefällt (?:dir|ihnen)|folgen sie|"
+    r"(?:jetzt |hier )?(?:abonnieren|anmelden)|suivez|abonnez|inscrivez|partage[rz]|s[ií]guen?os|suscr[ií]b|comparte|"
+    r"assine|inscreva|compartilhe|seguici|iscriviti|condividi|تابعنا|اشترك|подпиш|nous utilisons des cookies|"
+    r"we use cookies|this (?:site|website) uses cookies|wir verwenden cookies|diese (?:seite|"
+    r"website) verwendet cookies|"
+    r"utilizamos cookies|anzeige,|werbung\b|advertisement\b|publicidad\b|publicité\b|"
+    r"sie sind (?:aktuell )?nicht eingeloggt)",
+    re.IGNORECASE,
+)
+_CREDITS = re.compile(
+    r"^\(?(?:(?:photos?|images?|pictures?|photo(?:graph)?|foto|bild|video)?\s*(?:credits?|by|source|courtesy|"
+    r"von|par|por)|"
+    r"photos?|images?|pictures?|fotos?|bild(?:er)?|sources?|quelle|fuente|fonte|crédits?)\s*[:/©].{0,80}\)?$",
+    re.IGNORECASE,
+)
+_CONTACT = re.compile(
+    r"^(?:e-?mail\s*:?\s*)?(?:\S+@\S+\.\w+|(?:https?://)?(?:www\.)?(?:twitter|facebook|x|instagram)\.com/\S+)$",
     re.IGNORECASE,
 )
 
@@ -118,11 +159,22 @@ def prose(text: str) -> list[Span]:
 
 def is_furniture(line: str) -> bool:
     """Whether a line stands around an article and does not belong to its sentences."""
-    if _SOURCE_LINE.match(line) or _PROMOTION.match(line):
+    if _SOURCE_LINE.match(line) or _PROMOTION.match(line) or is_call(line):
         return True
     if _EMAIL_LINE.search(line) and count_words(line) <= 12:
         return True
     return not _SENTENCE_END.search(line) and count_words(line) <= 25
+
+
+def is_call(line: str) -> bool:
+    """Whether a line points elsewhere, calls for something, or gives a credit or an address, on a page as in a text."""
+    plain = line.replace("’", "'")
+    length = len(_ANY_WORD.findall(plain))
+    return (
+        (length <= 25 and _POINTERS.match(plain) is not None)
+        or (length <= 40 and _CALLS.match(plain) is not None)
+        or (length <= 12 and (_CREDITS.match(plain) is not None or _CONTACT.match(plain) is not None))
+    )
 
 
 def visible_text(markup: str | None) -> str:

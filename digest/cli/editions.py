@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(help="The editions: what was made, and who got it.", no_args_is_help=True)
 _LOOK_BACK = 30
-_LONGEST_NUMBER = 15  # digits; SQLite has no place for more than 18
 
 EditionArgument = Annotated[str, typer.Argument(metavar="EDITION", help="A number, a date, or `latest`.")]
 
@@ -29,7 +28,7 @@ def _find(app: "App", name: str) -> "StoredEdition":
         newest = editions.newest(slug, _LOOK_BACK)
         # One that was made ahead of its day is not what "latest" means, unless there is no other.
         found = next((stored for stored in newest if stored.date <= app.today()), next(iter(newest), None))
-    elif name.isdecimal() and len(name) < _LONGEST_NUMBER:
+    elif name.isdecimal():
         found = editions.get(int(name))
     else:
         try:

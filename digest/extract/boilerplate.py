@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from digest.extract.metadata import fold
+from digest.extract.markup import fold
+from digest.text import is_call
 
 _BLOCKS: Final = ("div", "p", "span", "section", "article", "aside", "ul", "small", "h2", "h3", "figcaption")
 _BLOCK_NAMES: Final = re.compile(
@@ -21,44 +22,6 @@ _MOST_PARAGRAPHS: Final = 2  # long ones: a block with more is no aside, whateve
 _MOST_SHARE: Final = 0.25  # of the page's text
 _LONG: Final = 120  # characters
 
-_POINTERS: Final = re.compile(
-    r"^(?:[▶►»→*•|\[(–-]+\s*)?(?:read (?:more|also|next|on)|also read|read the full|see also|also on \S+\.\w{2,}|"
-    r"more (?:on|from|about)\b|related(?: (?:stories|story|articles?|content|links?|coverage|news))?\s*[:|]|"
-    r"you (?:may|might) (?:also )?(?:like|enjoy)|recommended\b|don't miss\s*:|watch(?: (?:also|more|below|"
-    r"live|now))?\s*:|"
-    r"lesen sie|lies auch|auch interessant|mehr (?:zum thema|dazu|lesen|infos?)|weiterlesen|siehe auch|"
-    r"lire (?:aussi|plus|également|la suite)|à lire|voir aussi|lea (?:también|más)|leer (?:más|también)|ver también|"
-    r"leggi anche|leia (?:também|mais)|veja (?:também|mais)|saiba mais|confira também|czytaj (?:też|także|więcej)|"
-    r"zobacz (?:też|także)|lees ook|läs (?:också|mer)|les også|اقرأ|شاهد أيض|читайте также|смотрите также)(?!\w)",
-    re.IGNORECASE,
-)
-_CALLS: Final = re.compile(
-    r"^(?:like this (?:story|article)|(?:did you )?(?:like|enjoy)\b.{0,40}\?|(?:please )?(?:sign up|subscribe|"
-    r"register)\b|"
-    r"(?:get|receive|join)\b.{0,60}\b(?:newsletter|inbox|e-?mails?)\b|follow (?:us|@|"
-    r"\w+(?: \w+){0,3} on (?:twitter|facebook|"
-    r"instagram|x|google)\b)|follow @?\w+ on|(?:find|like|join|visit) us on|share (?:this|on|with|via)\b|"
-    r"click here|tell us what|"
-    r"(?:have|got) (?:a|any) (?:tip|story|news)|download (?:the|our) app|if you buy (?:something|a product)\b|"
-    r"(?:we|this (?:post|article|site)) (?:may|might) (?:earn|receive|contain)|gefällt (?:dir|ihnen)|folgen sie|"
-    r"(?:jetzt |hier )?(?:abonnieren|anmelden)|suivez|abonnez|inscrivez|partage[rz]|s[ií]guen?os|suscr[ií]b|comparte|"
-    r"assine|inscreva|compartilhe|seguici|iscriviti|condividi|تابعنا|اشترك|подпиш|nous utilisons des cookies|"
-    r"we use cookies|this (?:site|website) uses cookies|wir verwenden cookies|diese (?:seite|"
-    r"website) verwendet cookies|"
-    r"utilizamos cookies|anzeige,|werbung\b|advertisement\b|publicidad\b|publicité\b|"
-    r"sie sind (?:aktuell )?nicht eingeloggt)",
-    re.IGNORECASE,
-)
-_CREDITS: Final = re.compile(
-    r"^\(?(?:(?:photos?|images?|pictures?|photo(?:graph)?|foto|bild|video)?\s*(?:credits?|by|source|courtesy|"
-    r"von|par|por)|"
-    r"photos?|images?|pictures?|fotos?|bild(?:er)?|sources?|quelle|fuente|fonte|crédits?)\s*[:/©].{0,80}\)?$",
-    re.IGNORECASE,
-)
-_CONTACT: Final = re.compile(
-    r"^(?:e-?mail\s*:?\s*)?(?:\S+@\S+\.\w+|(?:https?://)?(?:www\.)?(?:twitter|facebook|x|instagram)\.com/\S+)$",
-    re.IGNORECASE,
-)
 _DATELINE: Final = re.compile(
     r"\b\d{1,2}\b\D{1,14}\b(?:19|20)\d\d\b|\b(?:19|20)\d\d[./年-]\s?\d{1,2}[./月-]\s?\d{1,2}|"
     r"\b\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d\b"
@@ -67,15 +30,6 @@ _BRACKETED: Final = re.compile(r"\(([^()]{6,40})\)")
 _SENTENCE_END: Final = re.compile(r"[.!?…。؟]['\"”»)]?$")
 _HEAD: Final = 4  # paragraphs at the start in which titles and dates are repeated
 _WORDS: Final = re.compile(r"\w+")
-
-
-def read_headings(tree: Any) -> list[str]:
-    """The page's first headings: an article's text does not begin with them."""
-    found = []
-    for name in ("h1", "h2"):
-        for element, _ in zip(tree.iter(name), range(3), strict=False):
-            found.append(" ".join(element.text_content().split()))
-    return [text for text in found if text]
 
 
 def prune(tree: Any) -> None:
@@ -101,7 +55,7 @@ def clean_paragraphs(paragraphs: Sequence[str], titles: Sequence[str]) -> list[s
         is_head = len(kept) < _HEAD
         if is_head and (_repeats_title(paragraph, folded) or _is_dateline(paragraph)):
             continue
-        if not _is_boilerplate(paragraph):
+        if not is_call(paragraph):
             kept.append(paragraph)
     return kept
 
@@ -132,14 +86,4 @@ def _is_dateline(paragraph: str) -> bool:
         len(_WORDS.findall(paragraph)) <= 16
         and not _SENTENCE_END.search(paragraph)
         and bool(_DATELINE.search(paragraph))
-    )
-
-
-def _is_boilerplate(paragraph: str) -> bool:
-    plain = paragraph.replace("’", "'")
-    words = len(_WORDS.findall(plain))
-    return (
-        (words <= 25 and bool(_POINTERS.match(plain)))
-        or (words <= 40 and bool(_CALLS.match(plain)))
-        or (words <= 12 and bool(_CREDITS.match(plain) or _CONTACT.match(plain)))
     )

@@ -4,9 +4,7 @@ Pages say it several times: for search engines (JSON-LD, OpenGraph, `title`), fo
 readers (headings, by-lines). What readers see is the publisher's own wording, and goes first where it agrees.
 """
 
-import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,39 +13,12 @@ from urllib.parse import urlsplit
 
 from lxml.html import HtmlElement as Element
 
+from digest.extract.authors import choose_author
+from digest.extract.markup import flat, fold, names_in, read_json_ld, read_meta, strip_markup
+
 _ARTICLES: Final = re.compile(r"article|posting|report|review|webpage", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(r"\s+(?:[|»«·•›:]|[-–—]{1,2}|::)\s+|\s*\|\s*")
-_QUOTES: Final = str.maketrans("‘’‚‛′`´“”„«»″‐‑‒–—―", "'''''''\"\"\"\"\"\"------")
-_BY: Final = re.compile(
-    r"^(?:.{0,40}?\b)??(?:written by|posted by|by|von|par|por|di|door|av|af|autore?|autorin|auteur|author|"
-    r"text|texte|texto|"
-    r"بقلم|автор)\b\s*:?\s+(?P<name>\S.*)$",
-    re.IGNORECASE,
-)
-_NAME_END: Final = re.compile(
-    r"\s*(?:[|•·,;(–—@]|\s-\s|\b(?:on|am|le|el|in|at|für|for|posted|updated|published)\b|\b\d).*$", re.IGNORECASE
-)
-_NO_NAME: Final = re.compile(
-    r"^(?:name|admin\w*|administrator|guest.*|anonymous|author|autor|unknown|web ?master|user|"
-    r"editor\w*|redaktion\w*|r[ée]daction|redacci[oó]n|redazione|staff.*|news ?desk|"
-    r".*\b(?:erforderlich|required|comments?|kommentare?)\b.*)$",
-    re.IGNORECASE,
-)
-_FORM_FIELD: Final = re.compile(
-    r"^(?:name|e-?mail|website|.*\b(?:erforderlich|required|obligatoire)\b.*)$", re.IGNORECASE
-)
-_NAME: Final = re.compile(r"[\w .,'’&+-]+")
-_BY_NAMES: Final = re.compile(
-    r"(?:^|[\s_-])(?:author|byline|by-line|autor|auteur|verfasser)(?:s|[-_]?name)?(?:$|[\s_-])", re.IGNORECASE
-)
-_ELSEWHERE: Final = re.compile(
-    r"(?:^|\s)(?:comment(?:s|list|-?(?:list|body|author|content|meta|area))?|respond|reply|related\S*|"
-    r"sidebar\S*|widget\S*|"
-    r"footer\S*|site-footer|teasers?|recommend\S*)(?:$|\s)",
-    re.IGNORECASE,
-)
 _DATE_NAMES: Final = re.compile(r"published|(?:^|[\s._:-])date(?:$|\s)|datepublished|dc\.date|pubdate", re.IGNORECASE)
-_MOST_SCRIPT: Final = 500_000  # characters of a JSON-LD block that are looked at
 _LONGEST_TITLE: Final = 300
 _SHORTEST_TITLE: Final = 8  # characters: a shorter heading is a section's name
 
@@ -70,20 +41,20 @@ class Metadata:
 def read_metadata(tree: Element, url: str, library: Callable[..., Any]) -> Metadata:
     """Read the tree of a page; `library` is trafilatura's own reading, which is also asked for the date (htmldate)."""
     known = library(tree, default_url=url or None)
-    linked = [block for block in _read_json_ld(tree) if _ARTICLES.search(str(block.get("@type")))]
+    linked = [block for block in read_json_ld(tree) if _ARTICLES.search(str(block.get("@type")))]
     sites = _site_names(tree, linked, url)
-    headlines = [text for block in linked if (text := _flat(_plain(block.get("headline"))))]
-    seen = [text for name in ("h1", "h2") for element in _first(tree, name) if (text := _flat(element.text_content()))]
+    headlines = [text for block in linked if (text := flat(strip_markup(block.get("headline"))))]
+    seen = [text for name in ("h1", "h2") for element in _first(tree, name) if (text := flat(element.text_content()))]
     title, titles = choose_title(
-        [*_contents(tree, "og:title"), known.title or "", *(_flat(e.text_content()) for e in _first(tree, "title"))],
+        [*read_meta(tree, "og:title"), known.title or "", *(flat(e.text_content()) for e in _first(tree, "title"))],
         [text for text in [*seen, *headlines] if fold(text) not in sites],
         sites,
-        alone=next((text for element in _first(tree, "h1") if (text := _flat(element.text_content()))), None),
+        alone=next((text for element in _first(tree, "h1") if (text := flat(element.text_content()))), None),
     )
     return Metadata(
         title=title,
-        titles=tuple(titles),
-        author=_choose_author(tree, linked, known.author, sites),
+        titles=tuple(dict.fromkeys([*titles, *seen])),
+        author=choose_author(tree, linked, known.author, sites),
         date=read_day(known.date)
         or read_day(next((str(b["datePublished"]) for b in linked if "datePublished" in b), None)),
         is_dated=any("datePublished" in block for block in linked) or _has_date_element(tree),
@@ -103,7 +74,7 @@ def choose_title(
     name. Without one, the parts that name the site are taken off. A said title that nobody sees gives way to `alone`,
     the page's first heading of the first rank.
     """
-    said = [text for text in dict.fromkeys(map(_flat, said)) if text]
+    said = [text for text in dict.fromkeys(map(flat, said)) if text]
     titles = list(dict.fromkeys([*said, *seen]))
     for text in said:
         folded = fold(text)
@@ -121,11 +92,6 @@ def choose_title(
     if stripped and (not alone or any(fold(stripped) in fold(heading) for heading in seen)):
         return stripped[:_LONGEST_TITLE], titles
     return (alone or stripped or next(iter(seen), None)), titles
-
-
-def fold(text: str) -> str:
-    """For comparing: letter case, white space, and the kinds of quotation marks and dashes do not count."""
-    return " ".join(unicodedata.normalize("NFKC", text).translate(_QUOTES).casefold().split()).strip(" .")
 
 
 def _parts_of(title: str, sites: frozenset[str]) -> Iterator[str]:
@@ -149,121 +115,16 @@ def _parts_of(title: str, sites: frozenset[str]) -> Iterator[str]:
 
 def _site_names(tree: Element, linked: list[dict[str, Any]], url: str) -> frozenset[str]:
     """What the site calls itself."""
-    names = [*_contents(tree, "og:site_name"), *_contents(tree, "application-name")]
+    names = [*read_meta(tree, "og:site_name"), *read_meta(tree, "application-name")]
     for block in linked:
-        names += [_flat(name) for name in _names_in(block.get("publisher"))]
+        names += [flat(name) for name in names_in(block.get("publisher"))]
     host = (urlsplit(url).hostname or "").removeprefix("www.")
     labels = host.split(".")
     names += [host, labels[0] if len(labels) < 3 else "", labels[-2] if len(labels) > 1 else ""]
     for anchor in tree.iter("a"):  # a logo: the link home, in words
         if (anchor.get("href") or "").rstrip("/") in {"", f"https://{host}", f"https://www.{host}", f"http://{host}"}:
-            names.append(_flat(anchor.text_content()))
+            names.append(flat(anchor.text_content()))
     return frozenset(fold(name) for name in names if name)
-
-
-def _choose_author(tree: Element, linked: list[dict[str, Any]], known: str | None, sites: frozenset[str]) -> str | None:
-    """Who is named in JSON-LD, by a link of its own, in a by-line, or by the library; else an organisation."""
-    named = [name for block in linked for name in _names_in(block.get("author"))]
-    candidates = [
-        "; ".join(dict.fromkeys(name for raw in named if (name := _person(raw, sites)))) or None,
-        next(
-            (
-                name
-                for element in tree.iter("a")
-                if _is_by(element) and (name := _person(element.text_content(), sites))
-            ),
-            None,
-        ),
-        next((name for raw in _by_lines(tree) if (name := _person(raw, sites))), None),
-        "; ".join(name for raw in (known or "").split(";") if (name := _person(raw, sites))) or None,
-        next((name for raw in _contents(tree, "twitter:creator") if (name := _person(raw, sites))), None),
-    ]
-    chosen = next((name for name in candidates if name), None)
-    # An editorial office, or the owner of a site that bears his name, is an author where nobody else is.
-    return chosen or (_flat(known) if known and not _FORM_FIELD.match(known) else None) or None
-
-
-def _is_by(element: Element) -> bool:
-    return "author" in (element.get("rel") or "").lower().split() and not _is_elsewhere(element)
-
-
-def _by_lines(tree: Element) -> Iterator[str]:
-    """What stands where by-lines stand."""
-    for element in tree.iter("a", "span", "div", "p", "address", "li", "cite", "strong", "h3", "h4"):
-        is_named = element.get("itemprop") == "author" or _BY_NAMES.search(
-            f"{element.get('class') or ''} {element.get('id') or ''}"
-        )
-        if is_named and not _is_elsewhere(element):
-            text = _flat(element.text_content())
-            if 2 < len(text) <= 120:
-                yield text
-
-
-def _is_elsewhere(element: Element) -> bool:
-    """Whether an element belongs to comments, or to another article."""
-    for parent in (element, *element.iterancestors()):
-        if parent.tag in {"aside", "footer", "form", "nav"}:
-            return True
-        if parent.tag not in {"body", "html"} and _ELSEWHERE.search(
-            f"{parent.get('class') or ''} {parent.get('id') or ''}"
-        ):
-            return True
-    return False
-
-
-def _person(raw: str, sites: frozenset[str]) -> str | None:
-    """The name in a by-line, when it is one."""
-    text = _flat(raw)
-    found = _BY.match(text)
-    name = _NAME_END.sub("", found["name"] if found else text).strip(" .:-–—,;")
-    if not 2 < len(name) <= 60 or len(name.split()) > 5 or "/" in name or "@" in name:
-        return None
-    if (
-        not _NAME.fullmatch(name)
-        or _NO_NAME.match(name)
-        or fold(name) in sites
-        or sum(letter.isdigit() for letter in name) > 4
-    ):
-        return None
-    return name
-
-
-def _read_json_ld(tree: Element) -> Iterator[dict[str, Any]]:
-    """Every object of the page's JSON-LD. Not by recursion: a stranger nests as deep as they like."""
-    for script in tree.iter("script"):
-        if "ld+json" not in (script.get("type") or "").lower() or not script.text:
-            continue
-        try:
-            waiting: list[Any] = [json.loads(script.text[:_MOST_SCRIPT].strip().rstrip(";"), strict=False)]
-        except (ValueError, RecursionError):
-            continue
-        while waiting:
-            block = waiting.pop(0)
-            if isinstance(block, list):
-                waiting += block[:50]
-            elif isinstance(block, dict):
-                yield block
-                waiting += [value for value in block.values() if isinstance(value, dict | list)]
-
-
-def _names_in(value: Any) -> list[str]:
-    """The names in a JSON-LD value, which may be a text, an object with a name, or a list of these."""
-    if isinstance(value, str):
-        return [] if value.startswith("http") else [_plain(value)]
-    if isinstance(value, dict):
-        return _names_in(value.get("name")) if not isinstance(value.get("name"), dict) else []
-    if isinstance(value, list):
-        return [name for part in value[:10] if not isinstance(part, list) for name in _names_in(part)]
-    return []
-
-
-def _contents(tree: Element, name: str) -> list[str]:
-    return [
-        text
-        for meta in tree.iter("meta")
-        if name in {(meta.get("property") or "").lower(), (meta.get("name") or "").lower()}
-        and (text := _flat(meta.get("content")))
-    ]
 
 
 def _first(tree: Element, name: str) -> list[Any]:
@@ -283,15 +144,6 @@ def _language(tree: Element) -> str | None:
     root = next(tree.iter("html"), None)
     language = (root.get("lang") or "").strip().replace("_", "-") if root is not None else ""
     return language if re.fullmatch(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", language) else None
-
-
-def _plain(value: Any) -> str:
-    """A text of JSON-LD, in which some publishers leave their markup."""
-    return re.sub(r"<[^<>]{0,200}>", "", value) if isinstance(value, str) else ""
-
-
-def _flat(text: str | None) -> str:
-    return " ".join((text or "")[:2000].split())
 
 
 def _http(link: str | None) -> str | None:

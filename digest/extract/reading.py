@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Final
 
 from digest.errors import ExtractError
-from digest.extract.boilerplate import clean_paragraphs, find_own_date, prune, read_headings
+from digest.extract.boilerplate import clean_paragraphs, find_own_date, prune
 from digest.extract.metadata import Metadata, read_day, read_metadata
 from digest.extract.walls import find_wall
 from digest.models import Page
@@ -78,7 +78,6 @@ def _read_html(body: bytes, url: str, subject: str) -> Page:
         if tree is None:
             raise ExtractError(subject, "it is no web page")
         metadata = read_metadata(tree, url, library.extract_metadata)
-        headings = read_headings(tree)
         prune(tree)
         found = library.bare_extraction(tree, url=url or None, include_comments=False, with_metadata=False)
     except ExtractError:
@@ -88,7 +87,7 @@ def _read_html(body: bytes, url: str, subject: str) -> Page:
     paragraphs = [
         line for part in ((found.text or "") if found else "").splitlines() if (line := " ".join(part.split()))
     ]
-    text = "\n".join(clean_paragraphs(paragraphs, [*metadata.titles, *headings]))
+    text = "\n".join(clean_paragraphs(paragraphs, metadata.titles))
     wall = find_wall(text, metadata)
     if wall:
         raise ExtractError(subject, wall)

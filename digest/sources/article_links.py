@@ -49,9 +49,6 @@ _ID_QUERY: Final = frozenset(
 _ACTION_QUERY: Final = frozenset(
     """share replytocom print s q query search lang sort filter tag cat category author page paged""".split()
 )
-_TRACKING = re.compile(
-    r"utm_\w+|fbclid|gclid|ref|ref_src|source|cmp|cmpid|ns_\w+|at_\w+|mc_\w+|icid|ito|ncid", re.IGNORECASE
-)
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][a-z]{2})?")
 _WORD_BREAK = re.compile(r"[-_+\s]+")
 _OPAQUE = re.compile(r"(?=.*\d)(?=.*[a-z])[0-9a-z]{6,}|[0-9a-f]{8}-[0-9a-f-]{20,}", re.IGNORECASE)
@@ -147,15 +144,6 @@ def date_in_address(link: str) -> datetime | None:
     """The day that stands in the address, as in /2025/11/24/."""
     found = _FULL_DATE.search(urlsplit(link).path)
     return parse_date("-".join(found.groups())) if found else None
-
-
-def without_tracking(link: str) -> str:
-    """What two links to the same page have in common: for comparing, never for visiting."""
-    parts = urlsplit(link)
-    query = "&".join(
-        part for part in parts.query.split("&") if part and not _TRACKING.fullmatch(part.partition("=")[0])
-    )
-    return f"{parts.netloc.lower().removeprefix('www.')}{unquote(parts.path).rstrip('/')}?{query}"
 
 
 def is_weak(words: str) -> bool:

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from digest.sources.article_links import is_weak, rate_words
-from digest.sources.constructs import Element
 from digest.sources.dates import parse_date
 from digest.sources.furniture import HEADINGS
 from digest.sources.webpages import read_words
+from digest.sources.xmltree import Element
 
 _BLOCKS: Final = frozenset({"article", "li", "tr", "dd", "dt"})
 _BLOCK_CLASS = re.compile(

@@ -10,8 +10,7 @@ from lxml import etree
 
 from digest.sources.encoding import decode
 from digest.sources.markup import escape, join, looks_like_html, scrub
-
-Element = etree._Element  # noqa: SLF001 - lxml gives the type no public name
+from digest.sources.xmltree import Element
 
 _HTML_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 

@@ -8,10 +8,11 @@ from typing import Final
 from lxml import etree
 
 from digest.models import Entry, Feed
-from digest.sources.constructs import Element, read_markup, read_text
+from digest.sources.constructs import read_markup, read_text
 from digest.sources.dates import parse_date
 from digest.sources.markup import absolute, join, plain_name, sanitise, squeeze
 from digest.sources.vocabulary import ENCLOSURES, ENTRY_FIELDS, FEED_FIELDS, TAG_LISTS, TAGS, Names
+from digest.sources.xmltree import Element
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"

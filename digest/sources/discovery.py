@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from digest.sources.constructs import Element
 from digest.sources.webpages import WebPage, is_same_site, read_webpage, read_words
+from digest.sources.xmltree import Element
 
 _FEED_TYPE = re.compile(
     r"application/(?:x[.-])?(?:rss|atom|rdf)(?:\+xml)?|text/(?:rss|atom|rdf)(?:\+xml)?|application/feed\+json"

@@ -7,6 +7,7 @@ the HTML standard's way with wrong labels). A label that the bytes contradict is
 import codecs
 import re
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 LIMIT: Final = 50_000_000  # bytes of one decompressed document
@@ -46,6 +47,27 @@ _SUPERSETS = {
 }
 # Python codecs that are no character set anybody publishes in, and can be made to misbehave.
 _REFUSED = {"unicode_escape", "raw_unicode_escape", "punycode", "idna", "utf-7", "undefined", "mbcs", "oem", "charmap"}
+
+
+def read_text(
+    body: bytes,
+    content_type: str | None = None,
+    *,
+    limit: int = LIMIT,
+    label: Callable[[bytes, str | None], str | None] = lambda _, content_type: content_type,
+) -> str:
+    """The characters of a document, also gzipped, from the first that counts.
+
+    `label` may find the character set in the body where `content_type` names none. Raises ValueError when the document
+    is broken, over `limit` bytes when decompressed, or empty.
+    """
+    body = unpack(body, limit)
+    if len(body) > limit:
+        raise ValueError(f"it is larger than {limit:,} bytes")
+    text = decode(body, label(body, content_type)).lstrip("\ufeff \t\r\n\0")
+    if not text:
+        raise ValueError("it is empty")
+    return text
 
 
 def unpack(body: bytes, limit: int = LIMIT) -> bytes:

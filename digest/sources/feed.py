@@ -10,7 +10,7 @@ from digest.models import Collected, Feed
 from digest.protocols import Clock, Fetch, Response
 from digest.sources.discovery import choose_feed
 from digest.sources.parsing import parse_feed, sniff
-from digest.sources.visiting import Cursor, Visitor
+from digest.sources.visiting import FOUND, Cursor, Visitor, collect_as
 
 __all__ = ["FeedSource", "parse_feed"]
 
@@ -21,7 +21,6 @@ _ACCEPT: Final = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.5"
 )
-_FOUND: Final = "feed"  # in the cursor: the feed that a page was found to advertise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +35,12 @@ class FeedSource:
 
     async def collect(self, cursor: Cursor) -> Collected:
         """The feed's entries; none, and `unchanged`, when it did not change since the cursor. Raises SourceError."""
-        try:
-            if found := cursor.get(_FOUND):
-                try:
-                    return await self._collect_found(found, cursor)
-                except SourceError as error:
-                    if error.wait_seconds is not None:
-                        raise
-                    cursor = {}
-            return await self._collect(cursor)
-        except SourceError as error:
-            raise SourceError(
-                self.id, error.message, remedy=error.remedy, status=error.status, wait_seconds=error.wait_seconds
-            ) from error.__cause__
+        return await collect_as(self.id, self._collect, cursor)
 
     async def _collect(self, cursor: Cursor) -> Collected:
-        visited = await self._visitor(self.url).visit(cursor)
+        if found := cursor.get(FOUND):
+            return await self._collect_found(found, cursor)
+        visited = await self._visitor.visit(cursor)
         if visited.response is None:
             return Collected(unchanged=True, cursor=visited.cursor, fresh_for=visited.fresh_for)
         try:
@@ -64,17 +53,17 @@ class FeedSource:
         return replace(_collected(feed), cursor=visited.cursor, fresh_for=visited.fresh_for)
 
     async def _collect_found(self, url: str, cursor: Cursor) -> Collected:
-        visited = await self._visitor(url).visit(cursor)
+        visited = await self._visitor.at(url).visit(cursor)
         collected = (
             Collected(unchanged=True) if visited.response is None else _collected(await _parse(visited.response))
         )
-        return replace(collected, cursor=visited.cursor | {_FOUND: url}, fresh_for=visited.fresh_for)
+        return replace(collected, cursor=visited.cursor | {FOUND: url}, fresh_for=visited.fresh_for)
 
-    def _visitor(self, url: str) -> Visitor:
-        visitor = Visitor(
+    @property
+    def _visitor(self) -> Visitor:
+        return Visitor(
             url=self.url, fetch=self.fetch, clock=self.clock, accept=_ACCEPT, limit=_LIMIT, headers=self.headers
         )
-        return visitor if url == self.url else replace(visitor, url=url, headers=visitor.headers_for(url))
 
 
 async def _parse(response: Response) -> Feed:

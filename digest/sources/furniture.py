@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from digest.sources.constructs import Element
 from digest.sources.webpages import read_words
+from digest.sources.xmltree import Element
 
 HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 

@@ -14,6 +14,7 @@ from typing import Final, cast
 from lxml import etree
 from lxml.cssselect import CSSSelector
 
+from digest.canonical import canonical_link
 from digest.errors import SourceError
 from digest.sources.article_links import (
     NEVER,
@@ -21,13 +22,12 @@ from digest.sources.article_links import (
     is_weak,
     rate_address,
     rate_words,
-    without_tracking,
 )
 from digest.sources.cards import Anchor, Target, find_cards, find_date, find_heading, is_inline, is_section_title
-from digest.sources.constructs import Element
 from digest.sources.furniture import HEADINGS, Furniture
 from digest.sources.markup import plain_name
 from digest.sources.webpages import WebPage, is_same_site, read_webpage, read_words
+from digest.sources.xmltree import Element
 
 _ENOUGH: Final = 4  # the rating of an article
 
@@ -83,11 +83,11 @@ def _compile(selector: str, subject: str) -> CSSSelector:
 def _all_anchors(page: WebPage) -> Iterator[Anchor]:
     """The links of the page that may lead to an article of its own site."""
     furniture = Furniture(page.root)
-    own = without_tracking(page.url)
+    own = canonical_link(page.url)
     for element in page.root.iter("a"):
         href = element.get("href") or ""
         link = page.resolve(href)
-        if not link or (page.url and not is_same_site(link, page.url)) or without_tracking(link) == own:
+        if not link or (page.url and not is_same_site(link, page.url)) or canonical_link(link) == own:
             continue
         relations = {*(element.get("rel") or "").lower().split()}
         if relations & {"nofollow", "sponsored", "ugc", "author", "tag", "category", "search", "next", "prev"}:
@@ -135,7 +135,7 @@ def _group(anchors: Iterable[Anchor]) -> list[Target]:
     """The anchors by the page to which they lead, in the order of the first."""
     targets: dict[str, Target] = {}
     for anchor in anchors:
-        targets.setdefault(without_tracking(anchor.link), Target()).anchors.append(anchor)
+        targets.setdefault(canonical_link(anchor.link), Target()).anchors.append(anchor)
     return list(targets.values())
 
 

@@ -7,9 +7,10 @@ from typing import Final
 from lxml import etree
 
 from digest.errors import SourceError
-from digest.sources.encoding import decode, unpack
+from digest.sources.encoding import read_text
 from digest.sources.markup import plain_name
 from digest.sources.repair import clean, mend, outline
+from digest.sources.xmltree import parse_tree
 
 _LIMIT: Final = 10_000_000  # bytes
 _ROOT: Final = "opml"
@@ -27,20 +28,14 @@ class Subscription:
 def parse_opml(body: bytes) -> tuple[Subscription, ...]:
     """The feeds of a list, in its order, each address once. Raises SourceError for what is no OPML."""
     try:
-        text = decode(unpack(body, _LIMIT)).lstrip("\ufeff \t\r\n\0")
+        text = read_text(body, limit=_LIMIT)
     except ValueError as error:
         raise SourceError("document", str(error)) from None
     raw = clean(text)
     found = outline(raw, {_ROOT})
     if found is None or found.root != _ROOT:
         raise SourceError("document", "it is not OPML", remedy="export the subscriptions of your feed reader as OPML")
-    parser = etree.XMLParser(
-        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True
-    )
-    try:
-        root = etree.fromstring(mend(raw, found), parser)
-    except (etree.XMLSyntaxError, ValueError):
-        root = None
+    root, _ = parse_tree(mend(raw, found))
     if root is None:
         raise SourceError("document", "it begins like OPML, and its XML cannot be read")
     subscriptions = {subscription.url: subscription for subscription in reversed(list(_walk(root)))}

@@ -9,7 +9,7 @@ from digest.errors import SourceError
 from digest.models import Collected, Entry
 from digest.protocols import Clock, Fetch, Response
 from digest.sources.listing import ArticleLink, find_article_links
-from digest.sources.visiting import Cursor, Visitor
+from digest.sources.visiting import Cursor, Visitor, collect_as
 
 _LIMIT: Final = 5_000_000  # bytes of a decompressed page
 _MOST_LINKS: Final = 100
@@ -29,6 +29,9 @@ class PageSource:
 
     async def collect(self, cursor: Cursor) -> Collected:
         """The links as entries, in the page's order. Raises SourceError, also when there is none."""
+        return await collect_as(self.id, self._collect, cursor)
+
+    async def _collect(self, cursor: Cursor) -> Collected:
         visitor = Visitor(
             url=self.url,
             fetch=self.fetch,
@@ -38,15 +41,10 @@ class PageSource:
             headers=self.headers,
             obeys_robots=True,
         )
-        try:
-            visited = await visitor.visit(cursor)
-            if visited.response is None:
-                return Collected(unchanged=True, cursor=visited.cursor, fresh_for=visited.fresh_for)
-            links = await asyncio.to_thread(self._find, visited.response)
-        except SourceError as error:
-            raise SourceError(
-                self.id, error.message, remedy=error.remedy, status=error.status, wait_seconds=error.wait_seconds
-            ) from error.__cause__
+        visited = await visitor.visit(cursor)
+        if visited.response is None:
+            return Collected(unchanged=True, cursor=visited.cursor, fresh_for=visited.fresh_for)
+        links = await asyncio.to_thread(self._find, visited.response)
         if not links:
             remedy = "change its selector" if self.selector else 'name the links with selector = "CSS"'
             raise SourceError(self.id, "no link to an article was found on the page", remedy=remedy)

@@ -6,32 +6,13 @@ bytes ─ unpack ─> bytes ─ decode ─> text ─┬─ JSON Feed ───�
 
 from typing import Literal
 
-from lxml import etree
-
 from digest.errors import SourceError
 from digest.models import Feed
 from digest.sources.dialects import Document
-from digest.sources.encoding import decode, unpack
+from digest.sources.encoding import decode, read_text, unpack
 from digest.sources.jsonfeed import read_json
 from digest.sources.repair import FEED_ROOTS, Outline, clean, count_items, drop_references, mend, outline, rebuild
-
-_HTML_ROOTS = {
-    "html",
-    "head",
-    "body",
-    "title",
-    "meta",
-    "script",
-    "style",
-    "div",
-    "p",
-    "h1",
-    "span",
-    "table",
-    "br",
-    "b",
-    "a",
-}
+from digest.sources.xmltree import PAGE_ROOTS, Element, parse_tree
 
 
 def parse_feed(body: bytes, *, url: str = "", content_type: str | None = None) -> Feed:
@@ -42,15 +23,12 @@ def parse_feed(body: bytes, *, url: str = "", content_type: str | None = None) -
     """
     subject = url or "document"
     try:
-        text = decode(unpack(body), content_type)
+        text = read_text(body, content_type)
     except ValueError as error:
         raise SourceError(subject, str(error)) from None
-    stripped = text.lstrip("\ufeff \t\r\n\0")
-    if not stripped:
-        raise SourceError(subject, "it is empty")
-    if stripped.startswith(("{", "[")):
-        return _parse_json(stripped, url, subject)
-    raw = clean(stripped)
+    if text.startswith(("{", "[")):
+        return _parse_json(text, url, subject)
+    raw = clean(text)
     found = outline(raw)
     if found is None or found.root not in FEED_ROOTS:
         raise SourceError(subject, *_explain(found))
@@ -97,44 +75,25 @@ def _parse_xml(raw: bytes, url: str) -> Feed | None:
 
 
 def _read_xml(raw: bytes, url: str) -> Feed | None:
-    root, is_faulty = _parse_tree(raw)
+    root, is_faulty = parse_tree(raw)
     if root is None:
         return None
     feed = _read(root, raw, url)
     if is_faulty and len(feed.entries) != (stated := count_items(raw)):
-        repaired, _ = _parse_tree(rebuild(raw))
+        repaired, _ = parse_tree(rebuild(raw))
         again = _read(repaired, raw, url) if repaired is not None else feed
         if abs(len(again.entries) - stated) < abs(len(feed.entries) - stated):
             return again
     return feed
 
 
-def _parse_tree(raw: bytes) -> tuple[etree._Element | None, bool]:
-    """The tree, and whether the document had faults. No entity, DTD or network is touched (CWE-611, CWE-776)."""
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        recover=True,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        root = etree.fromstring(raw, parser)
-    except (etree.XMLSyntaxError, ValueError):
-        return None, True
-    return root, len(parser.error_log) > 0
-
-
-def _read(root: etree._Element, raw: bytes, url: str) -> Feed:
+def _read(root: Element, raw: bytes, url: str) -> Feed:
     return Document(root, url=url, relocates=b"xml:base" in raw).read()
 
 
 def _explain(found: Outline | None) -> tuple[str, None] | tuple[str]:
     if found is None:
         return ("it is plain text, not a feed",)
-    if found.root in _HTML_ROOTS:
+    if found.root in PAGE_ROOTS:
         return ("it is a web page, not a feed",)
     return (f"it is XML, but not a feed: its root is <{found.root[:40]}>",)

@@ -11,17 +11,16 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from digest.errors import SourceError
 from digest.models import Collected, Entry
 from digest.protocols import Clock, Fetch, Response
-from digest.sources.sitemap_parsing import Sitemap, SitemapLink, SitemapUrl, parse_sitemap
-from digest.sources.visiting import Cursor, Visited, Visitor
+from digest.sources.sitemap_parsing import LARGEST, Sitemap, SitemapLink, SitemapUrl, parse_sitemap
+from digest.sources.visiting import Cursor, Visited, Visitor, collect_as, without_move, without_validators
 
-_LIMIT: Final = 50_000_000  # bytes of a decompressed sitemap, by the protocol
 _LARGE: Final = 200_000  # bytes from which parsing would make the other sources wait
 _ACCEPT: Final = "application/xml, text/xml;q=0.9, text/plain;q=0.8, */*;q=0.5"
 _MOST_SITEMAPS: Final = 12  # of an index, in one visit
@@ -43,17 +42,16 @@ class SitemapSource:
 
     async def collect(self, cursor: Cursor) -> Collected:
         """The pages as entries, the newest first. Raises SourceError."""
+        return await collect_as(self.id, self._collect, cursor)
+
+    async def _collect(self, cursor: Cursor) -> Collected:
         kept: dict[str, dict[str, str]] = json.loads(cursor.get(_CHILDREN, "{}"))
-        try:
-            visited = await self._visitor(self.url).visit(cursor if not kept else {})
-            if visited.response is None:
-                return Collected(unchanged=True, cursor=visited.cursor, fresh_for=visited.fresh_for)
-            sitemap = await _parse(visited.response)
-            pages, children, faults = await self._follow(sitemap, kept, depth=0)
-        except SourceError as error:
-            raise SourceError(
-                self.id, error.message, remedy=error.remedy, status=error.status, wait_seconds=error.wait_seconds
-            ) from error.__cause__
+        # An index is asked whole each time: it may be unchanged while its sitemaps are not.
+        visited = await self._visitor.visit(without_validators(cursor) if kept else cursor)
+        if visited.response is None:
+            return Collected(unchanged=True, cursor=visited.cursor, fresh_for=visited.fresh_for)
+        sitemap = await _parse(visited.response)
+        pages, children, faults = await self._follow(sitemap, kept, depth=0)
         newest = sorted(pages, key=lambda page: page.date or datetime.min.replace(tzinfo=UTC), reverse=True)
         return Collected(
             entries=tuple(_entry(page) for page in newest[:_MOST_ENTRIES]),
@@ -75,7 +73,7 @@ class SitemapSource:
                 faults.append(f"{link.loc}: {answer.message}")
                 continue
             if answer.response is None:
-                children[link.loc] = answer.cursor
+                children[link.loc] = without_move(answer.cursor)
                 continue
             try:
                 found = await _parse(answer.response)
@@ -87,27 +85,22 @@ class SitemapSource:
             faults += more_faults
             children |= grandchildren
             # An index within an index is asked whole each time: what is new stands in its sitemaps.
-            children[link.loc] = {} if found.sitemaps else answer.cursor
+            children[link.loc] = {} if found.sitemaps else without_move(answer.cursor)
         if faults and not pages and not children:
             raise SourceError(self.id, faults[0])
         return pages, children, faults
 
     async def _try(self, url: str, cursor: Cursor) -> Visited | SourceError:
         try:
-            return await self._visitor(url).visit(cursor)
+            return await self._visitor.at(url).visit(cursor)
         except SourceError as error:
             return error
 
-    def _visitor(self, url: str) -> Visitor:
-        visitor = Visitor(
-            url=self.url,
-            fetch=self.fetch,
-            clock=self.clock,
-            accept=_ACCEPT,
-            limit=_LIMIT,
-            headers=self.headers,
+    @property
+    def _visitor(self) -> Visitor:
+        return Visitor(
+            url=self.url, fetch=self.fetch, clock=self.clock, accept=_ACCEPT, limit=LARGEST, headers=self.headers
         )
-        return visitor if url == self.url else replace(visitor, url=url, headers=visitor.headers_for(url))
 
 
 def choose_sitemaps(links: Sequence[SitemapLink], *, now: datetime) -> list[SitemapLink]:

@@ -17,10 +17,11 @@ from lxml import etree
 
 from digest.errors import SourceError
 from digest.sources.dates import parse_date
-from digest.sources.encoding import decode, unpack
+from digest.sources.encoding import read_text
 from digest.sources.markup import absolute, plain_name, squeeze
 from digest.sources.parsing import parse_feed
 from digest.sources.repair import FEED_ROOTS, Outline, clean, mend, outline
+from digest.sources.xmltree import PAGE_ROOTS, make_parser
 
 LARGEST: Final = 52_428_800  # bytes when decompressed: the protocol's limit
 MOST_URLS: Final = 200_000  # four times the protocol's limit; what comes after is passed over
@@ -36,7 +37,6 @@ _ROBOTS_LINE = re.compile(r"(?im)^\s*(user-agent|allow|disallow|crawl-delay|site
 _ADDRESS_LINE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|/)\S+")
 _LINE_BREAKS = re.compile(r"\s*[\t\r\n]\s*")
 _SITEMAP_ROOTS: Final = frozenset({"urlset", "sitemapindex", "url", "sitemap"})
-_PAGE_ROOTS: Final = frozenset("html head body title meta script style div p h1 span table br b a".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +74,9 @@ def parse_sitemap(body: bytes, *, url: str = "", content_type: str | None = None
     """
     subject = url or "document"
     try:
-        body = unpack(body, LARGEST)
+        text = read_text(body, content_type, limit=LARGEST)
     except ValueError as error:
-        raise SourceError(subject, str(error)) from None
-    if len(body) > LARGEST:
-        raise SourceError(subject, f"it is larger than {LARGEST:,} bytes", remedy="split it, and name a part")
-    text = decode(body, content_type).lstrip("\ufeff \t\r\n\0")
-    if not text:
-        raise SourceError(subject, "it is empty")
+        raise SourceError(subject, str(error), remedy=_REMEDY) from None
     if "\0" in text[:10_000]:
         raise SourceError(subject, "it is no text", remedy=_REMEDY)
     if "<" not in text[:10_000] or text.startswith("#") or _ROBOTS_LINE.match(text):
@@ -110,7 +105,7 @@ def _find_root(raw: bytes) -> Outline | None:
 def _explain(found: Outline | None) -> str:
     if found is None:
         return "it is plain text, not a sitemap"
-    if found.root in _PAGE_ROOTS:
+    if found.root in PAGE_ROOTS:
         return "it is a web page, not a sitemap"
     return f"it is XML, but not a sitemap: its root is <{found.root[:40]}>"
 
@@ -147,20 +142,10 @@ def _read_feed(body: bytes, url: str, content_type: str | None) -> Sitemap:
 
 
 def _read_xml(raw: bytes, url: str) -> Sitemap:
-    """Read in pieces and without a tree: memory is taken by the result alone (CWE-611, CWE-776 as in `parsing`)."""
+    """Read in pieces and without a tree: memory is taken by the result alone."""
     collected = _Collected(url)
     reader = _Reader(collected)
-    parser = etree.XMLParser(
-        target=reader,  # type: ignore[arg-type]  # bytes come only in Python 2
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        recover=True,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    parser = make_parser(reader)
     try:
         parser.feed(b"<all>")  # a document may have several roots, or none
         for start in range(0, len(raw), _PIECE):
@@ -206,7 +191,7 @@ class _Reader:
             self.finish()
             return
         if _local_name(tag) == self._path[-1]:
-            self._note("".join(self._text or ()).strip())
+            self._note(self._record, "".join(self._text or ()).strip())
         self._path.pop()
         self._text = None
 
@@ -221,13 +206,12 @@ class _Reader:
     def close(self) -> None:
         """The document ends."""
 
-    def _note(self, text: str) -> None:
-        assert self._record is not None  # noqa: S101 - `end` has seen to it
+    def _note(self, record: dict[str, str], text: str) -> None:
         match self._path:
             case ["loc" | "lastmod" | "publication_date" as name]:
-                self._record.setdefault(name, text)
+                record.setdefault(name, text)
             case ["news", "publication_date" | "title" as name] | ["news", "publication", "language" as name]:
-                self._record.setdefault(name, text)
+                record.setdefault(name, text)
 
 
 def _local_name(tag: str) -> str:

@@ -3,12 +3,13 @@
     cursor ──> where to ask, with which conditions ──> answer ──> unchanged | document, and the next cursor
 
 The cursor is what one visit leaves for the next, as text: `etag`, `last_modified` and `hash` of the last document, `at`
-when it came, `moved_to` and `moved` for a redirect that calls itself permanent and how often it was met.
+when it came, `moved_to` and `moved` for a redirect that calls itself permanent and how often it was met, and `feed`
+for the feed that a page was found to advertise.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -16,12 +17,15 @@ from typing import Final
 from yarl import URL
 
 from digest.errors import SourceError
+from digest.models import Collected
 from digest.protocols import Clock, Fetch, Request, Response
 
 # Some servers answer 304 for ever: after so long the whole document is asked for, without conditions.
 _LONGEST_TRUST: Final = timedelta(days=3)
 _VISITS_BEFORE_MOVING: Final = 3  # a site that was moved by mistake is usually back by then
 _LONGEST_FRESHNESS: Final = timedelta(hours=12)  # beyond it a daily edition would miss a day
+
+FOUND: Final = "feed"
 
 Cursor = Mapping[str, str]
 
@@ -47,22 +51,20 @@ class Visitor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     obeys_robots: bool = False
 
+    def at(self, url: str) -> "Visitor":
+        """The same for an address that this one leads to; another site does not get the operator's headers."""
+        return self if url == self.url else replace(self, url=url, headers=self._headers_for(url))
+
     async def visit(self, cursor: Cursor) -> Visited:
-        """Ask once; again at the old address when the new one of a moved document fails. Raises SourceError."""
-        moved_to = cursor.get("moved_to")
-        if not moved_to or int(cursor.get("moved", "0")) < _VISITS_BEFORE_MOVING:
-            return await self._ask(self.url, cursor)
-        try:
-            return await self._ask(moved_to, cursor)
-        except SourceError:
-            return await self._ask(self.url, {})
+        """Ask once, at the new address of a document that has moved. Raises SourceError."""
+        return await self._ask(cursor["moved_to"] if _has_moved(cursor) else self.url, cursor)
 
     async def _ask(self, url: str, cursor: Cursor) -> Visited:
         conditions = self._conditions(cursor)
         response = await self.fetch(
             Request(
                 url=url,
-                headers={"accept": self.accept} | self.headers_for(url) | conditions,
+                headers={"accept": self.accept} | self._headers_for(url) | conditions,
                 limit=self.limit,
                 obeys_robots=self.obeys_robots,
             )
@@ -72,12 +74,12 @@ class Visitor:
         if response.status == 304:
             if not conditions:
                 raise SourceError("visit", "it says that nothing changed since a visit that never was")
-            return Visited(response=None, cursor=self._without_move(cursor) | moved, fresh_for=fresh_for)
+            return Visited(response=None, cursor=without_move(cursor) | moved, fresh_for=fresh_for)
         found = self._read_validators(response) | moved
         is_same = cursor.get("hash") == found["hash"]
         return Visited(response=None if is_same else response, cursor=found, fresh_for=fresh_for)
 
-    def headers_for(self, url: str) -> dict[str, str]:
+    def _headers_for(self, url: str) -> dict[str, str]:
         """The operator's headers, which may be secret: another site does not get them."""
         is_ours = URL(url).origin() == URL(self.url).origin()
         return {name.lower(): value for name, value in self.headers.items()} if is_ours else {}
@@ -109,9 +111,35 @@ class Visitor:
         times = int(cursor.get("moved", "0")) if cursor.get("moved_to") == response.moved_to else 0
         return {"moved_to": response.moved_to, "moved": str(times + 1)}
 
-    @staticmethod
-    def _without_move(cursor: Cursor) -> dict[str, str]:
-        return {name: value for name, value in cursor.items() if name not in {"moved_to", "moved"}}
+
+async def collect_as(source: str, collect: Callable[[Cursor], Awaitable[Collected]], cursor: Cursor) -> Collected:
+    """Collect as the last visits went; when they led elsewhere and that fails, once more from the configured address.
+
+    What fails is said of the source. Raises SourceError, and nothing else.
+    """
+    try:
+        try:
+            return await collect(cursor)
+        except SourceError as error:
+            if error.wait_seconds is not None or not (FOUND in cursor or _has_moved(cursor)):
+                raise
+            return await collect({})
+    except SourceError as error:
+        raise error.about(source) from error.__cause__
+
+
+def without_move(cursor: Cursor) -> dict[str, str]:
+    """The cursor without what it says of a move."""
+    return {name: value for name, value in cursor.items() if name not in {"moved_to", "moved"}}
+
+
+def without_validators(cursor: Cursor) -> dict[str, str]:
+    """The cursor without what would let a server, or us, call the document unchanged."""
+    return {name: value for name, value in cursor.items() if name not in {"etag", "last_modified", "hash", "at"}}
+
+
+def _has_moved(cursor: Cursor) -> bool:
+    return "moved_to" in cursor and int(cursor.get("moved", "0")) >= _VISITS_BEFORE_MOVING
 
 
 def read_freshness(headers: Mapping[str, str]) -> timedelta:

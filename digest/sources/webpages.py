@@ -8,10 +8,10 @@ from urllib.parse import urldefrag, urlsplit
 from lxml import etree
 
 from digest.errors import SourceError
-from digest.sources.constructs import Element
-from digest.sources.encoding import decode, unpack
+from digest.sources.encoding import read_text
 from digest.sources.markup import absolute
 from digest.sources.repair import FEED_ROOTS, clean, outline
+from digest.sources.xmltree import Element
 
 _LARGEST: Final = 10_000_000  # bytes of a decompressed page
 _REMEDY: Final = "give the address of a web page"
@@ -20,7 +20,6 @@ _TAG = re.compile(r"<(?:!doctype|!--|/?[a-z][a-z0-9]*[\s/>])", re.IGNORECASE)
 _INLINE: Final = frozenset("a abbr b bdi bdo cite code em font i kbd mark q s small span strong sub sup u wbr".split())
 _UNSEEN: Final = frozenset({"script", "style", "template"})
 _find_texts = etree.XPath("descendant::text()")
-_SPACES = re.compile(r"[\t\r\n]+")
 
 # Where a name is registered beneath a second-level domain, such as co.uk, and where anybody gets a site of their own.
 _SECOND_LEVELS: Final = frozenset(
@@ -45,7 +44,7 @@ class WebPage:
         """An address in the page, absolute and without its fragment; None unless it leads to http or https."""
         if href is None or not href.strip():
             return None
-        link = absolute(_SPACES.sub("", href.strip()), self.base)
+        link = absolute(href, self.base)
         return urldefrag(link).url if link else None
 
 
@@ -53,14 +52,9 @@ def read_webpage(body: bytes, *, url: str, content_type: str | None = None) -> W
     """The tree of a web page, however it was written. Raises SourceError for anything else, and over 10 MB."""
     subject = url or "document"
     try:
-        body = unpack(body, _LARGEST)
+        text = read_text(body, content_type, limit=_LARGEST, label=_label)
     except ValueError as error:
         raise SourceError(subject, str(error)) from None
-    if len(body) > _LARGEST:
-        raise SourceError(subject, f"it is larger than {_LARGEST:,} bytes")
-    text = decode(body, _label(body, content_type)).lstrip("\ufeff \t\r\n\0")
-    if not text:
-        raise SourceError(subject, "it is empty")
     if "\0" in text[:10_000]:
         raise SourceError(subject, "it is no text", remedy=_REMEDY)
     if text.startswith(("{", "[")):
@@ -132,7 +126,7 @@ def _find_base(root: Element, url: str) -> str:
     for element in root.iter("base"):
         href = element.get("href")
         if href is not None:
-            return absolute(_SPACES.sub("", href.strip()), url) or url
+            return absolute(href, url) or url
     return url
 
 

@@ -12,6 +12,7 @@ from digest.stores.database import Database, upsert
 from digest.stores.schema import editions, renditions
 
 _EDITION = TypeAdapter(Edition)
+_LARGEST = 2**63 - 1  # what an INTEGER column holds
 _REPLACEABLE = (EditionState.DRAFT, EditionState.HELD, EditionState.MISSED)
 _OUT = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
 
@@ -33,6 +34,8 @@ class SqlEditions:
 
     def get(self, edition: int) -> StoredEdition | None:
         """The edition with that number."""
+        if edition > _LARGEST:
+            return None
         return self._one(select(editions).where(editions.c.id == edition))
 
     def _one(self, query: Select[Any]) -> StoredEdition | None:

@@ -6,38 +6,15 @@ address of a whole site. A link means the same in every source, an id and a titl
 """
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from digest.canonical import canonical_link, canonical_title
 from digest.models import Entry
-
-_TRACKING = re.compile(
-    r"^(?:utm_\w+|fbclid|gclid|dclid|msclkid|yclid|mc_cid|mc_eid|ncid|cmpid|igshid|_hsenc|_hsmi|ref_src|at_\w+|ftag)$",
-    re.IGNORECASE,
-)
 
 _FEWEST_RENAMED = 5  # entries: of fewer, all may well be new
 _SHARE_RENAMED = 0.8
-
-
-def canonical_link(link: str) -> str:
-    """A link without scheme, `www.`, fragment, tracking parameters, and the slash at its end; what is no link stays."""
-    try:
-        parts = urlsplit(link.strip())
-    except ValueError:  # "http://[" and the like, which strangers do write
-        return link.strip()
-    query = urlencode([(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.match(k)])
-    host = (parts.netloc.rpartition("@")[2]).lower().removeprefix("www.")
-    path = parts.path.rstrip("/")
-    return f"{host}{path}" + (f"?{query}" if query else "")
-
-
-def canonical_title(title: str) -> str:
-    """A title's words, folded."""
-    return " ".join(re.findall(r"\w+", title.casefold()))
 
 
 def names_of(entries: Sequence[Entry], seen_at: datetime) -> list[frozenset[str]]:

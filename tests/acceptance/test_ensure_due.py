@@ -11,21 +11,8 @@ from digest.config import load_config
 from digest.models import EditionState
 from digest.schedule import Ticker, ensure_due
 from tests.acceptance.conftest import Desk
+from tests.doubles.clock import Clock
 from tests.doubles.smtp_server import SmtpServer
-
-
-class Clock:
-    """Time that passes only by waiting."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        """A moment later."""
-        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -131,15 +118,20 @@ def test_a_ticker_that_meets_faults_says_so_and_waits_longer_each_time(
 def test_a_bug_is_told_and_does_not_end_the_ticker(sample_desk: Desk, port: int, clock: Clock) -> None:
     faults: list[str] = []
 
-    class Broken(App):
-        def run(self, *_: object, **__: object) -> None:  # type: ignore[override]
-            raise ZeroDivisionError("here")
+    class Stumbling(Clock):
+        """A clock that fails once, in the midst of the run."""
 
-    with use(sample_desk, port, clock) as app:
-        broken = Broken(app.config, clock=clock)
+        asked = 0
+
+        def __call__(self) -> datetime:
+            self.asked += 1
+            if self.asked == 2:
+                raise ZeroDivisionError("here")
+            return super().__call__()
+
+    with use(sample_desk, port, clock) as app, App(app.config, clock=Stumbling(clock())) as broken:
         ticker = Ticker(broken, on_report=lambda _: None, on_fault=faults.append)
         ticker.tick()
         ticker.tick()
-        broken.close()
     (fault,) = faults
     assert "ZeroDivisionError: here" in fault

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -12,21 +12,9 @@ from digest.errors import Ambiguous, Refused, Unavailable
 from digest.models import Batch, DeliveryState, Letterhead, Outcome, Rendition
 from digest.stores.sql import SqlStore
 from tests.contract.editions import NOW, RENDITIONS, make_owner, plan
+from tests.doubles.clock import Clock
 
 LETTERHEAD = Letterhead(sender="b@news.test", reply_to=None, list_id="m.news.test", list_name="M", dated_at=NOW)
-
-
-class Clock:
-    """Time that passes only by waiting."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 class Scripted:
@@ -80,7 +68,7 @@ def make_mailing(edition: int) -> Mailing:
 
 def send(store: SqlStore, edition: int, *transports: Scripted, may_go_on: Callable[[], bool] = lambda: True) -> Sent:
     """One sender, from start to end."""
-    mailing, clock = make_mailing(edition), Clock()
+    mailing, clock = make_mailing(edition), Clock(NOW)
     lanes = [Lane(transport=transport, rate=1000.0) for transport in transports]
     return Sender(mailing, store.ledger, lanes, make_owner(), clock=clock, wait=clock.wait, may_go_on=may_go_on).run()
 
@@ -215,7 +203,7 @@ def test_what_a_rejected_request_left_unsettled_is_not_lost_when_the_sender_stop
 
 
 def test_a_clock_that_is_stepped_back_does_not_stretch_the_pauses(store: SqlStore) -> None:
-    edition, clock = plan(store, 3), Clock()
+    edition, clock = plan(store, 3), Clock(NOW)
     pauses: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -238,7 +226,7 @@ def test_a_variant_that_another_process_planned_is_asked_for_when_it_is_met(stor
         return RENDITIONS[0]
 
     mailing = replace(make_mailing(edition), rendition=find)
-    transport, clock = Scripted(), Clock()
+    transport, clock = Scripted(), Clock(NOW)
     lanes = [Lane(transport=transport, rate=1000.0)]
     Sender(mailing, store.ledger, lanes, make_owner(), clock=clock, wait=clock.wait, may_go_on=lambda: True).run()
     assert asked == ["all"]

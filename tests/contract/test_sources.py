@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +15,10 @@ from digest.extract import read_page
 from digest.models import Collected
 from digest.protocols import Source
 from digest.sources.feed import FeedSource
-from digest.sources.fetch import Fetcher
 from digest.sources.file import FileSource
 from tests.doubles.http_server import Seen, by_path, reply, say, serve
+from tests.doubles.network import open_fetcher as fetcher
+from tests.doubles.network import run
 
 T = TypeVar("T")
 
@@ -31,14 +32,6 @@ FEED = b"""<rss version="2.0"><channel><title>The Wire</title><language>en</lang
 TEXT = "A Bridge Closes\nThe council voted on Monday to close the old bridge for two weeks, for repairs that are due."
 
 Make = Callable[[bytes, Path], Any]  # a document → an async context manager that gives a source of it
-
-
-def run(work: Awaitable[T]) -> T:
-    async def limited() -> T:
-        async with asyncio.timeout(30):
-            return await work
-
-    return asyncio.run(limited())
 
 
 @asynccontextmanager
@@ -58,10 +51,6 @@ async def folder_source(document: bytes, folder: Path) -> AsyncIterator[Source]:
     (folder / "documents").mkdir()
     (folder / "documents" / "one").write_bytes(document)
     yield make_file_source(folder / "documents")
-
-
-def fetcher() -> Fetcher:
-    return Fetcher(user_agent="test", allow_private=["127.0.0.0/8"], seconds=10)
 
 
 def make_file_source(path: Path, **options: Any) -> FileSource:

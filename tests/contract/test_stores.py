@@ -150,6 +150,11 @@ def test_health_counts_each_source_s_own_entries(store: SqlStore) -> None:
     ]
 
 
+@pytest.mark.parametrize("number", [0, -1, 10**6, 2**63 - 1, 2**63, 10**40])
+def test_a_number_that_no_edition_has_finds_none(store: SqlStore, number: int) -> None:
+    assert store.editions.get(number) is None
+
+
 def test_an_edition_is_unique_and_only_what_was_held_is_replaced(store: SqlStore) -> None:
     held = save_edition(store, EditionState.HELD)
     ready = store.editions.save(make_edition(subject="Better"), RENDITIONS, EditionState.READY, None, now=NOW)

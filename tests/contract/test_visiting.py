@@ -1,7 +1,7 @@
 """Visiting one address again and again, over a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,44 +10,24 @@ import pytest
 from digest.errors import SourceError
 from digest.protocols import Request
 from digest.sources.feed import FeedSource
-from digest.sources.fetch import Fetcher
 from digest.sources.page import PageSource
 from digest.sources.sitemap import SitemapSource
 from digest.sources.visiting import Visited, Visitor, read_freshness
 from tests.contract.test_sources import FEED
+from tests.doubles.clock import Clock
 from tests.doubles.http_server import Answer, HttpServer, Seen, by_path, reply, say, serve
+from tests.doubles.network import open_fetcher as fetcher
+from tests.doubles.network import run
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TOMORROW = "Tue, 03 Mar 2026 12:00:00 GMT"
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    async def limited() -> Any:
-        async with asyncio.timeout(30):
-            return await work
-
-    return asyncio.run(limited())
-
-
-def fetcher() -> Fetcher:
-    return Fetcher(user_agent="Digest/1 (test)", allow_private=["127.0.0.0/8"], seconds=10)
 
 
 def visit_again(answer: Answer, *pauses: timedelta, **options: Any) -> tuple[list[Visited], HttpServer]:
     """A first visit, and one after each pause with the cursor of the one before."""
 
     async def work() -> tuple[list[Visited], HttpServer]:
-        clock = Clock()
+        clock = Clock(NOW)
         async with serve(answer) as server, fetcher() as fetch:
             visitor = Visitor(url=server.url("/a"), fetch=fetch, clock=clock, accept="*/*", limit=10_000, **options)
             visits = [await visitor.visit({})]
@@ -90,17 +70,17 @@ def test_a_date_of_tomorrow_is_not_asked_with() -> None:
     assert "if-modified-since" not in server.seen[1].headers
 
 
-def moved(*, status: int, back_from: int = 99) -> Answer:
-    """/a has moved to /b; after some requests it is back, and /b is gone."""
+def moved(*, status: int) -> Answer:
+    """/a has moved to /b."""
     count = 0
 
     async def answer(seen: Seen) -> AsyncIterator[bytes]:
         nonlocal count
         count += 1
         if seen.path == "/a":
-            yield reply(b"a") if count >= back_from else reply(status=status, Location="/b")
+            yield reply(status=status, Location="/b")
         else:
-            yield reply(status=410) if count >= back_from else reply(b"b%d" % count)
+            yield reply(b"b%d" % count)
 
     return answer
 
@@ -119,10 +99,48 @@ def test_a_temporary_redirect_is_never_adopted() -> None:
     assert paths(server) == ["/a", "/b"] * 5
 
 
-def test_an_adopted_address_that_fails_gives_way_to_the_configured_one() -> None:
-    visits, server = visit_again(moved(status=308, back_from=8), HOUR, HOUR, HOUR, HOUR, HOUR)
-    assert paths(server) == ["/a", "/b"] * 3 + ["/b", "/b", "/a", "/a"]
-    assert "moved_to" not in visits[-1].cursor
+GONE = reply(status=410)
+PARKED = reply(b"<html><body>This domain is for sale.</body></html>")
+
+
+@pytest.mark.parametrize("end", [GONE, PARKED])
+def test_an_adopted_address_that_fails_gives_way_to_the_configured_one(end: bytes) -> None:
+    async def work() -> None:
+        count = 0
+
+        async def answer(seen: Seen) -> AsyncIterator[bytes]:
+            nonlocal count
+            count += 1
+            is_back = count >= 8
+            if seen.path == "/a":
+                yield reply(FEED) if is_back else reply(status=308, Location="/b")
+            else:
+                yield end if is_back else reply(FEED.replace(b"One", b"Number %d" % count))
+
+        async with serve(answer) as server, fetcher() as fetch:
+            source = FeedSource(id="wire", url=server.url("/a"), fetch=fetch, clock=Clock(NOW))
+            cursor: Mapping[str, str] = {}
+            for _ in range(6):
+                collected = await source.collect(cursor)
+                cursor = collected.cursor
+            assert paths(server) == ["/a", "/b"] * 3 + ["/b", "/b", "/a", "/a"]
+            assert "moved_to" not in cursor
+            assert len(collected.entries) == 2 or collected.unchanged
+
+    run(work())
+
+
+def test_an_adopted_address_that_asks_to_wait_is_not_gone_around() -> None:
+    async def work() -> None:
+        answers = {"b": reply(status=429, Retry_After="60"), "a": reply(FEED)}
+        async with serve(by_path(**answers)) as server, fetcher() as fetch:
+            source = FeedSource(id="wire", url=server.url("/a"), fetch=fetch, clock=Clock(NOW))
+            with pytest.raises(SourceError) as caught:
+                await source.collect({"moved_to": server.url("/b"), "moved": "3"})
+            assert (caught.value.subject, caught.value.wait_seconds) == ("wire", 60.0)
+            assert paths(server) == ["/b"]
+
+    run(work())
 
 
 def test_secret_headers_do_not_go_to_the_site_that_a_feed_has_moved_to() -> None:
@@ -132,7 +150,7 @@ def test_secret_headers_do_not_go_to_the_site_that_a_feed_has_moved_to() -> None
             async with serve(say(reply(status=301, Location=there))) as server, fetcher() as fetch:
                 headers = {"Authorization": "Bearer abc"}
                 visitor = Visitor(
-                    url=server.url("/a"), fetch=fetch, clock=Clock(), accept="*/*", limit=9, headers=headers
+                    url=server.url("/a"), fetch=fetch, clock=Clock(NOW), accept="*/*", limit=9, headers=headers
                 )
                 cursor: dict[str, str] = {}
                 for _ in range(5):
@@ -220,7 +238,7 @@ def test_robots_txt_is_asked_once_for_a_host_and_not_for_feeds() -> None:
             await asyncio.gather(*(fetch(Request(url=server.url(f"/{n}"), obeys_robots=True)) for n in range(5)))
             assert paths(server).count("/robots.txt") == 1
         async with serve(say(reply(FEED))) as server, fetcher() as fetch:
-            await FeedSource(id="wire", url=server.url("/feed"), fetch=fetch, clock=Clock()).collect({})
+            await FeedSource(id="wire", url=server.url("/feed"), fetch=fetch, clock=Clock(NOW)).collect({})
             assert paths(server) == ["/feed"]
 
     run(work())
@@ -248,7 +266,7 @@ def test_the_feed_of_a_page_is_found_and_then_asked_directly() -> None:
     async def work() -> None:
         pages = {"": reply(HOME), "feed.xml": reply(FEED)}
         async with serve(by_path(**pages)) as server, fetcher() as fetch:
-            source = FeedSource(id="wire", url=server.url("/"), fetch=fetch, clock=Clock())
+            source = FeedSource(id="wire", url=server.url("/"), fetch=fetch, clock=Clock(NOW))
             first = await source.collect({})
             again = await source.collect(first.cursor)
             assert [entry.title for entry in first.entries] == ["One", "Two"]
@@ -262,7 +280,7 @@ def test_a_feed_that_has_gone_is_looked_for_on_its_page_again() -> None:
     async def work() -> None:
         pages = {"": reply(HOME), "feed.xml": reply(FEED)}
         async with serve(by_path(**pages)) as server, fetcher() as fetch:
-            source = FeedSource(id="wire", url=server.url("/"), fetch=fetch, clock=Clock())
+            source = FeedSource(id="wire", url=server.url("/"), fetch=fetch, clock=Clock(NOW))
             old = {"feed": server.url("/old.xml")}
             assert len((await source.collect(old)).entries) == 2
             assert paths(server) == ["/old.xml", "/", "/feed.xml"]
@@ -274,7 +292,7 @@ def test_a_feed_that_has_gone_is_looked_for_on_its_page_again() -> None:
 def test_a_page_without_a_feed_is_named_as_such(page: bytes) -> None:
     async def work() -> None:
         async with serve(say(reply(page))) as server, fetcher() as fetch:
-            source = FeedSource(id="wire", url=server.url("/"), fetch=fetch, clock=Clock())
+            source = FeedSource(id="wire", url=server.url("/"), fetch=fetch, clock=Clock(NOW))
             with pytest.raises(SourceError, match=r"^wire: "):
                 await source.collect({})
 
@@ -297,7 +315,7 @@ def test_an_index_of_sitemaps_is_followed_to_what_may_be_new() -> None:
     async def work() -> None:
         async with serve(by_path(**{"sitemap.xml": reply(INDEX), "news.xml": reply(NEWS)})) as server:
             async with fetcher() as fetch:
-                source = SitemapSource(id="site", url=server.url("/sitemap.xml"), fetch=fetch, clock=Clock())
+                source = SitemapSource(id="site", url=server.url("/sitemap.xml"), fetch=fetch, clock=Clock(NOW))
                 first = await source.collect({})
                 again = await source.collect(first.cursor)
             assert [(entry.link, entry.title) for entry in first.entries] == [
@@ -317,7 +335,7 @@ def test_a_site_is_followed_from_its_robots_txt() -> None:
     async def work() -> None:
         answers = {"robots.txt": reply(b"Sitemap: /news.xml\n"), "news.xml": reply(NEWS)}
         async with serve(by_path(**answers)) as server, fetcher() as fetch:
-            source = SitemapSource(id="site", url=server.url("/robots.txt"), fetch=fetch, clock=Clock())
+            source = SitemapSource(id="site", url=server.url("/robots.txt"), fetch=fetch, clock=Clock(NOW))
             assert len((await source.collect({})).entries) == 2
 
     run(work())
@@ -326,7 +344,7 @@ def test_a_site_is_followed_from_its_robots_txt() -> None:
 def test_an_index_whose_sitemaps_all_fail_is_a_failure() -> None:
     async def work() -> None:
         async with serve(by_path(**{"sitemap.xml": reply(INDEX)})) as server, fetcher() as fetch:
-            source = SitemapSource(id="site", url=server.url("/sitemap.xml"), fetch=fetch, clock=Clock())
+            source = SitemapSource(id="site", url=server.url("/sitemap.xml"), fetch=fetch, clock=Clock(NOW))
             with pytest.raises(SourceError, match=r"^site: .*404"):
                 await source.collect({})
 
@@ -337,7 +355,7 @@ def test_sitemaps_that_name_each_other_end() -> None:
     async def work() -> None:
         loop = b"<sitemapindex><sitemap><loc>/sitemap.xml</loc></sitemap></sitemapindex>"
         async with serve(by_path(**{"sitemap.xml": reply(loop)})) as server, fetcher() as fetch:
-            source = SitemapSource(id="site", url=server.url("/sitemap.xml"), fetch=fetch, clock=Clock())
+            source = SitemapSource(id="site", url=server.url("/sitemap.xml"), fetch=fetch, clock=Clock(NOW))
             await source.collect({})
             assert len(server.seen) < 5
 
@@ -355,7 +373,7 @@ def test_the_links_of_an_index_page_are_entries(selector: str | None, count: int
     async def work() -> None:
         async with serve(by_path(front=reply(FRONT))) as server, fetcher() as fetch:
             url = server.url("/front")
-            source = PageSource(id="front", url=url, fetch=fetch, clock=Clock(), selector=selector)
+            source = PageSource(id="front", url=url, fetch=fetch, clock=Clock(NOW), selector=selector)
             collected = await source.collect({})
             assert len(collected.entries) == count
             assert all(entry.title and entry.link and entry.published_at is None for entry in collected.entries)
@@ -368,7 +386,7 @@ def test_a_selector_that_finds_nothing_is_named_with_what_to_do(selector: str, f
     async def work() -> None:
         async with serve(by_path(front=reply(FRONT))) as server, fetcher() as fetch:
             url = server.url("/front")
-            source = PageSource(id="front", url=url, fetch=fetch, clock=Clock(), selector=selector)
+            source = PageSource(id="front", url=url, fetch=fetch, clock=Clock(NOW), selector=selector)
             with pytest.raises(SourceError, match=rf"^front: .*{fault}.*selector"):
                 await source.collect({})
 

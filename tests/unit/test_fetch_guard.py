@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,18 +13,9 @@ from digest.protocols import Request, Response
 from digest.sources.fetch import Fetcher
 from digest.sources.guard import Guard
 from tests.doubles.http_server import Seen, by_path, reply, say, serve
+from tests.doubles.network import run
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-
-
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end, within a deadline that only a hanging fetch can meet."""
-
-    async def limited() -> Any:
-        async with asyncio.timeout(30):
-            return await work
-
-    return asyncio.run(limited())
 
 
 async def fetch(url: str, *, allow: tuple[str, ...] = LOOPBACK, seconds: float = 10, **request: Any) -> Response:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.canonical import canonical_link, canonical_title
 from digest.models import Entry
-from digest.stores.identity import canonical_link, canonical_title, names_of
+from digest.stores.identity import names_of
 
 NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 
@@ -26,6 +27,7 @@ def names(entry: Entry, seen_at: datetime = NOW) -> frozenset[str]:
         "https://example.com/a?utm_source=x&id=7&utm_medium=y",
         "https://example.com/a?fbclid=1&gclid=2&mc_cid=3&mc_eid=4&id=7",
         " https://example.com/a?id=7 ",
+        "https://example.com/a?id=7&ref=homepage&source=twitter&cmp=x1&ns_mchannel=social",
     ],
 )
 def test_links_that_lead_to_one_page_are_one(variation: str) -> None:
@@ -38,6 +40,8 @@ def test_links_that_lead_to_one_page_are_one(variation: str) -> None:
         "https://example.com/a?id=8",
         "https://example.com/a",
         "https://example.com/A?id=7",
+        "https://example.com/a?id=7&ref=1234",
+        "https://example.com/a?id=7&source=n5",
         "https://example.org/a?id=7",
         "https://example.com:8443/a?id=7",
         "https://news.example.com/a?id=7",

@@ -67,3 +67,17 @@ def test_direction_comes_from_the_language_or_from_most_of_the_letters() -> None
     assert direction_of(None) == direction_of("en") == "ltr"
     assert direction_of_text("أعلن المجلس (NATO) القرار") == "rtl"
     assert direction_of_text("1 + 1 = 2") == "ltr"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Lesen Sie auch unseren Bericht über die Fähre.",
+        "Abonnez-vous à notre lettre du matin.",
+        "Follow us on the usual networks for more.",
+        "اقرأ أيضا عن الجسر القديم في المدينة.",
+    ],
+)
+def test_prose_leaves_out_what_calls_or_points_elsewhere_in_any_language(line: str) -> None:
+    text = f"The council voted on Monday to close the bridge.\n{line}\nThe work begins in May, said the mayor."
+    assert [span.of(text) for span in prose(text)] == [text.splitlines()[0], text.splitlines()[2]]
