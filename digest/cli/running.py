@@ -75,7 +75,7 @@ def _tell_result(app: "App", report: "Report", dry_run: bool) -> None:
         put(f"{'subject':<10} {report.subject}")
     put(f"{'dry run' if dry_run else 'result':<10} {report.message}")
     outboxes = [table.path for table in app.config.transports if isinstance(table, OutboxTable)]
-    if outboxes and not dry_run and any(report.deliveries.values()):
+    if outboxes and not dry_run and report.deliveries.get("accepted"):
         put(f"{'mail':<10} {outboxes[0].resolve()} (a Maildir)")
     if not dry_run:
         put(f"{'next':<10} `digest preview` shows it")

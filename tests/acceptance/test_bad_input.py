@@ -152,6 +152,10 @@ def test_an_outbox_that_cannot_be_written(sample_desk: Desk) -> None:
     assert done.code in {1, 3}
     report = done.rows[0] if done.out.strip() else {}
     assert "outbox" in (done.err + str(report))
+    again = sample_desk.digest("run")
+    assert again.code == 1
+    assert "check that it is a folder" in again.out
+    assert "Maildir" not in again.out  # no mail lies there
     (sample_desk.folder / "outbox").unlink()
     again = sample_desk.digest("run", "--json")
     assert again.rows[0]["deliveries"] == {"accepted": 1}
