@@ -40,6 +40,7 @@ class SendGridDouble:
         self.delivered: list[Delivered] = []
         self.connections = 0
         self.answer = answer
+        self.stalling = threading.Event()  # a request has been dealt with, and its answer is held back
         self._released = threading.Event()
         double = self
 
@@ -76,6 +77,7 @@ class SendGridDouble:
                 if what == "accept":
                     return self._reply(202, None, {"X-Message-Id": f"request-{len(double.requests)}"})
                 if str(what).endswith("stall"):
+                    double.stalling.set()
                     double._released.wait(60)
                 if isinstance(what, tuple):
                     return self._reply(*what)
