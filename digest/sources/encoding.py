@@ -21,12 +21,10 @@ _MARKS = (
 )
 # How "<?xm" or "<rss" begins in encodings that are no superset of ASCII (XML 1.0, appendix F). "{" begins a JSON text.
 _STARTS = (
-    (b"<\0\0\0", "utf-32-le"),
-    (b"\0\0\0<", "utf-32-be"),
-    (b"<\0", "utf-16-le"),
-    (b"\0<", "utf-16-be"),
-    (b"{\0", "utf-16-le"),
-    (b"\0{", "utf-16-be"),
+    (re.compile(rb"<\0\0\0"), "utf-32-le"),
+    (re.compile(rb"\0\0\0<"), "utf-32-be"),
+    (re.compile(rb"[<{]\0[^\0]\0"), "utf-16-le"),  # a single NUL is a fault in another encoding
+    (re.compile(rb"\0[<{]\0[^\0]"), "utf-16-be"),
 )
 _EBCDIC_START = b"\x4c\x6f\xa7\x94"  # "<?xm"
 _DECLARED = re.compile(r"""^\s*<\?xml[^>]*?\sencoding\s*=\s*["']\s*([\w.:-]+)\s*["']""")
@@ -153,9 +151,9 @@ def decode(body: bytes, content_type: str | None = None) -> str:
     """The characters of a text document. Never fails: what no label explains is read as UTF-8 or windows-1252."""
     for mark, encoding in _MARKS:
         if body.startswith(mark):
-            return body[len(mark) :].decode(encoding, errors="replace")
+            return body[len(mark) :].decode(encoding, errors="digest-cp1252" if encoding == "utf-8" else "replace")
     for start, encoding in _STARTS:
-        if body.startswith(start):
+        if start.match(body):
             return body.decode(encoding, errors="replace")
     if body.startswith(_EBCDIC_START):
         declared = _DECLARED.search(body[:200].decode("cp037"))

@@ -14,7 +14,7 @@ _Json = dict[str, Any]  # what json gives; every value is looked at before it is
 def read_json(text: str, *, url: str) -> Feed | None:
     """The feed of a JSON text; None when it is JSON of another kind. Raises ValueError when it is no JSON."""
     try:
-        document = json.loads(text)
+        document = json.loads(text, strict=False)  # line breaks within strings are a common fault
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(document, dict) or not isinstance(document.get("items"), list):

@@ -4,14 +4,26 @@ bytes ─ unpack ─> bytes ─ decode ─> text ─┬─ JSON Feed ───�
                                           └─ clean, mend ─> XML ─ dialects' tables ─> Feed
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from digest.errors import SourceError
-from digest.models import Feed
+from digest.models import Entry, Feed
 from digest.sources.dialects import Document
 from digest.sources.encoding import decode, read_text, unpack
 from digest.sources.jsonfeed import read_json
-from digest.sources.repair import FEED_ROOTS, Outline, clean, count_items, drop_references, mend, outline, rebuild
+from digest.sources.repair import (
+    FEED_ROOTS,
+    Outline,
+    clean,
+    count_items,
+    cut_items,
+    drop_references,
+    mend,
+    outline,
+    rebuild,
+)
 from digest.sources.xmltree import PAGE_ROOTS, Element, parse_tree
 
 
@@ -76,15 +88,30 @@ def _parse_xml(raw: bytes, url: str) -> Feed | None:
 
 def _read_xml(raw: bytes, url: str) -> Feed | None:
     root, is_faulty = parse_tree(raw)
-    if root is None:
+    feed = Feed() if root is None else _read(root, raw, url)
+    if not is_faulty and feed.entries:
+        return feed
+    stated = count_items(raw)
+    if root is None and not stated:
         return None
-    feed = _read(root, raw, url)
-    if is_faulty and len(feed.entries) != (stated := count_items(raw)):
-        repaired, _ = parse_tree(rebuild(raw))
-        again = _read(repaired, raw, url) if repaired is not None else feed
-        if abs(len(again.entries) - stated) < abs(len(feed.entries) - stated):
-            return again
+    if len(feed.entries) != stated:
+        again = _reread(rebuild(raw), url) or feed
+        feed = min(feed, again, key=lambda each: abs(len(each.entries) - stated))
+    if len(feed.entries) < stated:
+        entries = tuple(entry for piece in cut_items(raw) for entry in _read_piece(piece, url))
+        return replace(feed, entries=entries) if len(entries) > len(feed.entries) else feed
     return feed
+
+
+def _reread(raw: bytes, url: str) -> Feed | None:
+    root, _ = parse_tree(raw)
+    return None if root is None else _read(root, raw, url)
+
+
+def _read_piece(piece: bytes, url: str) -> Iterator[Entry]:
+    """The entry of an item that stands alone, unless it says nothing."""
+    feed = _reread(rebuild(piece), url)
+    yield from (each for each in (feed.entries if feed else ()) if each.title or each.link or each.id or each.content)
 
 
 def _read(root: Element, raw: bytes, url: str) -> Feed:

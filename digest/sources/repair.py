@@ -6,14 +6,17 @@ is taken off: of what it may declare only short literal entities are kept, so no
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from html.entities import html5
+from itertools import islice, pairwise
 from typing import Final
 
 FEED_ROOTS: Final = frozenset({"rss", "rdf", "feed", "channel", "entry"})
 
 _MOST_EXPANSION: Final = 1_000_000  # bytes that declared entities may add to a document
+_MOST_ITEMS: Final = 10_000  # of a broken document, that are read one by one
+_LONGEST_END: Final = 200  # bytes in which a document's last tag stands
 
 _CONTROLS = bytes(set(range(32)) - {0x09, 0x0A, 0x0D})
 _C1_OR_NONCHARACTER = re.compile(rb"\xc2[\x80-\x9f]|\xef\xbf[\xbe\xbf]")
@@ -26,6 +29,7 @@ _ODD_AMPERSAND = re.compile(
 _CDATA, _CDATA_END = b"<![CDATA[", b"]]>"
 _TAG = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(?=[\s/>])")
 _ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(rss|rdf|feed|channel)(?=[\s/>])|<(html|head|body)[\s>]", re.IGNORECASE)
+_LAST_TAG = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?(rss|rdf|feed)\s*>\s*\Z", re.IGNORECASE)
 _PROLOG = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]*(?:\[(.*?)\]\s*)?>", re.DOTALL | re.IGNORECASE)
 _ENTITY = re.compile(
@@ -40,6 +44,8 @@ _START_TAG = re.compile(rb"<[A-Za-z][^<>]*>")
 _ATTRIBUTE = re.compile(rb"(\s[\w:.-]+\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s\"'<>]+)")
 _REFERENCE = re.compile(rb"&#[xX]?[0-9a-fA-F]*;?")
 _ITEM = re.compile(rb"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
+_ITEM_END = re.compile(rb"</(?:\w+:)?(?:item|entry)\s*>", re.IGNORECASE)
+_CDATA_SECTION = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
 _XML_OWN = {b"amp", b"lt", b"gt", b"quot", b"apos"}
 
 
@@ -76,6 +82,9 @@ def outline(raw: bytes, roots: Collection[str] = FEED_ROOTS) -> Outline | None:
     first = tag or _TAG.search(raw, at)
     if first is None:
         return None
+    closing = None if later else _LAST_TAG.search(raw, max(first.start(), len(raw) - _LONGEST_END))
+    if closing and closing.group(1).lower().decode() in roots:  # only its beginning is broken
+        return Outline(root=closing.group(1).lower().decode(), start=first.start(), entities=entities)
     root = (later.group(2) if later else first.group(1)).lower().decode()
     return Outline(root=root, start=first.start(), entities=entities)
 
@@ -142,6 +151,21 @@ def _quote_attributes(tag: re.Match[bytes]) -> bytes:
 def count_items(raw: bytes) -> int:
     """How many items or entries the document seems to hold, by their opening tags."""
     return len(_ITEM.findall(raw))
+
+
+def cut_items(raw: bytes) -> Iterator[bytes]:
+    """Each item or entry as a feed of its own, from its opening tag to its closing one or to the next item.
+
+    For documents of which the parser lost items: where an end tag or the head of the document is broken, everything
+    after it can become part of something else, though the items after it are whole.
+    """
+    shown = _CDATA_SECTION.sub(lambda found: b" " * len(found.group()), raw)
+    starts = [found.start() for found in islice(_ITEM.finditer(shown), _MOST_ITEMS)]
+    for start, limit in pairwise([*starts, len(raw)]):
+        closing = _ITEM_END.search(shown, start, limit)
+        item = raw[start : closing.end() if closing else limit]
+        root = b"feed" if item[:6].lower() == b"<entry" else b"rss"
+        yield b"<%b>%b</%b>" % (root, item, root)
 
 
 def drop_references(raw: bytes) -> bytes:

@@ -275,6 +275,65 @@ def test_a_feed_that_was_cut_off_gives_what_there_is() -> None:
     assert [entry.title for entry in parse(whole[:-12]).entries] == ["A", "B"]
 
 
+@pytest.mark.parametrize(
+    ("whole", "broken"),
+    [
+        ("</link>", "<&a;/link>"),
+        ("</link>", "\x81/link>"),
+        ("</link>", "<link"),
+        ("</item>", "<&x/item>"),
+        ("<guid>", "<</p>guid>"),
+        ("<channel>", "<channel"),
+        ("<rss ", "<rss <b "),
+        ("<rss ", "<r<ss "),
+        ("<rss ", "</p><rs"),
+        ("<title>", "</item>"),
+    ],
+)
+def test_one_broken_tag_costs_no_more_than_its_own_item(whole: str, broken: str) -> None:
+    items = "".join(
+        f"<item><title>T{n}</title><link>https://x.example/{n}</link><guid>{n}</guid><description><![CDATA[In RSS, an "
+        f"<item> is one.]]></description></item>"
+        for n in range(5)
+    )
+    document = rss(items)
+    feed = parse(document.replace(whole, broken, 1))
+    titles = [entry.title for entry in feed.entries]
+    assert titles[-4:] == ["T1", "T2", "T3", "T4"]
+    assert len(titles) == 5
+    assert "<item>" not in (feed.entries[-1].content or "") + (feed.entries[-1].summary or "")
+
+
+def test_entries_in_a_namespace_that_nobody_knows_are_read_when_there_are_no_others() -> None:
+    document = (
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.example/rss/">'
+        "<channel><title>News</title></channel><item><title>A</title></item></rdf:RDF>"
+    )
+    assert [entry.title for entry in parse(document).entries] == ["A"]
+
+
+def test_null_bytes_are_dropped() -> None:
+    document = rss("<item><title>A\0B</title></item>")
+    for text in ("\0" + document, document[0] + "\0" + document[1:], document):
+        assert [entry.title for entry in parse(text).entries] == ["AB"]
+
+
+def test_a_line_break_within_a_json_string_is_taken() -> None:
+    feed = parse(
+        '{"version": "https://jsonfeed.org/version/1.1", "title": "T", "items": [{"id": "1", "title": "A\nB"}]}'
+    )
+    assert [entry.title for entry in feed.entries] == ["A B"]
+
+
+def test_one_bad_byte_after_a_byte_order_mark_is_read_by_itself() -> None:
+    assert (
+        parse(b"\xef\xbb\xbf" + rss("<item><title>A</title></item>").encode().replace(b"A", b"\xc3\xa9\xe9"))
+        .entries[0]
+        .title
+        == "éé"
+    )
+
+
 def test_warnings_that_a_server_printed_first_are_passed_over() -> None:
     page = "<br />\n<b>Warning</b>: foo on line <b>3</b><br />\n" + rss("<item><title>A</title></item>")
     assert parse(page).entries[0].title == "A"
