@@ -1,8 +1,14 @@
 """What every test may use."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# `make fuzz` asks for many more documents of each property than a test run should cost.
+settings.register_profile("test", deadline=None, max_examples=int(os.environ.get("FUZZ_INPUTS", "400")))
+settings.load_profile("test")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ _ELEMENTS = (
     "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blockquote body "
     "br button canvas caption center cite code col colgroup data dd del details dfn dialog dir div dl dt "
     "em embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr "
-    "html i iframe img input ins kbd label legend li link main map mark meta nav noscript object ol "
+    "html i iframe img input ins kbd label legend li link main map mark math meta nav noscript object ol "
     "option p param picture pre q s samp script section select small source span strike strong style sub "
     "summary sup svg table tbody td template textarea tfoot th thead time title tr tt u ul var video wbr"
 ).replace(" ", "|")
