@@ -136,18 +136,6 @@ def measure_start() -> Iterator[Figure]:
     )
 
 
-def measure_parse() -> Iterator[Figure]:
-    """Feeds parsed and sanitised."""
-    from lxml import etree
-
-    bodies = [path.read_bytes() for path in sorted((ROOT / "samples").glob("*.xml"))]
-    entries = sum(len(parse_feed(body).entries) for body in bodies)
-    ours = cpu_seconds(lambda: [parse_feed(body) for body in bodies for _ in range(20)])
-    bare = cpu_seconds(lambda: [etree.fromstring(body) for body in bodies for _ in range(20)])
-    note = "sanitising included; the peer builds the tree only"
-    yield Figure.beside("parse", entries * 20 / ours, "entries/s", "lxml tree", entries * 20 / bare, note)
-
-
 def measure_summarize() -> Iterator[Figure]:
     """An article summarized."""
     stories = [Story(articles=(article,)) for article in make_articles(400)]
@@ -240,7 +228,6 @@ def measure_ledger() -> Iterator[Figure]:
 
 MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "start": measure_start,
-    "parse": measure_parse,
     **COLLECTING,
     "summarize": measure_summarize,
     "cluster": measure_cluster,
