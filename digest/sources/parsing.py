@@ -111,7 +111,9 @@ def _reread(raw: bytes, url: str) -> Feed | None:
 def _read_piece(piece: bytes, url: str) -> Iterator[Entry]:
     """The entry of an item that stands alone, unless it says nothing."""
     feed = _reread(rebuild(piece), url)
-    yield from (each for each in (feed.entries if feed else ()) if each.title or each.link or each.id or each.content)
+    for entry in feed.entries if feed else ():
+        if entry.title or entry.link or entry.id or entry.summary or entry.content:
+            yield entry
 
 
 def _read(root: Element, raw: bytes, url: str) -> Feed:
