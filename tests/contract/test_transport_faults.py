@@ -191,7 +191,7 @@ def test_an_address_outside_ascii_is_refused_where_the_server_does_not_take_it()
 
 
 def _sendgrid(api: SendGridDouble, **changes: object) -> SendGridTransport:
-    return SendGridTransport(**{"api_key": api.api_key, "host": api.url, "read_seconds": 1.0} | changes)
+    return SendGridTransport(**{"api_key": api.api_key, "host": api.url} | changes)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,6 @@ def _sendgrid(api: SendGridDouble, **changes: object) -> SendGridTransport:
         (504, DeliveryState.UNKNOWN, 0),
         ("drop", DeliveryState.UNKNOWN, 0),
         ("accept-and-drop", DeliveryState.UNKNOWN, 3),
-        ("stall", DeliveryState.UNKNOWN, 0),
     ],
 )
 def test_each_answer_of_sendgrid_has_its_meaning(answer: str | int, state: DeliveryState, delivered: int) -> None:
@@ -216,6 +215,16 @@ def test_each_answer_of_sendgrid_has_its_meaning(answer: str | int, state: Deliv
         assert len(api.delivered) == delivered
     assert {outcome.state for outcome in account.outcomes.values()} == {state}
     assert len(account.outcomes) == 3
+
+
+def test_an_answer_that_does_not_come_in_time_leaves_it_unknown() -> None:
+    account = Account()
+    with SendGridDouble(answer=lambda _: "stall") as api:
+        transport = _sendgrid(api, read_seconds=0.5)
+        transport.send(make_batch(3), account.on_attempt, account.on_outcome)
+        transport.close()
+        assert api.delivered == []
+    assert [outcome.state for outcome in account.outcomes.values()] == [DeliveryState.UNKNOWN] * 3
 
 
 def _about(*places: int) -> dict[str, Any]:
@@ -350,7 +359,7 @@ def test_neither_key_nor_addresses_are_logged(caplog: pytest.LogCaptureFixture) 
 def test_many_readers_are_split_into_requests_of_a_thousand_over_one_connection() -> None:
     account = Account()
     with SendGridDouble() as api:
-        transport = _sendgrid(api, read_seconds=30.0)
+        transport = _sendgrid(api)
         transport.send(make_batch(2500), account.on_attempt, account.on_outcome)
         transport.close()
         assert [len(request["personalizations"]) for request in api.requests] == [1000, 1000, 500]
