@@ -192,8 +192,11 @@ class EntryStore(Protocol):
         """
         ...
 
-    def keep_page(self, number: int, page: Page | None) -> None:
-        """Keep what was read on the entry's page; None says that it was tried and the feed's own text must do."""
+    def keep_page(self, number: int, page: Page | None) -> bool:
+        """Keep what was read on the entry's page; None says that it was tried and the feed's own text must do.
+
+        True when the page, by its own address and the title, is that of another entry: this one is then known, not new.
+        """
         ...
 
     def health(self, newsletter: str, *, now: datetime) -> list[Mapping[str, object]]:

@@ -29,7 +29,7 @@ def extract(
     topic_names: Mapping[str, str],
     fetch_pages: Callable[[Sequence[str]], Sequence[Response | SourceError]],
     parallel: Parallel,
-    keep: Callable[[int, Page | None], None],
+    keep: Callable[[int, Page | None], bool],
     *,
     since: datetime,
     seconds: float = 20.0,
@@ -37,12 +37,14 @@ def extract(
     """The articles, in the order of the entries. An entry without title and text, or of an unknown source, gives none.
 
     `topic_names` maps a topic's id to its title; `fetch_pages` gives an answer or its failure for each address, in
-    order; `keep` is told what was read for an entry, or None when the feed's own text must do; reading a page takes at
-    most `seconds`. What a source's first visit brought without a date is left out when its page is from before `since`.
+    order; `keep` is told what was read for an entry, or None when the feed's own text must do, and says whether it is
+    another entry's page, which is then told by that one alone; reading a page takes at most `seconds`. What a source's
+    first visit brought without a date is left out when its page is from before `since`.
     """
     known = [(stored, profiles[stored.source_id]) for stored in entries if stored.source_id in profiles]
     unread = [stored for stored, profile in known if _wants_page(stored, profile)]
     pages: dict[int, Page] = {}
+    twins: set[int] = set()
     for start in range(0, len(unread), _PAGES_AT_ONCE):
         group = unread[start : start + _PAGES_AT_ONCE]
         found = _read_links([stored.entry.link or "" for stored in group], fetch_pages, parallel, seconds)
@@ -50,9 +52,13 @@ def extract(
             page = found.get(stored.entry.link or "")
             if page and len(page.text) >= len(_own_text(stored)):
                 pages[stored.number] = page
-            keep(stored.number, pages.get(stored.number))
-    told = ((stored, profile) for stored, profile in known if not _is_old_page(stored, pages.get(stored.number), since))
-    articles = (_make_article(stored, profile, pages.get(stored.number), topic_names) for stored, profile in told)
+            if keep(stored.number, pages.get(stored.number)):
+                twins.add(stored.number)
+    articles = (
+        _make_article(stored, profile, pages.get(stored.number), topic_names)
+        for stored, profile in known
+        if stored.number not in twins and not _is_old_page(stored, pages.get(stored.number), since)
+    )
     return [article for article in articles if article]
 
 

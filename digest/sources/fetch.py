@@ -34,6 +34,12 @@ _MOST_REDIRECTS: Final = 5
 _MOST_FAILURES: Final = 5  # of a host in a row; what else is asked of it in this run fails at once
 _PIECE: Final = 65_536
 _LONGEST_HEADER: Final = 65_536  # some sites send cookies and policies beyond aiohttp's 8 kB
+_REMEDIES: Final = {
+    401: "give its `headers` what lets a reader in",
+    403: "ask its publisher to let this User-Agent in, or set its `headers`",
+    404: "look for its new address",
+    410: "it has gone for good: remove it",
+}
 _KEEP_ALIVE: Final = 2.0  # seconds; longer, thousands of hosts would use up the process's file descriptors
 # What a redirect to another origin takes along; other headers may carry secrets (RFC 9110 §15.4).
 _KEPT_ACROSS_ORIGINS: Final = frozenset({"accept", "accept-language", "if-none-match", "if-modified-since"})
@@ -155,8 +161,13 @@ class Fetcher:
             if answer.status in _REDIRECTS:
                 return _next(url, answer), answer.status in _PERMANENT
             if answer.status >= 400:
-                wait_seconds = _read_retry_after(answer.headers)
-                raise SourceError(_name(url), _describe_status(answer), status=answer.status, wait_seconds=wait_seconds)
+                raise SourceError(
+                    _name(url),
+                    _describe_status(answer),
+                    remedy=_REMEDIES.get(answer.status),
+                    status=answer.status,
+                    wait_seconds=_read_retry_after(answer.headers),
+                )
             body = b"" if answer.status == 304 else await _read(answer, limit)
             lowered = {name.lower(): value for name, value in answer.headers.items()}
             return Response(url=str(url), status=answer.status, headers=lowered, body=body)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, case, func, insert, literal, selec
 
 from digest.models import Collected, Entry, Kept, Page, SourceState, StoredEntry
 from digest.stores.database import Database, upsert
-from digest.stores.identity import find_renamed, is_of_all_sources, names_of, words_of
+from digest.stores.identity import find_renamed, is_of_all_sources, name_of_link, names_of, words_of
 from digest.stores.schema import Instant, entries, entry_names, sources
 
 _ENTRY = TypeAdapter(Entry)
@@ -195,12 +195,31 @@ class SqlEntries:
                 for row in connection.execute(query)
             ]
 
-    def keep_page(self, number: int, page: Page | None) -> None:
-        """Keep what was read on the entry's page; None says that the feed's own text must do."""
+    def keep_page(self, number: int, page: Page | None) -> bool:
+        """Keep what was read on the entry's page, and learn the page's own address: feeds may link by a proxy."""
         with self._database.write_fast() as connection:
-            connection.execute(
-                update(entries).where(entries.c.number == number).values(page=_PAGE.dump_json(page).decode())
+            statement = update(entries).where(entries.c.number == number).values(page=_PAGE.dump_json(page).decode())
+            row = connection.execute(statement.returning(entries.c.newsletter, entries.c.entry)).one()
+            name = name_of_link(page.link) if page and page.link else None
+            if name is None:
+                return False
+            query = (
+                select(entries.c.number, entries.c.entry)
+                .join(entry_names, entry_names.c.entry == entries.c.number)
+                .where(entry_names.c.newsletter == row.newsletter)
+                .where(entry_names.c.source == _EVERY_SOURCE, entry_names.c.name == name)
             )
+            other = connection.execute(query).one_or_none()
+            if other is None:
+                names = {"newsletter": row.newsletter, "source": _EVERY_SOURCE, "name": name, "entry": number}
+                connection.execute(insert(entry_names).values(names))
+                return False
+            # A site may give all its pages one address by mistake: only a title makes sure.
+            words = words_of(_ENTRY.validate_json(row.entry))
+            is_same = other.number != number and words == words_of(_ENTRY.validate_json(other.entry))
+            if is_same:
+                connection.execute(update(entries).where(entries.c.number == number).values(backlog=True))
+            return is_same
 
     def health(self, newsletter: str, *, now: datetime) -> list[Mapping[str, object]]:
         """One row a source."""

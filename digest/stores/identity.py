@@ -30,6 +30,12 @@ def words_of(entry: Entry) -> str | None:
     return _hash("words", title) if title else None
 
 
+def name_of_link(link: str) -> str | None:
+    """The name that an address gives; None when it is that of a whole site: some feeds link every entry there."""
+    canonical = canonical_link(link)
+    return _hash("link", canonical) if any(mark in canonical for mark in "/?") else None
+
+
 def is_of_all_sources(name: str) -> bool:
     """Whether a name means the same entry in every source."""
     return name.startswith("link:")
@@ -64,8 +70,8 @@ def _names(entry: Entry, ids: Counter[str], links: Counter[str], today: date) ->
     names = set()
     if entry.id and ids[_canonical_id(entry.id)] == 1:
         names.add(_hash("id", _canonical_id(entry.id)))
-    if entry.link and links[canonical_link(entry.link)] == 1 and not _is_front_page(entry.link):
-        names.add(_hash("link", canonical_link(entry.link)))
+    if entry.link and links[canonical_link(entry.link)] == 1 and (name := name_of_link(entry.link)):
+        names.add(name)
     dated = entry.published_at or entry.updated_at
     if entry.title and canonical_title(entry.title):
         names.add(_hash("title", f"{canonical_title(entry.title)} {dated.date() if dated else today}"))
@@ -74,11 +80,6 @@ def _names(entry: Entry, ids: Counter[str], links: Counter[str], today: date) ->
             _hash("content", "\n".join(filter(None, (entry.id, entry.link, entry.summary, entry.content, entry.text))))
         )
     return frozenset(names)
-
-
-def _is_front_page(link: str) -> bool:
-    """Whether a link names a site and no article: some feeds link every entry to their front page."""
-    return not any(mark in canonical_link(link) for mark in "/?")
 
 
 def _canonical_id(identifier: str) -> str:

@@ -74,7 +74,7 @@ entries = Table(
     Column("source", String(64), nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("dated_at", Instant, nullable=False),  # the entry's own date, or when it was first seen
-    Column("backlog", Boolean, nullable=False),  # old at first contact: known, never offered
+    Column("backlog", Boolean, nullable=False),  # known, or from before the first contact: never offered
     Column("entry", Text, nullable=False),
     Column("page", Text),  # what was read on it; "null" when that was nothing of use
     Column("first_contact", Boolean, nullable=False, server_default=false()),

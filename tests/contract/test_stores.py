@@ -30,10 +30,10 @@ def entry(number: int, **changes: object) -> Entry:
     return replace(made, **changes)
 
 
-def add(store: SqlStore, *entries: Entry, now=NOW, since=SINCE) -> int:
-    """One visit of the source "wire"."""
+def add(store: SqlStore, *entries: Entry, now=NOW, since=SINCE, source="wire") -> int:
+    """One visit of a source."""
     collected = Collected(entries=entries, title="The Wire", cursor={"etag": "1"})
-    return store.entries.add("morning", "wire", collected, now=now, since=since).new
+    return store.entries.add("morning", source, collected, now=now, since=since).new
 
 
 def offered(store: SqlStore, **changes) -> list[str | None]:
@@ -123,6 +123,36 @@ def test_a_page_that_was_read_is_kept(store: SqlStore) -> None:
     store.entries.keep_page(stored.number, None)
     (stored,) = store.entries.offered("morning", after=None, since=SINCE, until=NOW)
     assert (stored.page, stored.is_read) == (None, True)
+
+
+def test_links_by_a_proxy_are_one_entry_once_the_page_has_said_its_own_address(store: SqlStore) -> None:
+    add(store, entry(1, link="https://proxy.example/go?to=a"), entry(2, link="https://proxy.example/go?to=b"))
+    add(store, entry(3, title="Title 1", link="https://example.com/one"), source="other")
+    kept = [
+        store.entries.keep_page(stored.number, Page(text="The page.", link=link))
+        for stored, link in zip(
+            store.entries.offered("morning", after=None, since=SINCE, until=NOW),
+            ["https://example.com/one/", "https://example.com/one?utm_source=feed", "https://example.com/one"],
+            strict=True,
+        )
+    ]
+    # The second has another title: its site gives the same address to more than one page.
+    assert kept == [True, False, False]
+    assert offered(store) == ["id-2", "id-3"]
+    proxied = entry(9, title="Title 1", link="https://example.com/one", id="of-another-feed")
+    add(store, proxied, source="third", now=NOW + DAY)
+    assert offered(store, after=NOW, until=NOW + DAY) == []
+
+
+def test_a_page_s_own_address_names_its_entry_ever_after(store: SqlStore) -> None:
+    add(store, entry(1, link="https://proxy.example/go?to=a"))
+    (stored,) = store.entries.offered("morning", after=None, since=SINCE, until=NOW)
+    for page in (Page(text="The page.", link="https://example.com/one"), Page(text="x", link="https://example.com/")):
+        assert store.entries.keep_page(stored.number, page) is False
+    add(store, entry(2, link="http://www.example.com/one/"), source="other", now=NOW + DAY)
+    assert offered(store, after=NOW, until=NOW + DAY) == []
+    add(store, entry(3, link="https://example.com/two"), source="other", now=NOW + DAY)
+    assert offered(store, after=NOW, until=NOW + DAY) == ["id-3"]
 
 
 def test_a_stranger_s_broken_address_as_an_id_or_link_loses_no_entry(store: SqlStore) -> None:

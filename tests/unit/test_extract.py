@@ -153,6 +153,7 @@ class Web:
         self.pages = pages or {}
         self.asked: list[str] = []
         self.kept: dict[int, Page | None] = {}
+        self.links: dict[str, int] = {}
 
     def fetch(self, links: Sequence[str]) -> list[Response | SourceError]:
         self.asked += links
@@ -163,8 +164,10 @@ class Web:
             for link in links
         ]
 
-    def keep(self, number: int, page: Page | None) -> None:
+    def keep(self, number: int, page: Page | None) -> bool:
         self.kept[number] = page
+        link = page.link if page else None
+        return link is not None and self.links.setdefault(link, number) != number
 
     def extract(self, *entries: StoredEntry, **profile: Any) -> list[Article]:
         profiles = {"wire": SourceProfile(id="wire", **profile)}
@@ -233,9 +236,9 @@ def test_an_entry_that_carries_its_text_needs_no_page() -> None:
     assert web.asked == []
 
 
-def test_a_link_that_two_entries_share_is_fetched_once() -> None:
+def test_a_page_that_two_entries_share_is_fetched_once_and_told_by_the_first() -> None:
     web = Web({"https://news.example/1": PAGE})
-    assert len(web.extract(stored(1), stored(2, link="https://news.example/1"))) == 2
+    assert [article.id for article in web.extract(stored(1), stored(2, link="https://news.example/1"))] == ["1"]
     assert web.asked == ["https://news.example/1"]
     assert set(web.kept) == {1, 2}
 

@@ -226,7 +226,8 @@ def test_compressed_bodies_are_read(body: bytes, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
-        (reply(status=404), "it answers 404"),
+        (reply(status=404), "it answers 404 Said (look for its new address)"),
+        (reply(status=403), "let this User-Agent in, or set its `headers`"),
         (reply(status=429, Retry_After="120"), "asks to wait 120 seconds"),
         (reply(status=503, Retry_After="Mon, 24 Nov 2025 08:00:00 GMT"), "until Mon, 24 Nov 2025"),
         (reply(status=302), "does not say where to go"),
