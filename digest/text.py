@@ -20,6 +20,11 @@ from digest.models import Direction
 _RTL = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", "sd", "syr", "ug", "ur", "yi"})
 
 _LONGEST_HEADLINE = 30  # words
+_LONGEST_END = 60  # characters: a sentence's last marks, and the white space behind them
+_LONGEST_CALL = 1000
+_AT_A_TIME = (
+    20_000  # characters that are split into sentences: sentencex takes time in the square of some texts' length
+)
 
 _ANY_WORD = re.compile(r"\w+")
 _WORD = re.compile(r"[^\W_]+(?:['’\-.][^\W_]+)*", re.UNICODE)
@@ -161,13 +166,20 @@ def is_furniture(line: str) -> bool:
     """Whether a line stands around an article and does not belong to its sentences."""
     if _SOURCE_LINE.match(line) or _PROMOTION.match(line) or is_call(line):
         return True
-    if _EMAIL_LINE.search(line) and count_words(line) <= 12:
+    if _is_email_line(line) and count_words(line) <= 12:
         return True
-    return not _SENTENCE_END.search(line) and count_words(line) <= 25
+    return not _SENTENCE_END.search(line[-_LONGEST_END:]) and count_words(line) <= 25
+
+
+def _is_email_line(line: str) -> bool:
+    """Whether it ends in an address, or begins like one. The search of a long line would take for ever."""
+    return len(line) <= _LONGEST_CALL and _EMAIL_LINE.search(line) is not None
 
 
 def is_call(line: str) -> bool:
     """Whether a line points elsewhere, calls for something, or gives a credit or an address, on a page as in a text."""
+    if len(line) > _LONGEST_CALL:
+        return False
     plain = line.replace("’", "'")
     length = len(_ANY_WORD.findall(plain))
     return (
@@ -188,9 +200,9 @@ def visible_text(markup: str | None) -> str:
 
 def is_headline(line: str) -> bool:
     """Whether the first line of a text reads like its headline: short, and no sentence, source or e-mail line."""
-    if _SOURCE_LINE.match(line) or _EMAIL_LINE.search(line) or _PROMOTION.match(line):
+    if _SOURCE_LINE.match(line) or _is_email_line(line) or _PROMOTION.match(line):
         return False
-    ends = _SENTENCE_END.search(line)
+    ends = _SENTENCE_END.search(line[-_LONGEST_END:])
     is_statement = ends is not None and not set(ends.group()) & set("?!؟？！")
     return not is_statement and count_words(line) <= _LONGEST_HEADLINE and any(map(str.isalpha, line))
 
@@ -209,8 +221,14 @@ def sentences(text: str, span: Span | None = None, language: str | None = None) 
     return found
 
 
-def _boundaries(language: str, part: str) -> tuple[tuple[int, int], ...]:
-    return tuple((found["start_index"], found["end_index"]) for found in get_sentence_boundaries(language, part))
+def _boundaries(language: str, part: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    while start < len(part):
+        end = part.rfind(" ", start + _AT_A_TIME // 2, start + _AT_A_TIME) if len(part) - start > _AT_A_TIME else -1
+        piece = part[start : end if end > 0 else start + _AT_A_TIME]
+        for found in get_sentence_boundaries(language, piece):
+            yield start + found["start_index"], start + found["end_index"]
+        start += len(piece)
 
 
 def _is_dense(character: str) -> bool:

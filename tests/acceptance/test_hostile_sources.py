@@ -4,7 +4,8 @@ import email
 import email.policy
 import gzip
 import json
-import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,13 @@ from tests.acceptance.test_bad_input import feed, source
 SITE = "127.0.0.2"  # listed as allowed; 127.0.0.1, to which "localhost" leads, is not
 MEMORY = 500_000_000
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nConnection: close\r\n"
+# A process begins with the memory of the one that started it as its most, so a small one stands in between.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
 CHALLENGE = b"<!doctype html><html><title>Just a moment...</title><body>Checking your browser<script>x()</script>"
 QUADRATIC = b'<!DOCTYPE r [<!ENTITY a "' + b"a" * 50_000 + b'">]>'
 EXTERNAL = b'<!DOCTYPE r [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
@@ -127,19 +135,20 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
             source("name", f"http://localhost:{port}/good"),
         )
         desk.digest("subscribers", "add", "reader@rehearsal.test")
-        process = desk.start("run", "--json")
-        out, err = process.stdout, process.stderr
-        assert out is not None and err is not None
-        report = out.read()
-        assert "Traceback" not in err.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.close()
-        err.close()
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, sys.executable, "-m", "digest", "run", "--json"],
+            cwd=desk.folder,
+            env=desk.environment,
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+    assert "Traceback" not in done.stderr
+    memory = int(done.stderr.split()[-1]) * 1024
     (path,) = desk.mails()
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     mail = "".join(part.get_content() for part in message.iter_parts() if isinstance(part, EmailMessage))
-    return Rehearsal(process.returncode, json.loads(report), mail, usage.ru_maxrss * 1024)
+    return Rehearsal(done.returncode, json.loads(done.stdout), mail, memory)
 
 
 @pytest.mark.parametrize("name", FAULTS)

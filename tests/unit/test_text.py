@@ -2,7 +2,7 @@
 
 import pytest
 
-from digest.text import count_words, direction_of, direction_of_text, prose, sentences
+from digest.text import count_words, direction_of, direction_of_text, is_furniture, is_headline, prose, sentences
 
 ARTICLE = """A Headline Without a Full Stop
 DESK | Harbour
@@ -81,3 +81,22 @@ def test_direction_comes_from_the_language_or_from_most_of_the_letters() -> None
 def test_prose_leaves_out_what_calls_or_points_elsewhere_in_any_language(line: str) -> None:
     text = f"The council voted on Monday to close the bridge.\n{line}\nThe work begins in May, said the mayor."
     assert [span.of(text) for span in prose(text)] == [text.splitlines()[0], text.splitlines()[2]]
+
+
+@pytest.mark.parametrize(
+    "filler", ["x", ".", "!", ")", "@", "a@", "a.", "|", " ", "“", "<!--", "read more ", "the post "]
+)
+def test_a_line_of_any_length_is_judged_in_no_time(filler: str) -> None:
+    # With time in the square of the length, each of these would take minutes.
+    for text in (filler * 100_000, f"{filler * 100_000}.", f"{filler * 100_000}x"):
+        assert isinstance(is_furniture(text), bool)
+        assert isinstance(is_headline(text), bool)
+        assert len(prose(text)) <= 1
+        assert sum(span.end - span.start for span in sentences(text)) <= len(text)
+
+
+def test_a_line_that_is_split_in_pieces_loses_nothing() -> None:
+    text = "The council voted to close the bridge. " * 2000
+    found = [span.of(text) for span in sentences(text)]
+    assert " ".join(found) == text.strip()
+    assert found.count("The council voted to close the bridge.") > 1990
