@@ -42,10 +42,10 @@ def _file_source(table: Any, fetch: Fetch, clock: Clock) -> Source:  # noqa: ARG
     return FileSource(id=table.id, path=table.path, relative_dates=table.relative_dates, now=clock, read_page=read_page)
 
 
-def _extractive(table: Any) -> Summarizer:  # noqa: ARG001
+def _extractive(table: Any) -> Summarizer:
     from digest.summarizers.extractive import ExtractiveSummarizer
 
-    return ExtractiveSummarizer()
+    return ExtractiveSummarizer(of_all_outlets=getattr(table, "outlets", "lead") == "all")
 
 
 def _outbox(table: Any, secrets: Secrets) -> Transport:  # noqa: ARG001

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,7 +20,7 @@ from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
 from digest.errors import ConfigError, RenderError, SourceError
-from digest.models import Item, Report, SourceReport, StageReport, StoredEdition, Subscriber, SubscriberState
+from digest.models import Edition, Item, Report, SourceReport, StageReport, StoredEdition, Subscriber, SubscriberState
 from digest.protocols import Clock, Fetch, Request, Response
 
 if TYPE_CHECKING:
@@ -150,7 +150,11 @@ class App:
 
     def today(self) -> date:
         """The date in the newsletter's time zone."""
-        return self.clock().astimezone(ZoneInfo(self.config.schedule.timezone)).date()
+        return self.day_of(self.clock())
+
+    def day_of(self, instant: datetime) -> date:
+        """The date of an instant in the newsletter's time zone."""
+        return instant.astimezone(ZoneInfo(self.config.schedule.timezone)).date()
 
     def run(self, day: date | None = None, *, send: bool = True, dry: bool = False) -> Report:
         """One edition now. `dry` works on a copy of the database and sends nothing."""
@@ -274,6 +278,14 @@ class App:
             count=count,
         )
 
+    def subject_of(self, day: date) -> Callable[[Item | None, int], str]:
+        """The subject of that day's edition, for a lead and a number of stories."""
+        return partial(self._subject, day)
+
+    def revise(self, number: int, edition: Edition, **arguments: Any) -> bool:
+        """Render a changed edition and keep it; see Pipeline.revise."""
+        return self.pipeline(self.store).revise(number, edition, **arguments)
+
     def upgrade_store(self) -> str:
         """Bring the database up to this version; returns what was done."""
         from digest.stores.sql import SqlStore
@@ -350,6 +362,8 @@ class App:
             max_stories=rules.max_stories,
             min_stories=rules.min_stories,
             words=rules.words,
+            memory=timedelta(days=rules.memory_days),
+            mix_languages=rules.mix_languages,
             approval=rules.approval,
             sender=newsletter.sender,
             reply_to=newsletter.reply_to,

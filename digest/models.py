@@ -156,10 +156,34 @@ class Article:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A story as an earlier edition told it."""
+
+    date: date
+    headline: str
+    text: str  # the lead article's
+    language: str | None
+    outlets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What is new in a story that was told before."""
+
+    told_on: date
+    numbers: tuple[str, ...] = ()
+    outlets: tuple[str, ...] = ()
+    has_new_lead: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """One event, told by one or more articles; the first is the lead."""
 
     articles: tuple[Article, ...]
+    told: Told | None = None  # when an earlier edition had it, the last that did
+    news: News | None = None  # why it returns
+    voices: int = 1  # outlets that tell it in words of their own
     score: float = 0.0
     parts: Mapping[str, float] = field(default_factory=dict)  # the score's parts, for `editions show --why`
 
@@ -184,12 +208,16 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A sentence of a summary: `text == documents[document][start:end]`, in code points, end exclusive."""
+    """A sentence of a summary: `text == documents[document][start:end]`, in code points, end exclusive.
+
+    `document` is the number of the story's article.
+    """
 
     text: str
     document: int
     start: int
     end: int
+    outlet: str | None = None  # whose words they are, where a summary has those of several
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,8 +229,10 @@ class Summary:
 
     @property
     def text(self) -> str:
-        """The sentences, joined by spaces."""
-        return " ".join(sentence.text for sentence in self.sentences)
+        """The sentences, joined by spaces, each followed by its outlet where there are several."""
+        return " ".join(
+            f"{sentence.text} ({sentence.outlet})" if sentence.outlet else sentence.text for sentence in self.sentences
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +260,10 @@ class Item:
     author: str | None = None
     also: tuple[Mention, ...] = ()
     reason: str | None = None  # why there is no summary
+    articles: tuple[str, ...] = ()  # the ids of all that tell it
+    may_lead: bool = True  # told by two outlets, or by a trusted one, or pinned: it may give the edition its subject
+    news: News | None = None  # it was told before, and this is new
+    edited: tuple[str, ...] = ()  # what a person wrote: "headline", "summary"
     score: float = 0.0
     parts: Mapping[str, float] = field(default_factory=dict)
 
@@ -241,6 +275,15 @@ class Section:
     id: str
     title: str
     items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What an edition got wrong, and what is right; said on its web view and in the next edition."""
+
+    edition: date
+    made_at: datetime
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +301,11 @@ class Edition:
     composed_at: datetime
     cutoff_at: datetime  # the next edition takes what came after this
     silent: tuple[str, ...] = ()  # names of the sources that failed
+    corrections: tuple[Correction, ...] = ()  # of earlier editions, printed in this one
+    corrected: tuple[Correction, ...] = ()  # of this one, made after it went out
+    has_own_subject: bool = False  # a person's, which no change of the lead replaces
+    is_revised: bool = False  # a person changed it, so no run composes it anew
+    approved_by: str | None = None  # a person's name
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -266,8 +314,9 @@ class Edition:
 
     @property
     def lead(self) -> Item | None:
-        """The first item printed."""
-        return self.items[0] if self.items else None
+        """The first item printed, when it may lead."""
+        first = next(iter(self.items), None)
+        return first if first and first.may_lead else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The whole program on one page.
 
-    sources ─ collect ─> entries ─ extract ─> articles ─ cluster ─> stories ─ rank ─> stories ─ summarize ─> items
-        ─ compose ─> edition ─ render ─> renditions ─ preflight ─> ready (or held) ─ plan, deliver ─> sent
+    sources ─ collect ─> entries ─ extract ─> articles ─ cluster ─> stories ─ recall ─> new ones ─ rank ─> in order
+        ─ summarize ─> items ─ compose ─> edition ─ render ─> renditions ─ preflight ─> ready (or held)
+        ─ plan, deliver ─> sent
 
 It calls the stages in order, hands each what it needs, and keeps what must outlive a crash: the entries, the edition
 with its renditions, the ledger. It does not decide what a story is, who may be mailed, or when anything is due.
@@ -12,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from digest import cluster, collect, compose, deliver, extract, preflight, rank, summarize
+from digest import cluster, collect, compose, deliver, extract, preflight, rank, recall, summarize
 from digest.errors import RenderError
 from digest.models import (
     Batch,
     Budget,
+    Correction,
     Edition,
     EditionState,
     Finding,
@@ -30,6 +32,7 @@ from digest.models import (
     StageReport,
     StoredEdition,
     Subscriber,
+    Told,
     Variant,
 )
 from digest.ports import Composed, Ports, Preview, Settings
@@ -37,6 +40,8 @@ from digest.protocols import EditionStore
 from digest.reporting import Held, describe, held_by
 
 _OPEN = (EditionState.READY, EditionState.SENDING)
+_LOOK_BACK = 60  # editions that may still be corrected
+_OUT = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
 
 
 @dataclass(slots=True)
@@ -120,8 +125,12 @@ class Pipeline:
             since=since,
         )
         log.note("extract", entries=len(offered), articles=len(articles))
-        stories = cluster.cluster(articles, language=settings.language)
-        log.note("cluster", stories=len(stories), told_by_several=sum(len(story.outlets) > 1 for story in stories))
+        found = cluster.cluster(
+            articles, told=self._told(day), language=settings.language, across_languages=settings.mix_languages
+        )
+        log.note("cluster", stories=len(found), told_by_several=sum(len(story.outlets) > 1 for story in found))
+        stories = recall.recall(found)
+        log.note("recall", told_before=len(found) - len(stories), updates=sum(bool(s.news) for s in stories))
         ranked = rank.rank(stories, now=now)[: settings.max_stories]
         log.note("rank", chosen=len(ranked))
         items = summarize.summarize(ranked, ports.summarizers, Budget(words=settings.words), language=settings.language)
@@ -143,6 +152,7 @@ class Pipeline:
             composed_at=now,
             cutoff_at=now,
             silent=[self._name(report.id) for report in sources if not report.ok and not report.entries],
+            corrections=self._corrections(after),
         )
         log.note("compose", stories=len(edition.items), sections=len(edition.sections))
         renditions = self._render(edition, self._variants(edition, ports.subscribers.reached(settings.newsletter)))
@@ -154,6 +164,27 @@ class Pipeline:
         findings = self._inspect(renditions)
         log.note("preflight", notes=[preflight.verdict(findings)], findings=len(findings))
         return Composed(edition=edition, renditions=renditions, findings=findings, sources=tuple(sources))
+
+    def revise(
+        self,
+        number: int,
+        edition: Edition,
+        *,
+        only_from: Sequence[EditionState],
+        state: EditionState | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Render a changed edition and keep it in the place of what was; False when it is no longer open.
+
+        Into `state`, on a person's word; else as it is, but what preflight fails is held.
+        """
+        ports = self._ports
+        variants = self._variants(edition, ports.subscribers.reached(self._settings.newsletter))
+        renditions = self._render(edition, variants)
+        failed = [finding for finding in self._inspect(renditions) if finding.severity == "fail"]
+        if failed and state is None:
+            state, reason = EditionState.HELD, f"{Held.PREFLIGHT}: {failed[0].message}"
+        return ports.editions.revise(number, edition, renditions, state, reason, now=ports.clock(), only_from=only_from)
 
     def preview(self, day: date, reader: Subscriber) -> Preview:
         """The edition of `day` as `reader` would get it: as kept, else composed now, collecting when nothing is."""
@@ -215,6 +246,41 @@ class Pipeline:
             new=sum(report.new for report in reports),
         )
         return reports
+
+    def _told(self, day: date) -> list[Told]:
+        """What earlier editions told, as far back as is remembered."""
+        ports, settings = self._ports, self._settings
+        earlier = [
+            (stored.date, item)
+            for stored in ports.editions.newest(settings.newsletter, 2 * settings.memory.days + 2)
+            if stored.cadence == settings.cadence
+            and stored.state in _OUT
+            and day - settings.memory <= stored.date < day
+            for item in (stored.edition.items if stored.edition else ())
+        ]
+        kept = {stored.number: stored for stored in ports.entries.get([int(item.id) for _, item in earlier])}
+        return [
+            Told(
+                date=told_on,
+                headline=item.headline,
+                text=extract.text_of(kept[int(item.id)])
+                if int(item.id) in kept
+                else item.summary.text
+                if item.summary
+                else "",
+                language=item.language,
+                outlets=(item.outlet, *(mention.outlet for mention in item.also)),
+            )
+            for told_on, item in earlier
+        ]
+
+    def _corrections(self, after: datetime | None) -> list[Correction]:
+        """What was corrected since the last edition, the oldest first."""
+        if after is None:
+            return []
+        newest = self._ports.editions.newest(self._settings.newsletter, _LOOK_BACK)
+        made = [one for stored in newest for one in (stored.edition.corrected if stored.edition else ())]
+        return sorted((one for one in made if one.made_at > after), key=lambda one: one.made_at)
 
     def _name(self, source: str) -> str:
         return self._settings.profiles[source].title or source
@@ -355,6 +421,8 @@ class _Renditions:
 
 def _may_compose_again(stored: StoredEdition) -> bool:
     """Whether a new attempt may replace it: what a machine held may be better now, what a person held stays."""
+    if stored.edition and stored.edition.is_revised and stored.state is EditionState.HELD:
+        return False
     if stored.state is EditionState.HELD:
         return Held.of(stored.reason).is_by_machine
     return stored.state in {EditionState.DRAFT, EditionState.MISSED}

@@ -46,6 +46,8 @@ class Settings:
     max_stories: int
     min_stories: int
     words: int
+    memory: timedelta  # how long a told story is remembered
+    mix_languages: bool
     approval: str  # "none", "required" or "first:N"
     sender: str
     reply_to: str | None

@@ -192,6 +192,10 @@ class EntryStore(Protocol):
         """
         ...
 
+    def get(self, numbers: Sequence[int]) -> list[StoredEntry]:
+        """Those of these numbers that are still kept."""
+        ...
+
     def keep_page(self, number: int, page: Page | None) -> bool:
         """Keep what was read on the entry's page; None says that it was tried and the feed's own text must do.
 
@@ -236,6 +240,27 @@ class EditionStore(Protocol):
 
         When another process has already kept a ready or later one for that day, that one is returned instead.
         """
+        ...
+
+    def revise(
+        self,
+        edition: int,
+        revised: Edition,
+        renditions_: Sequence[Rendition],
+        state: EditionState | None,
+        reason: str | None,
+        *,
+        now: datetime,
+        only_from: Sequence[EditionState],
+    ) -> bool:
+        """Put a changed edition and its renditions in the place of what was; returns whether it was still open.
+
+        Without a state it stays in the one that it is in.
+        """
+        ...
+
+    def amend(self, edition: int, amended: Edition, *, now: datetime) -> None:
+        """Keep what is said of an edition after it went out; its renditions stay what was sent."""
         ...
 
     def renditions(self, edition: int) -> dict[str, Rendition]:

@@ -7,6 +7,7 @@ the reason. No summary comes from anywhere but the story's own articles. What is
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from digest.errors import SummarizeError
 from digest.models import Budget, Item, Mention, Story, Summary
@@ -42,6 +43,9 @@ def _say(story: Story, summarizers: Sequence[Summarizer], budget: Budget, langua
         direction=direction_of(stated) if stated else direction_of_text(f"{lead.title} {lead.text[:500]}"),
         author=lead.author,
         also=_mention_others(story),
+        articles=tuple(article.id for article in story.articles),
+        may_lead=story.voices > 1 or any(article.trusted for article in story.articles),
+        news=story.news,
         score=story.score,
         parts=story.parts,
     )
@@ -53,10 +57,18 @@ def _summarize(story: Story, summarizers: Sequence[Summarizer], budget: Budget) 
     reason = "there is no summarizer"
     for summarizer in summarizers:
         try:
-            return summarizer.summarize(story, budget), None
+            return _name_outlets(summarizer.summarize(story, budget), story), None
         except SummarizeError as error:
             reason = str(error)
     return None, reason
+
+
+def _name_outlets(summary: Summary, story: Story) -> Summary:
+    """Each sentence with its outlet, when they are not all of the lead: no two outlets speak in one voice."""
+    if all(sentence.document == 0 for sentence in summary.sentences):
+        return summary
+    named = (replace(sentence, outlet=story.articles[sentence.document].outlet) for sentence in summary.sentences)
+    return replace(summary, sentences=tuple(named))
 
 
 def _mention_others(story: Story) -> tuple[Mention, ...]:

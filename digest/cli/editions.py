@@ -20,7 +20,7 @@ _LOOK_BACK = 30
 EditionArgument = Annotated[str, typer.Argument(metavar="EDITION", help="A number, a date, or `latest`.")]
 
 
-def _find(app: "App", name: str) -> "StoredEdition":
+def find_edition(app: "App", name: str) -> "StoredEdition":
     """The edition with that number or date, or the latest. Raises ConfigError when there is none."""
     slug, editions = app.config.newsletter.slug, app.store.editions
     found: StoredEdition | None = None
@@ -79,7 +79,7 @@ def show_edition(
 ) -> None:
     """One edition: its stories, or its deliveries."""
     with open_app(context, config) as app:
-        stored = _find(app, edition)
+        stored = find_edition(app, edition)
         if deliveries or missing:
             rows = [
                 {
@@ -95,8 +95,15 @@ def show_edition(
             return
         if why and stored.edition:
             parts = [
-                {"score": item.score, **item.parts, "headline": item.headline, "outlet": item.outlet}
-                for item in sorted(stored.edition.items, key=lambda item: -item.score)
+                {
+                    "story": number,
+                    "score": item.score,
+                    **item.parts,
+                    "may_lead": item.may_lead,
+                    "headline": item.headline,
+                    "outlet": item.outlet,
+                }
+                for number, item in sorted(enumerate(stored.edition.items, 1), key=lambda pair: -pair[1].score)
             ]
             put_rows(parts, as_json=as_json, empty="it has no story")
             return
@@ -107,10 +114,14 @@ def show_edition(
         put(f"edition {stored.id} of {stored.date}: {stored.state}" + (f" ({stored.reason})" if stored.reason else ""))
         if stored.edition:
             put(f"subject: {stored.edition.subject}")
+            number = 0
             for section in stored.edition.sections:
                 put(f"\n{section.title or 'More'}")
                 for item in section.items:
-                    put(f"  {item.headline} ({', '.join([item.outlet, *(other.outlet for other in item.also)])})")
+                    number += 1
+                    outlets = ", ".join([item.outlet, *(other.outlet for other in item.also)])
+                    marks = [*(["update"] if item.news else []), *(f"{name} edited" for name in item.edited)]
+                    put(f"  {number:>2}. {item.headline} ({outlets})" + (f" [{', '.join(marks)}]" if marks else ""))
         if counts:
             put("\n" + ", ".join(f"{number} {state}" for state, number in counts.items()))
 
@@ -122,13 +133,18 @@ def approve_edition(
     force: Annotated[
         bool, typer.Option("--force", help="Also when preflight or too few stories hold it; recorded.")
     ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="NAME", help="Who stands for it; a model's summaries then bear no label."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Let a held edition go; the next `digest run` of its date sends it."""
+    from digest.operate.revising import approve_by_name
     from digest.reporting import Held
 
     with open_app(context, config) as app:
-        stored = _find(app, edition)
+        stored = find_edition(app, edition)
         if stored.state is not EditionState.HELD:
             raise ConfigError(f"edition {stored.date}", f"it is {stored.state}, not held")
         if Held.of(stored.reason).is_by_machine and not force:
@@ -140,10 +156,13 @@ def approve_edition(
         if not app.store.editions.renditions(stored.id):
             raise ConfigError(f"edition {stored.date}", "it has no story, so there is nothing to send")
         by_force = Held.of(stored.reason).is_by_machine
-        note = f"approved although held by {stored.reason}" if by_force else "approved"
-        app.store.editions.set_state(
-            stored.id, EditionState.READY, note, now=app.clock(), only_from=[EditionState.HELD]
-        )
+        note = ("approved" + (f" by {by}" if by else "")) + (f" although held by {stored.reason}" if by_force else "")
+        if by and stored.edition:
+            approve_by_name(app, stored.id, stored.edition, by, note)
+        else:
+            app.store.editions.set_state(
+                stored.id, EditionState.READY, note, now=app.clock(), only_from=[EditionState.HELD]
+            )
         put(f"the edition of {stored.date} is ready; `digest run --on {stored.date}` sends it")
 
 
@@ -158,7 +177,7 @@ def hold_edition(
     from digest.reporting import Held
 
     with open_app(context, config) as app:
-        stored = _find(app, edition)
+        stored = find_edition(app, edition)
         moved = app.store.editions.set_state(
             stored.id,
             EditionState.HELD,

@@ -28,9 +28,7 @@ _SHAPES = {
 _SECRET = {"password", "api_key", "key", "token", "secret", "secret_key"}
 # What later versions will have, so that it is told apart from a slip of the pen.
 _LATER: Mapping[tuple[str, str], set[object]] = {
-    ("sources", "kind"): {"sitemap", "page"},
     ("summarizer", "kind"): {"llm"},
-    ("summarizer", "outlets"): {"all"},
     ("engine", "kind"): {"procrastinate"},
     ("schedule", "per_subscriber_timezone"): {True},
 }

@@ -65,6 +65,7 @@ class EditionRules(_Table):
     min_stories: int = Field(default=3, ge=1)
     words: int = Field(default=60, ge=15, le=400)
     memory_days: int = Field(default=7, ge=0)
+    mix_languages: bool = False
     approval: str = Field(default="none", pattern=r"^(none|required|first:\d+)$")
 
 
@@ -131,7 +132,7 @@ class ExtractiveTable(_Table):
     """[summarizer]"""
 
     kind: Literal["extractive"] = "extractive"
-    outlets: Literal["lead"] = "lead"
+    outlets: Literal["lead", "all"] = "lead"
 
 
 class CustomTable(_Table):

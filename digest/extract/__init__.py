@@ -17,7 +17,7 @@ from digest.models import Article, Page, SourceProfile, StoredEntry
 from digest.protocols import Parallel, Response
 from digest.text import visible_text
 
-__all__ = ["extract", "read_page", "read_page_star", "read_text"]
+__all__ = ["extract", "read_page", "read_page_star", "read_text", "text_of"]
 
 _TITLE_WORDS: Final = 12  # of the text, where there is no title
 _PAGES_AT_ONCE: Final = 200  # fetched before the first of them is read: what memory holds
@@ -90,6 +90,11 @@ def _is_old_page(stored: StoredEntry, page: Page | None, since: datetime) -> boo
     if not stored.is_first_contact or entry.published_at or entry.updated_at or page is None or page.date is None:
         return False
     return page.date.date() < since.astimezone(UTC).date()
+
+
+def text_of(stored: StoredEntry) -> str:
+    """What is known of an entry's article: its page, its own text, or what the feed says."""
+    return (stored.page.text if stored.page else None) or stored.entry.text or _own_text(stored)
 
 
 def _own_text(stored: StoredEntry) -> str:

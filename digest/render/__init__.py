@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from digest.errors import RenderError
-from digest.models import UNSUBSCRIBE_TOKEN, Direction, Edition, Item, Rendition
+from digest.models import UNSUBSCRIBE_TOKEN, Direction, Edition, Item, News, Rendition
 from digest.render.inlining import inline_css
 from digest.render.sandbox import Sandbox, on_one_line
 from digest.render.wording import Wording, format_day, load_phrases
@@ -29,6 +29,7 @@ __all__ = ["Renderer", "render_subject", "web_view_url"]
 _SUBJECT_LENGTH = 120  # characters; phones show some 40, desktops some 70
 _READING_SPEED = 220  # words a minute
 _TEXT_WIDTH = 72
+_MOST_NUMBERS = 4
 
 _WEB_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 # What has no place in a URL unescaped (RFC 3986 §2), and what mail services take for a merge field.
@@ -110,7 +111,33 @@ class Renderer:
             "count": wording.count,
             "day": format_day(edition.date, edition.language),
             "published": published,
+            "day_of": wording.day,
+            "news": lambda news: _describe_news(news, wording),
+            "made": lambda item: _describe_maker(item, edition.approved_by, wording),
         }
+
+
+def _describe_news(news: News, wording: Wording) -> str:
+    """What is new in a story that was told before, in the edition's language."""
+    parts = []
+    if news.numbers:
+        parts.append(wording.say("update_numbers", numbers=wording.join(news.numbers[:_MOST_NUMBERS])))
+    if len(news.outlets) > 1:
+        parts.append(wording.say("update_outlets", outlets=wording.join(news.outlets)))
+    elif news.has_new_lead:
+        parts.append(wording.say("update_lead", outlet=wording.join(news.outlets)))
+    parts.append(wording.say("update_before", day=wording.day(news.told_on)))
+    return " · ".join(parts)
+
+
+def _describe_maker(item: Item, approved_by: str | None, wording: Wording) -> str:
+    """Who wrote what is printed, where it is not the outlet; "" where it is, or a named person stands for it."""
+    said = []
+    if item.edited:
+        said.append(wording.say("edited"))
+    if item.summary and item.summary.kind == "llm" and not approved_by:
+        said.append(wording.say("by_model"))
+    return " ".join(said)
 
 
 def web_view_url(base_url: str, edition: Edition, variant: str) -> str:

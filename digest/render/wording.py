@@ -38,11 +38,19 @@ class Wording:
         written = format_decimal(number, locale=self._locale)
         return self.say(form if form in self.phrases else f"{key}_other", n=written)
 
+    def day(self, day: date) -> str:
+        """A day of this year, short."""
+        return format_skeleton("MMMd", day, locale=self._locale)
+
+    def join(self, names: Sequence[str]) -> str:
+        """Several names, one after the other."""
+        return self.say("comma").join(names)
+
     def moment(self, moment: datetime, zone: tzinfo, today: date) -> str:
         """When something was published: the time of day, or on another day than `today` which one."""
         local = moment.astimezone(zone)
         if local.date() != today:
-            return format_skeleton("MMMd", local.date(), locale=self._locale)
+            return self.day(local.date())
         # CLDR parts time and AM by a narrow space that many fonts draw as none.
         time_of_day = format_time(local, "short", tzinfo=zone, locale=self._locale).replace("\u202f", "\xa0")
         return f"{time_of_day} UTC" if local.tzname() == "UTC" else time_of_day

@@ -1,6 +1,6 @@
 """What `compose` and `render` keep: editions and their renditions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -91,6 +91,36 @@ class SqlEditions:
         assert stored is not None  # noqa: S101 - one of the two branches above put it there
         return stored
 
+    def revise(
+        self,
+        edition: int,
+        revised: Edition,
+        renditions_: Sequence[Rendition],
+        state: EditionState | None,
+        reason: str | None,
+        *,
+        now: datetime,
+        only_from: Sequence[EditionState],
+    ) -> bool:
+        """Put a changed edition and its renditions in the place of what was; returns whether it was still open."""
+        values: dict[str, object] = {"edition": _EDITION.dump_json(revised).decode(), "changed_at": now}
+        if state is not None:
+            values |= {"state": state.value, "reason": reason}
+            if state is EditionState.READY:
+                values["dated_at"] = now
+        with self._database.write() as connection:
+            if not _change(connection, edition, only_from, values):
+                return False
+            connection.execute(delete(renditions).where(renditions.c.edition == edition))
+            _insert_renditions(connection, edition, renditions_)
+        return True
+
+    def amend(self, edition: int, amended: Edition, *, now: datetime) -> None:
+        """Keep what is said of an edition after it went out; its renditions stay what was sent."""
+        values = {"edition": _EDITION.dump_json(amended).decode(), "changed_at": now}
+        with self._database.write() as connection:
+            connection.execute(update(editions).where(editions.c.id == edition).values(**values))
+
     def renditions(self, edition: int) -> dict[str, Rendition]:
         """The renditions by variant."""
         with self._database.read() as connection:
@@ -125,14 +155,8 @@ class SqlEditions:
             values["dated_at"] = now
         if state is EditionState.SENT:
             values["sent_at"] = now
-        statement = (
-            update(editions)
-            .where(editions.c.id == edition, editions.c.state.in_([s.value for s in only_from]))
-            .values(**values)
-            .returning(editions.c.id)
-        )
         with self._database.write() as connection:
-            return connection.execute(statement).scalar_one_or_none() is not None
+            return _change(connection, edition, only_from, values)
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:
         """Record that no edition was made that day; False when there is one already."""
@@ -166,6 +190,15 @@ class SqlEditions:
         )
         with self._database.read() as connection:
             return connection.execute(query).scalar()
+
+
+def _change(
+    connection: Connection, edition: int, only_from: Sequence[EditionState], values: Mapping[str, object]
+) -> bool:
+    """Change an edition that is in one of these states; returns whether it was."""
+    is_open = editions.c.state.in_([state.value for state in only_from])
+    statement = update(editions).where(editions.c.id == edition, is_open).values(**values)
+    return connection.execute(statement.returning(editions.c.id)).scalar_one_or_none() is not None
 
 
 def _insert_renditions(connection: Connection, edition: int, added: Sequence[Rendition]) -> None:

@@ -1,7 +1,7 @@
 """What `collect` and `extract` keep: sources, entries, the texts of their pages."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -181,19 +181,15 @@ class SqlEntries:
             .order_by(entries.c.dated_at, entries.c.number)
         )
         with self._database.read() as connection:
-            return [
-                StoredEntry(
-                    number=row.number,
-                    source_id=row.source,
-                    outlet=row.title or row.source,
-                    seen_at=row.seen_at,
-                    entry=_ENTRY.validate_json(row.entry),
-                    page=_PAGE.validate_json(row.page) if row.page else None,
-                    is_read=row.page is not None,
-                    is_first_contact=row.first_contact,
-                )
-                for row in connection.execute(query)
-            ]
+            return [_stored(row) for row in connection.execute(query)]
+
+    def get(self, numbers: Sequence[int]) -> list[StoredEntry]:
+        """Those of these numbers that are still kept."""
+        query = select(entries, sources.c.title).join(
+            sources, and_(sources.c.newsletter == entries.c.newsletter, sources.c.id == entries.c.source)
+        )
+        with self._database.read() as connection:
+            return [_stored(row) for row in connection.execute(query.where(entries.c.number.in_(numbers)))]
 
     def keep_page(self, number: int, page: Page | None) -> bool:
         """Keep what was read on the entry's page, and learn the page's own address: feeds may link by a proxy."""
@@ -258,6 +254,19 @@ class SqlEntries:
                 }
                 for row in connection.execute(query)
             ]
+
+
+def _stored(row: Row[Any]) -> StoredEntry:
+    return StoredEntry(
+        number=row.number,
+        source_id=row.source,
+        outlet=row.title or row.source,
+        seen_at=row.seen_at,
+        entry=_ENTRY.validate_json(row.entry),
+        page=_PAGE.validate_json(row.page) if row.page else None,
+        is_read=row.page is not None,
+        is_first_contact=row.first_contact,
+    )
 
 
 def _is_past(entry: Entry, since: datetime, lists_everything: bool) -> bool:

@@ -1,183 +1,165 @@
-"""A summary made of the article's own sentences: offline, deterministic, verbatim.
+"""A summary made of the articles' own sentences: offline, deterministic, verbatim.
 
     prose lines → sentences → score → the first good sentence, then the best that fit the budget → document order
 
 The first good sentence is kept because reporters put the news there: no unsupervised method that we measured beats the
-opening by much, and most lose to it. The others are scored by position, by how central their words are to the article
-and by what they share with the headline, less what they repeat. A sentence that leans on the one before it ("But he …")
-is taken only with that one. Each sentence carries its offsets into the text as given.
+opening by much, and most lose to it. The others are scored by position, by how close they are to what the whole text
+says, in words and in meaning, and by what they share with the headline, less what they repeat. A sentence that leans on
+the one before it ("But he …") is taken only with that one. Each sentence carries its offsets into the text as given.
+
+Of several articles, each sentence counts by its place in its own, and what is closest to all of them opens.
 """
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from digest.errors import SummarizeError
+from digest.meaning import measure_meaning
 from digest.models import Budget, Sentence, Story, Summary
-from digest.text import Span, count_words, prose, sentences, words
+from digest.summarizers.sentences import Candidate, find_candidates, find_terms
 
-_MAX_SENTENCES = 4
-_SHORTEST, _LONGEST = 5, 55  # words; shorter ones say little, longer ones fill the budget alone
-_REDUNDANCY = 0.55  # share of a sentence's words that may have been said already
-
-# Openings that need the sentence before: pronouns, demonstratives, connectives.
-_DANGLING = frozenset(
-    """
-    he she it they his her its their him them this that these those such both the-latter the-former but and or so
-    yet however moreover furthermore meanwhile therefore thus hence nevertheless nonetheless instead also
-    additionally besides still then afterwards later earlier otherwise similarly likewise consequently accordingly
-    indeed another others one some neither either here there
-    """.split()
-)
-_QUOTES = '"“”«»„‟'
-_STOP = frozenset(
-    """
-    a an the of to in on at by for with from as is are was were be been being has have had do does did not no nor
-    and or but if then than that this these those it its he she they his her their them we our you your i my me us
-    who whom which what when where why how all any each more most other some such only own same so too very can will
-    just would could should may might must into over after before about between through during against under again
-    once said says
-    """.split()
-)
-
-
-@dataclass(slots=True)
-class _Candidate:
-    span: Span
-    text: str
-    position: int  # its number among the article's sentences
-    length: int  # words
-    terms: Counter[str] = field(default_factory=Counter)
-    leans: bool = False
-    good: bool = True
-    score: float = 0.0
+_MAX_SENTENCES: Final = 4
+_WORDS_A_SENTENCE: Final = 25  # of more words, more sentences
+_REDUNDANCY: Final = 0.55  # share of a sentence's words that may have been said already
+_FULL_LENGTH: Final = 12  # words; what is shorter says less
+_WEIGHTS: Final = {"position": 1.4, "centre": 0.8, "headline": 0.5, "meaning": 1.0}
+# Articles on one event differ in their openings, and what they all mean is the event.
+_WEIGHTS_OF_SEVERAL: Final = {"position": 0.7, "centre": 0.8, "headline": 0.0, "meaning": 3.0}
+_DECAY: Final = 0.35
+_NEAR: Final = 24  # sentences whose meaning is measured
 
 
 class ExtractiveSummarizer:
     """The default summarizer, and the fallback of every other."""
 
+    def __init__(self, *, of_all_outlets: bool = False) -> None:
+        """`of_all_outlets`: a summary may take sentences of several articles, each with the name of its outlet."""
+        self._of_all_outlets = of_all_outlets
+
     def summarize(self, story: Story, budget: Budget) -> Summary:
-        """A summary of the lead article. Raises SummarizeError when it has no sentence that can stand alone."""
-        return summarize_text(story.lead.text, budget, title=story.lead.title, language=story.lead.language)
+        """A summary of the story. Raises SummarizeError when it has no sentence that can stand alone."""
+        quotable = [number for number, article in enumerate(story.articles) if article.rights != "headline"]
+        if not self._of_all_outlets or len(quotable) < 2:
+            return summarize_text(story.lead.text, budget, title=story.lead.title, language=story.lead.language)
+        texts = {number: story.articles[number].text for number in quotable}
+        return summarize_texts(texts, budget, title=story.lead.title, language=story.lead.language)
 
 
 def summarize_text(text: str, budget: Budget, *, title: str | None = None, language: str | None = None) -> Summary:
     """Choose sentences of one text. Raises SummarizeError when there is none to choose."""
-    candidates = _find_candidates(text, title, language)
+    return summarize_texts({0: text}, budget, title=title, language=language)
+
+
+def summarize_texts(
+    texts: Mapping[int, str], budget: Budget, *, title: str | None = None, language: str | None = None
+) -> Summary:
+    """Choose sentences of one text, or of several about one event, by number. Raises SummarizeError as above."""
+    spoken = (language or "en").split("-")[0].lower()
+    candidates = [
+        candidate
+        for number, text in texts.items()
+        for candidate in find_candidates(text, title, spoken, document=number)
+    ]
     if not any(candidate.good for candidate in candidates):
-        raise SummarizeError(f'"{title or text[:40].strip()}"', "the text has no sentence that can stand alone")
-    _score(candidates, title)
-    chosen = _choose(candidates, budget)
+        subject = title or next(iter(texts.values()), "")[:40].strip()
+        raise SummarizeError(f'"{subject}"', "the text has no sentence that can stand alone")
+    several = len({candidate.document for candidate in candidates}) > 1
+    _score(candidates, title, spoken, _WEIGHTS_OF_SEVERAL if several else _WEIGHTS)
+    chosen = _choose(candidates, budget, opens_with_best=several)
     return Summary(
-        sentences=tuple(
-            Sentence(text=candidate.text, document=0, start=candidate.span.start, end=candidate.span.end)
-            for candidate in chosen
-        )
+        sentences=tuple(Sentence(text=c.text, document=c.document, start=c.span.start, end=c.span.end) for c in chosen)
     )
 
 
-def _find_candidates(text: str, title: str | None, language: str | None) -> list[_Candidate]:
-    found: list[_Candidate] = []
-    for line in prose(text):
-        for span in sentences(text, line, language):
-            sentence = span.of(text)
-            terms = Counter(word.lower() for word in words(sentence) if word.lower() not in _STOP and len(word) > 1)
-            length = count_words(sentence)
-            found.append(
-                _Candidate(
-                    span=span,
-                    text=sentence,
-                    position=len(found),
-                    length=length,
-                    terms=terms,
-                    leans=_leans(sentence),
-                    good=_SHORTEST <= length <= _LONGEST
-                    and bool(terms)
-                    and not _is_broken(sentence)
-                    and not _repeats_title(sentence, title),
-                )
-            )
-    if not any(candidate.good for candidate in found):
-        for candidate in found:  # a text of nothing but long or short sentences: take them as they are
-            candidate.good = bool(candidate.terms) and not _repeats_title(candidate.text, title)
-    return found
-
-
-def _leans(sentence: str) -> bool:
-    """Whether a sentence needs the one before it: it opens with a pronoun or a connective."""
-    first = re.match(r"\W*([\w'’]+)", sentence)
-    return bool(first) and first[1].lower() in _DANGLING if first else False
-
-
-def _is_broken(sentence: str) -> bool:
-    """Whether it leaves a quotation or bracket open, asks a question, or is no sentence of prose."""
-    straight = sentence.count('"')
-    return (
-        straight % 2 == 1
-        or sentence.count("“") != sentence.count("”")
-        or sentence.count("«") != sentence.count("»")
-        or sentence.count("(") != sentence.count(")")
-        or sentence.rstrip(_QUOTES).endswith(("?", "؟", "？"))
-        or _is_bare_quote(sentence)
-        or "http" in sentence
-    )
-
-
-def _is_bare_quote(sentence: str) -> bool:
-    """Whether it is nothing but a quotation: words without their speaker."""
-    stripped = sentence.strip()
-    return stripped[:1] in _QUOTES and stripped.rstrip(".!?…")[-1:] in _QUOTES and len(stripped) > 2
-
-
-def _repeats_title(sentence: str, title: str | None) -> bool:
-    return bool(title) and [w.lower() for w in words(sentence)] == [w.lower() for w in words(title or "")]
-
-
-def _score(candidates: Sequence[_Candidate], title: str | None) -> None:
-    """Position decay + closeness to the article's own words + words of the headline."""
+def _score(candidates: Sequence[Candidate], title: str | None, language: str, weights: Mapping[str, float]) -> None:
     centroid: Counter[str] = Counter()
     for candidate in candidates:
         centroid.update(candidate.terms.keys())
     heaviest = max(centroid.values(), default=1)
-    heading = {word.lower() for word in words(title or "")} - _STOP
-    for candidate in candidates:
+    heading = set(find_terms(title or "", language))
+    meaning = _measure_closeness(candidates, language)
+    for candidate, closeness in zip(candidates, meaning, strict=True):
         terms = candidate.terms
         size = math.sqrt(len(terms)) or 1.0
         central = sum(centroid[term] / heaviest for term in terms) / (size * 4)
         shared = len(heading & terms.keys()) / (math.sqrt(len(heading)) * size) if heading else 0.0
-        position = 1.0 / (1.0 + 0.35 * candidate.position)
-        length = min(1.0, candidate.length / 12)
-        candidate.score = (1.4 * position + 0.8 * central + 0.5 * shared) * length
+        candidate.score = min(1.0, candidate.length / _FULL_LENGTH) * (
+            weights["position"] / (1.0 + _DECAY * candidate.position)
+            + weights["centre"] * central
+            + weights["headline"] * shared
+            + weights["meaning"] * closeness
+        )
 
 
-def _choose(candidates: Sequence[_Candidate], budget: Budget) -> list[_Candidate]:
-    limit = budget.sentences or _MAX_SENTENCES
+def _measure_closeness(candidates: Sequence[Candidate], language: str) -> list[float]:
+    """How close each sentence is in meaning to the whole, in which every article weighs the same; 0 where unknown."""
+    # What stands so far behind is hardly ever chosen, and says no more of what the article is about.
+    near = [number for number, candidate in enumerate(candidates) if candidate.position < _NEAR]
+    vectors = measure_meaning([candidates[number].text for number in near], language)
+    closeness = [0.0] * len(candidates)
+    if vectors is None:
+        return closeness
+    import numpy as np
+
+    lengths = np.array([min(candidates[number].length, 30) for number in near], dtype=np.float32)
+    documents = np.array([candidates[number].document for number in near])
+    whole = np.zeros(vectors.shape[1], dtype=np.float32)
+    for document in set(documents.tolist()):
+        members = documents == document
+        own = (vectors[members] * lengths[members, None]).sum(axis=0)
+        whole += own / max(float(np.linalg.norm(own)), 1e-9)
+    whole /= max(float(np.linalg.norm(whole)), 1e-9)
+    for number, cosine in zip(near, (vectors @ whole).tolist(), strict=True):
+        closeness[number] = cosine
+    return closeness
+
+
+def _choose(candidates: Sequence[Candidate], budget: Budget, *, opens_with_best: bool) -> list[Candidate]:
+    limit = budget.sentences or max(_MAX_SENTENCES, budget.words // _WORDS_A_SENTENCE + 2)
     room = math.inf if budget.sentences else budget.words
-    by_position = {candidate.position: candidate for candidate in candidates}
-    opening = next((c for c in candidates if c.good and not c.leans), next(c for c in candidates if c.good))
-    chosen = {opening.position: opening}
-    room -= opening.length
-    for candidate in sorted(candidates, key=lambda c: (-c.score, c.position)):
-        wanted = [candidate]
-        if candidate.leans:
-            before = by_position.get(candidate.position - 1)
-            if before is None or not (before.position in chosen or (before.good and not before.leans)):
-                continue
-            wanted = [before, candidate]
-        new = [c for c in wanted if c.position not in chosen]
-        if not new or not candidate.good or len(chosen) + len(new) > limit or sum(c.length for c in new) > room:
+    place = {(candidate.document, candidate.position): number for number, candidate in enumerate(candidates)}
+    ranked = sorted(range(len(candidates)), key=lambda number: (-candidates[number].score, number))
+    order = ranked if opens_with_best else range(len(candidates))
+    standing = (number for number in order if candidates[number].good and not candidates[number].leans)
+    opening = next(standing, None)
+    if opening is None:
+        opening = next(number for number in order if candidates[number].good)
+    chosen = {opening}
+    room -= candidates[opening].length
+    for number in ranked:
+        wanted = _with_support(number, candidates, place, chosen)
+        new = [candidates[one] for one in wanted if one not in chosen]
+        if not new or len(chosen) + len(new) > limit or sum(candidate.length for candidate in new) > room:
             continue
-        if _repeats(new, chosen.values()):
+        if _repeats(new, (candidates[one] for one in chosen)):
             continue
-        for c in new:
-            chosen[c.position] = c
-            room -= c.length
-    return [chosen[position] for position in sorted(chosen)]
+        chosen |= set(wanted)
+        room -= sum(candidate.length for candidate in new)
+    return [candidates[number] for number in sorted(chosen)]
 
 
-def _repeats(new: Sequence[_Candidate], chosen: Iterable[_Candidate]) -> bool:
+def _with_support(
+    number: int,
+    candidates: Sequence[Candidate],
+    place: Mapping[tuple[int, int], int],
+    chosen: Collection[int],
+) -> list[int]:
+    """A sentence, with the one that it leans on; none when it may not be taken."""
+    candidate = candidates[number]
+    if not candidate.good:
+        return []
+    if not candidate.leans:
+        return [number]
+    before = place.get((candidate.document, candidate.position - 1))
+    if before is None:
+        return []
+    stands = candidates[before].good and not candidates[before].leans
+    return [before, number] if before in chosen or stands else []
+
+
+def _repeats(new: Sequence[Candidate], chosen: Iterable[Candidate]) -> bool:
     said: set[str] = set().union(*(candidate.terms for candidate in chosen))
     terms = set().union(*(candidate.terms for candidate in new))
     return bool(terms) and len(terms & said) / len(terms) > _REDUNDANCY

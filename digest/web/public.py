@@ -4,6 +4,7 @@ GET never changes anything, so that link scanners cannot unsubscribe anybody; PO
 login or redirect. Nothing here is logged with a token in it: access logging is off.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import date
 from html import escape
@@ -14,13 +15,15 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from digest.errors import BadToken, StoreError
-from digest.models import UNSUBSCRIBE_TOKEN, EditionState
+from digest.models import UNSUBSCRIBE_TOKEN, EditionState, StoredEdition
+from digest.render.wording import format_day
 from digest.web.serving import serve
 
 if TYPE_CHECKING:
     from digest.app import App
 
 _SHOWN = (EditionState.SENDING, EditionState.SENT, EditionState.STOPPED)
+_BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -39,6 +42,12 @@ def create_public(app: "App") -> FastAPI:
 
     def message(key: str, status: int) -> HTMLResponse:
         return page("message.html", status, key=key)
+
+    def corrections_of(stored: StoredEdition) -> str:
+        """What was put right since it went out, as it stands above the web view."""
+        made = stored.edition.corrected if stored.edition else ()
+        said = [(format_day(app.day_of(one.made_at), language), one.text) for one in made]
+        return app.renderer.render_page("web/corrections.html", language=language, corrections=said) if said else ""
 
     @public.middleware("http")
     async def protect(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -98,6 +107,8 @@ def create_public(app: "App") -> FastAPI:
             stored = app.store.editions.find(slug, "daily", date.fromisoformat(day))
         except ValueError:
             raise HTTPException(404) from None
+        if stored and stored.state is EditionState.WITHDRAWN:
+            return page("withdrawn.html", 410, day=format_day(stored.date, language), note=stored.reason or "")
         if stored is None or stored.state not in _SHOWN:
             raise HTTPException(404)
         renditions = app.store.editions.renditions(stored.id)
@@ -105,7 +116,8 @@ def create_public(app: "App") -> FastAPI:
         if rendition is None:
             raise HTTPException(404)
         # The web view is everybody's: it carries nobody's own link.
-        return HTMLResponse(rendition.html.replace(UNSUBSCRIBE_TOKEN, escape(f"/{slug}/unsubscribe")))
+        html = rendition.html.replace(UNSUBSCRIBE_TOKEN, escape(f"/{slug}/unsubscribe"))
+        return HTMLResponse(_BODY.sub(lambda tag: tag[0] + corrections_of(stored), html, count=1))
 
     return public
 

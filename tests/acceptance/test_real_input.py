@@ -150,7 +150,8 @@ def test_real_pages_are_read_through_their_feed_and_reach_every_reader_once_thro
 def test_a_scraped_text_is_a_source_of_its_own(desk: Desk, shared: Path) -> None:
     text = shared / "data" / "articles" / "000_ebc0fb74b416bdc1.txt"
     desk.configure(
-        '[edition]\nwindow = "60y"\nmin_stories = 1\n', f'[[sources]]\nid = "scraped"\nkind = "file"\npath = "{text}"\n'
+        '[edition]\nwindow = "60y"\nmin_stories = 1\n',
+        f'[[sources]]\nid = "scraped"\nkind = "file"\npath = "{text}"\ntrusted = true\n',
     )
     desk.digest("subscribers", "add", READERS[0])
     report = desk.digest("run", "--json").rows[0]

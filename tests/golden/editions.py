@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from digest.models import Edition, Item, Mention, Section, Sentence, Summary
+from digest.models import Correction, Edition, Item, Mention, News, Section, Sentence, Summary
 from digest.text import direction_of
 
 DAY = date(2026, 11, 24)
@@ -19,6 +19,8 @@ def item(
     topic: str | None = "world",
     language: str = "en",
     also: tuple[Mention, ...] = (),
+    news: News | None = None,
+    edited: tuple[str, ...] = (),
 ) -> Item:
     """A story as printed; its summary is one sentence as far as offsets go."""
     said = None
@@ -35,6 +37,8 @@ def item(
         language=language,
         direction=direction_of(language),
         also=also,
+        news=news,
+        edited=edited,
     )
 
 
@@ -49,6 +53,7 @@ def edition(
     language: str = "en",
     name: str = "Morning Brief",
     silent: tuple[str, ...] = (),
+    corrections: tuple[Correction, ...] = (),
 ) -> Edition:
     """An edition of 24 November 2026 whose subject is its first headline."""
     items = [printed for section in sections for printed in section.items]
@@ -64,6 +69,7 @@ def edition(
         composed_at=datetime(2026, 11, 24, 6, 55, tzinfo=UTC),
         cutoff_at=datetime(2026, 11, 24, 6, 50, tzinfo=UTC),
         silent=silent,
+        corrections=corrections,
     )
 
 
@@ -111,6 +117,7 @@ ENGLISH = edition(
                     outlet="Northgate Post",
                     link="https://northgate.example/ferries",
                     hour=4,
+                    news=News(told_on=date(2026, 11, 22), numbers=("19",), outlets=("Northgate Post", "Plain Report")),
                 ),
                 ARABIC_STORY,
             ),
@@ -163,6 +170,7 @@ ENGLISH = edition(
                     link="https://plain.example/lichen",
                     topic="science",
                     hour=1,
+                    edited=("headline",),
                 ),
                 item(
                     "Deep-sea microphones hear a whale song that nobody had catalogued",
@@ -229,6 +237,13 @@ ENGLISH = edition(
                     hour=3,
                 ),
             ),
+        ),
+    ),
+    corrections=(
+        Correction(
+            edition=date(2026, 11, 23),
+            made_at=datetime(2026, 11, 23, 12, tzinfo=UTC),
+            text="The grain exchange is in Dunmore, not in Dunmere.",
         ),
     ),
     silent=("Coastline Radio",),

@@ -14,21 +14,23 @@ def _subject(lead: Item | None, count: int) -> str:
     return f"{lead.headline if lead else 'nothing'} ({count})"
 
 
+_FIELDS: dict[str, Any] = {
+    "newsletter": "morning",
+    "name": "Morning Brief",
+    "cadence": "daily",
+    "day": date(2026, 3, 2),
+    "language": "en",
+    "topics": TOPICS,
+    "max_stories": 12,
+    "subject": _subject,
+    "composed_at": NOON,
+    "cutoff_at": NOON,
+}
+
+
 def _compose(*topics: str | None, **changes: Any) -> Edition:
     items = [make_item(n, topic=topic) for n, topic in enumerate(topics, 1)]
-    fields: dict[str, Any] = {
-        "newsletter": "morning",
-        "name": "Morning Brief",
-        "cadence": "daily",
-        "day": date(2026, 3, 2),
-        "language": "en",
-        "topics": TOPICS,
-        "max_stories": 12,
-        "subject": _subject,
-        "composed_at": NOON,
-        "cutoff_at": NOON,
-    }
-    return compose(items, **fields | changes)
+    return compose(items, **_FIELDS | changes)
 
 
 def test_the_leads_section_comes_first_and_the_others_in_the_operators_order() -> None:
@@ -76,3 +78,28 @@ def test_an_edition_without_items_has_no_lead() -> None:
     edition = _compose()
     assert edition.lead is None
     assert edition.subject == "nothing (0)"
+
+
+def test_only_a_story_that_may_lead_leads_and_names_the_subject() -> None:
+    items = [make_item(n, topic=topic, may_lead=n == 3) for n, topic in enumerate(("sport", "world", "world"), 1)]
+    edition = compose(items, **_FIELDS)
+    assert edition.subject == "Headline number 3 (3)"
+    assert [item.id for item in edition.items] == ["3", "2", "1"]
+    assert edition.lead and edition.lead.id == "3"
+
+
+def test_where_no_story_may_lead_the_best_stands_first_and_the_subject_is_the_newsletters_own() -> None:
+    items = [make_item(n, topic=topic, may_lead=False) for n, topic in enumerate(("sport", "world"), 1)]
+    edition = compose(items, **_FIELDS)
+    assert edition.subject == "nothing (2)"
+    assert edition.lead is None
+    assert [item.id for item in edition.items] == ["1", "2"]
+
+
+def test_a_variant_leads_with_the_first_of_its_own_that_may() -> None:
+    items = [
+        make_item(n, topic=topic, may_lead=n != 2) for n, topic in enumerate(("sport", "world", "world", "science"), 1)
+    ]
+    edition = narrow(compose(items, **_FIELDS), Variant(topics=("science", "world")), _subject)
+    assert edition.subject == "Headline number 3 (3)"
+    assert [item.id for item in edition.items] == ["3", "2", "4"]

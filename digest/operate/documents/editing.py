@@ -1,7 +1,6 @@
 """What is made of it: stories, summaries, mails."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,18 +74,11 @@ def _read_instant(text: object) -> datetime:
 
 
 def _summarize(texts: Sequence[str], record: Row, budget: Budget) -> Summary:
-    """A summary of the first text that has one: a summary speaks for one article."""
-    from digest.summarizers.extractive import summarize_text
+    from digest.summarizers.extractive import summarize_texts
 
-    fault: DigestError = ExtractError(str(record.get("id")), "there is no text")
-    for number, text in enumerate(texts):
-        try:
-            summary = summarize_text(text, budget, title=record.get("title"), language=record.get("language"))
-        except DigestError as error:
-            fault = error
-            continue
-        return replace(summary, sentences=tuple(replace(s, document=number) for s in summary.sentences))
-    raise fault
+    if not any(text.strip() for text in texts):
+        raise ExtractError(str(record.get("id")), "there is no text")
+    return summarize_texts(dict(enumerate(texts)), budget, title=record.get("title"), language=record.get("language"))
 
 
 def inspect_emails(documents: Iterator[Document]) -> Iterator[Row]:

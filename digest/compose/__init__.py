@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from digest.models import Cadence, Edition, Item, Section, Variant
+from digest.compose.sections import put_first
+from digest.models import Cadence, Correction, Edition, Item, Section, Variant
 from digest.text import direction_of
 
 Subject = Callable[[Item | None, int], str]  # the lead and the number of stories → the subject line
@@ -30,22 +31,25 @@ def compose(
     composed_at: datetime,
     cutoff_at: datetime,
     silent: Sequence[str] = (),
+    corrections: Sequence[Correction] = (),
 ) -> Edition:
     """The edition of `day` from `items`, which come best first. `topics` maps ids to titles in print order."""
     chosen = list(items[:max_stories])
-    sections = _arrange(chosen, topics)
+    lead = next((item for item in chosen if item.may_lead), None)
+    sections = _arrange(chosen, topics, lead)
     return Edition(
         newsletter=newsletter,
         name=name,
         cadence=cadence,
         date=day,
-        subject=subject(chosen[0] if chosen else None, len(chosen)),
+        subject=subject(lead, len(chosen)),
         language=language,
         direction=direction_of(language),
         sections=sections,
         composed_at=composed_at,
         cutoff_at=cutoff_at,
         silent=tuple(silent),
+        corrections=tuple(corrections),
     )
 
 
@@ -69,17 +73,24 @@ def narrow(edition: Edition, variant: Variant, subject: Subject) -> Edition:
         return edition
     sections = tuple(section for section in edition.sections if section.id in variant.topics)
     items = [item for section in sections for item in section.items]
-    return replace(edition, sections=sections, subject=subject(items[0] if items else None, len(items)))
+    lead = next((item for item in items if item.may_lead), None)
+    return replace(edition, sections=put_first(sections, lead), subject=subject(lead, len(items)))
 
 
-def _arrange(items: Sequence[Item], topics: Mapping[str, str]) -> tuple[Section, ...]:
-    """Sections in the operator's order of topics, but the lead's section first; without a topic last, untitled."""
+def _arrange(items: Sequence[Item], topics: Mapping[str, str], lead: Item | None) -> tuple[Section, ...]:
+    """Sections in the operator's order of topics, but the lead's section first; without a topic last, untitled.
+
+    Without a lead, the best item's section is first.
+    """
     if not items:
         return ()
     grouped: dict[str, list[Item]] = {}
     for item in items:
         topic = item.topic if item.topic and item.topic in topics else ""
         grouped.setdefault(topic, []).append(item)
-    leading = next(topic for topic, members in grouped.items() if items[0] in members)
-    order = [leading, *(topic for topic in [*topics, ""] if topic in grouped and topic != leading)]
-    return tuple(Section(id=topic, title=topics.get(topic, ""), items=tuple(grouped[topic])) for topic in order)
+    sections = [
+        Section(id=topic, title=topics.get(topic, ""), items=tuple(grouped[topic]))
+        for topic in [*topics, ""]
+        if topic in grouped
+    ]
+    return put_first(sections, lead or items[0])

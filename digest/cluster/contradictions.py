@@ -1,0 +1,123 @@
+"""What speaks against two articles being one story, although they are alike. Pure.
+
+Headlines made to a pattern differ in a number or a day alone: "Answers for 23 November" and "… 24 November",
+"Season 4" and "Season 5", "Q3" and "Q4". Counts are another matter: outlets differ about how many were hurt, and a toll
+rises. And articles that name people and places, but none in common, are seldom about one event; not never, since one
+may name the mayor and the other the bridge.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from digest.text import words
+
+# What a number names one of, where it stands after the word: other numbers are other things.
+_SERIES: Final = re.compile(
+    r"(?:\b(season|series|episode|part|chapter|volume|vol|round|game|week|day|stage|leg|race|flight|route|bill|section|"
+    r"edition|version|phase|group|level|no|nr|number|puzzle|saison|épisode|semaine|étape|journée|temporada|episodio|"
+    r"capítulo|semana|jornada|etapa|staffel|folge|teil|woche|spieltag|etappe|rodada|сезон|серия|выпуск|тур|الموسم|"
+    r"الحلقة|الجولة|الأسبوع)[\s.:#№º°]+|#\s?)(\d{1,3}(?:,\d{3})+|\d{1,6})\b",
+    re.IGNORECASE,
+)
+_QUARTER: Final = re.compile(r"\bq([1-4])\b|\b([1-4])q\b", re.IGNORECASE)
+_YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b")
+_NUMBER: Final = re.compile(r"\d+")
+_DAYS: Final = (
+    r"\d{1,2}(?:st|nd|rd|th|\.|º|er)?(?:\s*(?:and|to|und|bis|et|au|y|al?|e|&|,|-|–)\s*\d{1,2}(?:st|nd|rd|th|\.)?)?"
+)
+_MONTHS_IN: Final = ("en", "ar", "de", "es", "fr", "it", "nl", "pl", "pt", "ru", "tr")
+_ALIKE: Final = 0.6  # share of the words of two headlines, numbers and months aside, from which they are of one pattern
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n")
+
+
+def contradict(one: str, other: str) -> bool:
+    """Whether two headlines number the same kind of thing and have none of the numbers in common.
+
+    Days and years count only in headlines of one pattern: others may name the first day of an event, or the last.
+    """
+    if _have_other_numbers(_find_series(one), _find_series(other)):
+        return True
+    dates = _find_days(one), _find_days(other)
+    years = set(_YEAR.findall(one)), set(_YEAR.findall(other))
+    return any(first and second and not first & second for first, second in (dates, years)) and _have_one_pattern(
+        one, other
+    )
+
+
+def _have_other_numbers(first: dict[str, set[str]], second: dict[str, set[str]]) -> bool:
+    return any(not first[kind] & second[kind] for kind in first.keys() & second.keys())
+
+
+def _find_series(headline: str) -> dict[str, set[str]]:
+    """The numbers of a headline by the kind of thing that they name."""
+    found: dict[str, set[str]] = {}
+    for kind, number in _SERIES.findall(headline):
+        found.setdefault(kind.lower() or "#", set()).add(number.replace(",", ""))
+    for first, second in _QUARTER.findall(headline):
+        found.setdefault("quarter", set()).add(first or second)
+    return found
+
+
+def _find_days(headline: str) -> set[tuple[int, int]]:
+    """The months and days that a headline names."""
+    found = set()
+    for days, month, month_before, days_after in _date_pattern().findall(headline):
+        number = _month_names()[(month or month_before).lower()]
+        found |= {(number, int(day)) for day in _NUMBER.findall(days or days_after)}
+    return found
+
+
+def _have_one_pattern(one: str, other: str) -> bool:
+    first, second = (
+        {word.lower() for word in words(text) if word.isalpha()} - _month_names().keys() for text in (one, other)
+    )
+    return bool(first) and len(first & second) >= _ALIKE * len(first | second)
+
+
+@lru_cache(maxsize=1)
+def _month_names() -> dict[str, int]:
+    from babel.dates import get_month_names
+
+    return {
+        name.lower().strip("."): number
+        for language in _MONTHS_IN
+        for width in ("wide", "abbreviated")
+        for context in ("format", "stand-alone")
+        for number, name in get_month_names(width, context, language).items()
+        if not name[0].isdigit()
+    }
+
+
+@lru_cache(maxsize=1)
+def _date_pattern() -> re.Pattern[str]:
+    months = "|".join(sorted(map(re.escape, _month_names()), key=len, reverse=True))
+    return re.compile(rf"\b({_DAYS})\s+(?:de\s+)?({months})\b|\b({months})\.?\s+({_DAYS})(?!\d)", re.IGNORECASE)
+
+
+def learn_names(texts: Iterable[str]) -> frozenset[str]:
+    """The words that are written with a capital within sentences, and seldom without: names, in most languages.
+
+    Headlines That Are Written Like This say nothing about it.
+    """
+    capital: Counter[str] = Counter()
+    small: Counter[str] = Counter()
+    for text in texts:
+        for sentence in _SENTENCE.split(text):
+            found = words(sentence)
+            if sum(word[0].islower() and len(word) > 3 for word in found[1:]) < 2:
+                continue
+            for word in found[1:]:
+                (capital if word[0].isupper() else small)[_bare(word)] += 1
+    return frozenset(word for word, count in capital.items() if count > 4 * small[word] and len(word) > 1)
+
+
+def find_names(text: str, names: frozenset[str]) -> frozenset[str]:
+    """Those of the names that stand in a text, with a capital."""
+    return frozenset(bare for word in words(text) if word[0].isupper() and (bare := _bare(word)) in names)
+
+
+def _bare(word: str) -> str:
+    return word.lower().removesuffix("'s").removesuffix("’s")

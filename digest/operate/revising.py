@@ -1,0 +1,64 @@
+"""A person's word on an edition: what is changed before it is sent, corrected and withdrawn afterwards."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from digest.errors import ConfigError
+from digest.models import Correction, Edition, EditionState, Item, StoredEdition
+
+if TYPE_CHECKING:
+    from digest.app import App
+
+_BEFORE = (EditionState.HELD, EditionState.READY)
+_AFTER = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
+
+Subject = Callable[[Item | None, int], str]
+
+
+def revise_edition(app: "App", stored: StoredEdition, change: Callable[[Edition, Subject], Edition]) -> Edition:
+    """Change an edition that is not sent yet, render it again, and keep both. Raises DigestError.
+
+    A ready edition that preflight now fails is held. One that was held stays so, and no run composes it anew.
+    """
+    if stored.edition is None or stored.state not in _BEFORE:
+        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only before it is sent can it be changed")
+    revised = change(stored.edition, app.subject_of(stored.edition.date))
+    if not app.revise(stored.id, revised, only_from=_BEFORE):
+        raise ConfigError(f"edition {stored.date}", "it is being sent by now; nothing was changed")
+    return revised
+
+
+def approve_by_name(app: "App", number: int, edition: Edition, name: str, note: str) -> None:
+    """Let a held edition go under a person's name: what a model wrote needs no label then. Raises ConfigError."""
+    approved = replace(edition, approved_by=name)
+    if not app.revise(number, approved, only_from=[EditionState.HELD], state=EditionState.READY, reason=note):
+        raise ConfigError(f"edition {edition.date}", "it is no longer held")
+
+
+def correct_edition(app: "App", stored: StoredEdition, text: str) -> Correction:
+    """Say what was wrong: on the web view from now on, and in the next edition. Raises ConfigError."""
+    words = " ".join(text.split())
+    if not words:
+        raise ConfigError("correction", "it says nothing")
+    if stored.edition is None or stored.state not in _AFTER:
+        raise ConfigError(
+            f"edition {stored.date}",
+            f"it is {stored.state}; only one that went out is corrected",
+            remedy="`digest editions edit` changes one that did not",
+        )
+    correction = Correction(edition=stored.date, made_at=app.clock(), text=words)
+    app.store.editions.amend(
+        stored.id, replace(stored.edition, corrected=(*stored.edition.corrected, correction)), now=app.clock()
+    )
+    return correction
+
+
+def withdraw_edition(app: "App", stored: StoredEdition, note: str) -> None:
+    """Take the web view down; what lies in mailboxes stays there. Raises ConfigError."""
+    only_from = [EditionState.STOPPED, EditionState.SENT]
+    moved = app.store.editions.set_state(stored.id, EditionState.WITHDRAWN, note, now=app.clock(), only_from=only_from)
+    if not moved:
+        raise ConfigError(
+            f"edition {stored.date}", f"it is {stored.state}; only one that was sent, or stopped, can be withdrawn"
+        )
