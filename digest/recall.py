@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from digest.models import News, Story, Told
+from digest.models import Article, News, Story, Told
 from digest.text import sentences, words
 
 _FEWEST_OUTLETS: Final = 2  # new ones; a single one is mostly late
@@ -31,27 +31,43 @@ _MOMENT: Final = re.compile(
 
 
 def recall(stories: Sequence[Story]) -> list[Story]:
-    """The stories without those that were told and have nothing new; the others that were told have their `news`."""
+    """The stories without those that were told and have nothing new; the others that were told have their `news`.
+
+    What is new is what such a story is told by: the first of its articles that has it becomes its lead.
+    """
     kept = []
     for story in stories:
         if story.told is None:
             kept.append(story)
-        elif news := find_news(story, story.told):
-            kept.append(replace(story, news=news))
+            continue
+        leading = _put_news_first(story, story.told)
+        if news := find_news(leading, story.told):
+            kept.append(replace(leading, news=news))
     return kept
 
 
 def find_news(story: Story, told: Told) -> News | None:
     """What a story says beyond what was told; None: nothing."""
-    opening = [span.of(story.lead.text[:_OPENING]) for span in sentences(story.lead.text[:_OPENING])]
-    now = f"{story.lead.title}\n{' '.join(opening[:_OPENING_SENTENCES])}"
-    known = _find_numbers(f"{told.headline}\n{told.text}")
-    numbers = tuple(number for number in _find_numbers(now) if number not in known)
+    numbers = _find_new_numbers(story.lead, told)
     outlets = tuple(outlet for outlet in story.outlets if outlet not in told.outlets)
     has_new_lead = story.lead.outlet in outlets and not _says_the_same(story.lead.title, told)
     if not numbers and len(outlets) < _FEWEST_OUTLETS and not has_new_lead:
         return None
     return News(told_on=told.date, numbers=numbers, outlets=outlets, has_new_lead=has_new_lead)
+
+
+def _put_news_first(story: Story, told: Told) -> Story:
+    quotable = [article for article in story.articles if article.rights != "headline"]
+    first = next((article for article in quotable or story.articles if _find_new_numbers(article, told)), story.lead)
+    return replace(story, articles=(first, *(article for article in story.articles if article is not first)))
+
+
+def _find_new_numbers(article: Article, told: Told) -> tuple[str, ...]:
+    """The numbers of its headline and opening that were not told."""
+    opening = article.text[:_OPENING]
+    first = " ".join(span.of(opening) for span in sentences(opening)[:_OPENING_SENTENCES])
+    known = _find_numbers(f"{told.headline}\n{told.text}")
+    return tuple(number for number in _find_numbers(f"{article.title}\n{first}") if number not in known)
 
 
 def _find_numbers(text: str) -> dict[str, None]:
