@@ -15,15 +15,15 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import Figure, cpu_seconds
+from benchmarks.making import ROOT, SHARED
 from digest.extract import read_page
 from digest.protocols import Request
 from digest.sources import dialects
 from digest.sources.feed import parse_feed
 from digest.sources.fetch import Fetcher
 
-ROOT = Path(__file__).resolve().parent.parent
-_PAGES = ROOT.parent / "shared" / "data" / "articles"
-_REAL = ROOT.parent / "shared" / "data" / "feeds" / "real"
+_PAGES = SHARED / "data" / "articles"
+_REAL = SHARED / "data" / "feeds" / "real"
 _FEEDS, _ENTRIES, _AT_ONCE, _ROUNDS = 1000, 20, 100, 5
 _LATENCIES = [0.05 + 0.45 * ((number * 37) % 100) / 99 for number in range(_FEEDS)]  # seconds
 _FLOOR = sum(_LATENCIES) / _AT_ONCE

@@ -6,17 +6,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from email.message import EmailMessage
-from pathlib import Path
 
 from benchmarks.collecting import MEASURES as COLLECTING
+from benchmarks.editing import MEASURES as EDITING
 from benchmarks.figures import Figure, cpu_seconds
+from benchmarks.making import NOW, ROOT, make_articles
 from digest.cluster import cluster
 from digest.compose import compose
 from digest.models import (
     UNSUBSCRIBE_TOKEN,
-    Article,
     Batch,
     Budget,
     DeliveryState,
@@ -28,23 +28,17 @@ from digest.models import (
     Outcome,
     Planned,
     Rendition,
-    Story,
     Subscriber,
     SubscriberState,
 )
 from digest.rank import rank
 from digest.render import Renderer
-from digest.sources.feed import parse_feed
 from digest.stores.owners import this_owner
 from digest.stores.sql import SqlStore
 from digest.summarize import summarize
 from digest.summarizers.extractive import ExtractiveSummarizer
-from digest.text import sentences, visible_text
 from digest.transports import mime
 from digest.transports.sendgrid import SendGridTransport
-
-ROOT = Path(__file__).resolve().parent.parent
-NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 
 
 def wall_seconds(command: list[str], times: int = 5) -> float:
@@ -55,29 +49,6 @@ def wall_seconds(command: list[str], times: int = 5) -> float:
         subprocess.run(command, check=True, capture_output=True, cwd=tempfile.gettempdir())
         found.append(time.perf_counter() - start)
     return min(found[1:])
-
-
-def make_articles(count: int) -> list[Article]:
-    """The samples' articles, over and over, each copy with words of its own."""
-    texts = [
-        (str(entry.title), visible_text(entry.content))
-        for path in sorted((ROOT / "samples").iterdir())
-        if path.suffix != ".md"
-        for entry in parse_feed(path.read_bytes(), url="https://sample.example/").entries
-    ]
-    return [
-        Article(
-            id=str(number),
-            source_id=f"s{number % 50}",
-            outlet=f"Outlet {number % 50}",
-            title=f"{texts[number % len(texts)][0]} number{number // len(texts)}",
-            link=f"https://sample.example/{number}",
-            text=f"{texts[number % len(texts)][1]} " + f"word{number // len(texts)} " * 40,
-            published_at=NOW - timedelta(minutes=number % 1200),
-            topics=("world",),
-        )
-        for number in range(count)
-    ]
 
 
 def make_edition() -> Edition:
@@ -134,27 +105,6 @@ def measure_start() -> Iterator[Figure]:
     yield Figure.beside(
         "start --help", wall_seconds([sys.executable, "-m", "digest", "--help"]), "s", "bare python", bare, "aim 0.35 s"
     )
-
-
-def measure_summarize() -> Iterator[Figure]:
-    """An article summarized."""
-    stories = [Story(articles=(article,)) for article in make_articles(400)]
-    extractive = ExtractiveSummarizer()
-
-    def lead() -> None:
-        for story in stories:
-            sentences(story.lead.text)[:3]
-
-    ours = cpu_seconds(lambda: [extractive.summarize(story, Budget()) for story in stories], 3)
-    yield Figure.beside(
-        "summarize", ours / 400 * 1000, "ms/article", "first three", cpu_seconds(lead, 3) / 400 * 1000, "aim 2 ms"
-    )
-
-
-def measure_cluster() -> Iterator[Figure]:
-    """A day of articles gathered into stories."""
-    articles = make_articles(1000)
-    yield Figure(name="cluster 1,000", value=cpu_seconds(lambda: cluster(articles), 2), unit="s", note="aim 2 s")
 
 
 def measure_render() -> Iterator[Figure]:
@@ -229,8 +179,7 @@ def measure_ledger() -> Iterator[Figure]:
 MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "start": measure_start,
     **COLLECTING,
-    "summarize": measure_summarize,
-    "cluster": measure_cluster,
+    **EDITING,
     "render": measure_render,
     "address": measure_address,
     "sendgrid": measure_sendgrid,

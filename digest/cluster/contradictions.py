@@ -8,7 +8,8 @@ may name the mayor and the other the bridge.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -33,22 +34,37 @@ _ALIKE: Final = 0.6  # share of the words of two headlines, numbers and months a
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n")
 
 
-def contradict(one: str, other: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """What a headline numbers: things of a series by their kind, days, years; and its other words."""
+
+    series: Mapping[str, set[str]]
+    days: set[tuple[int, int]]
+    years: set[str]
+    words: frozenset[str]
+
+
+def read_numbers(headline: str) -> Numbered | None:
+    """What a headline numbers; None: nothing."""
+    if not any(map(str.isdigit, headline)):
+        return None
+    series, days, years = _find_series(headline), _find_days(headline), set(_YEAR.findall(headline))
+    if not series and not days and not years:
+        return None
+    others = {word.lower() for word in words(headline) if word.isalpha()} - _month_names().keys()
+    return Numbered(series, days, years, frozenset(others))
+
+
+def contradict(one: Numbered, other: Numbered) -> bool:
     """Whether two headlines number the same kind of thing and have none of the numbers in common.
 
     Days and years count only in headlines of one pattern: others may name the first day of an event, or the last.
     """
-    if _have_other_numbers(_find_series(one), _find_series(other)):
+    if any(not one.series[kind] & other.series[kind] for kind in one.series.keys() & other.series.keys()):
         return True
-    dates = _find_days(one), _find_days(other)
-    years = set(_YEAR.findall(one)), set(_YEAR.findall(other))
-    return any(first and second and not first & second for first, second in (dates, years)) and _have_one_pattern(
-        one, other
-    )
-
-
-def _have_other_numbers(first: dict[str, set[str]], second: dict[str, set[str]]) -> bool:
-    return any(not first[kind] & second[kind] for kind in first.keys() & second.keys())
+    has_other_days = bool(one.days and other.days) and not one.days & other.days
+    has_other_years = bool(one.years and other.years) and not one.years & other.years
+    return (has_other_days or has_other_years) and _have_one_pattern(one.words, other.words)
 
 
 def _find_series(headline: str) -> dict[str, set[str]]:
@@ -70,11 +86,8 @@ def _find_days(headline: str) -> set[tuple[int, int]]:
     return found
 
 
-def _have_one_pattern(one: str, other: str) -> bool:
-    first, second = (
-        {word.lower() for word in words(text) if word.isalpha()} - _month_names().keys() for text in (one, other)
-    )
-    return bool(first) and len(first & second) >= _ALIKE * len(first | second)
+def _have_one_pattern(one: frozenset[str], other: frozenset[str]) -> bool:
+    return bool(one) and len(one & other) >= _ALIKE * len(one | other)
 
 
 @lru_cache(maxsize=1)

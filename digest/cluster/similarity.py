@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from digest.cluster.contradictions import contradict, find_names, learn_names
+from digest.cluster.contradictions import contradict, find_names, learn_names, read_numbers
 from digest.language import ignored_words, stemmer_of
 from digest.meaning import measure_meaning
 from digest.text import is_dense, words
@@ -35,6 +35,7 @@ _MEANING_OF_LONG: Final = 0.3  # what two full texts of one story count in its p
 _SAME_OUTLET: Final = 0.2  # how much is left of that of one outlet's articles: it seldom tells an event twice
 _OTHER_NAMES: Final = 0.5  # how much is left of the likeness of articles that name different people and places
 _ROWS: Final = 500  # compared with all at a time
+_PAIRS: Final = 100_000  # whose names are compared at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,10 @@ class Likeness:
             [next(nobodys) if d.outlet is None else outlets.setdefault(d.outlet, len(outlets)) for d in documents]
         )
         names = learn_names([_opening(document) for document in documents if document.language != "de"])
-        self._names = [find_names(_opening(document), names) for document in documents]
-        self._titles = [document.title for document in documents]
+        self._names = _mark_names([find_names(_opening(document), names) for document in documents], names)
+        self._named = np.asarray(self._names.sum(axis=1)).ravel() > 0
+        self._numbers = [read_numbers(document.title) for document in documents]
+        self._numbered = np.array([numbers is not None for numbers in self._numbers], dtype=bool)
 
     def pairs(self, enough: float) -> Iterator[tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.float32]"]]:
         """The pairs that are at least so alike, in pieces: two arrays of numbers, and their likeness."""
@@ -110,15 +113,30 @@ class Likeness:
         return row, column, alike * (brevity * meaning + (1 - brevity) * _MEANING_OF_LONG)
 
     def _less_contradictory(self, rows: Any, columns: Any, alike: Any, chosen: Any) -> Any:
-        for number in chosen.nonzero()[0].tolist():
-            one, other = int(rows[number]), int(columns[number])
-            if one == other:
-                continue
-            if contradict(self._titles[one], self._titles[other]):
+        """Of the chosen pairs, those that contradict each other count less, or not at all."""
+        import numpy as np
+
+        others = chosen & (rows != columns)
+        (named,) = np.nonzero(others & self._named[rows] & self._named[columns])
+        for part in np.array_split(named, len(named) // _PAIRS + 1):
+            shared = self._names[rows[part]].multiply(self._names[columns[part]]).sum(axis=1)
+            alike[part[np.asarray(shared).ravel() == 0]] *= _OTHER_NAMES
+        for number in np.flatnonzero(others & self._numbered[rows] & self._numbered[columns]).tolist():
+            one, other = self._numbers[rows[number]], self._numbers[columns[number]]
+            if one and other and contradict(one, other):
                 alike[number] = -1.0
-            elif self._names[one] and self._names[other] and not self._names[one] & self._names[other]:
-                alike[number] *= _OTHER_NAMES
         return alike
+
+
+def _mark_names(found: Sequence[frozenset[str]], names: frozenset[str]) -> "csr_matrix":
+    """Which names stand in which text (texts x names), as ones."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    place = {name: number for number, name in enumerate(sorted(names))}
+    columns = [place[name] for one in found for name in sorted(one)]
+    ends = np.cumsum([0, *(len(one) for one in found)])
+    return csr_matrix((np.ones(len(columns), dtype=np.int32), columns, ends), shape=(len(found), max(1, len(names))))
 
 
 def _opening(document: Document) -> str:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from digest.cluster import cluster
-from digest.cluster.contradictions import contradict, find_names, learn_names
+from digest.cluster.contradictions import contradict, find_names, learn_names, read_numbers
 from digest.cluster.linkage import link
 from digest.cluster.similarity import Document, Likeness
 from digest.errors import DigestError
@@ -32,6 +32,11 @@ OTHERS = [
         "The club's striker signed a contract that keeps him in the city until 2029.",
     ),
 ]
+
+
+def have_other_numbers(one: str, other: str) -> bool:
+    first, second = read_numbers(one), read_numbers(other)
+    return first is not None and second is not None and contradict(first, second)
 
 
 def _articles() -> list:
@@ -86,7 +91,7 @@ def test_languages_mix_when_the_operator_asks() -> None:
     ],
 )
 def test_headlines_of_a_pattern_that_number_other_things_stay_apart(one: str, other: str) -> None:
-    assert contradict(one, other)
+    assert have_other_numbers(one, other)
     assert len(cluster([make_article(n, title=title, text="") for n, title in enumerate((one, other))])) == 2
 
 
@@ -104,7 +109,7 @@ def test_headlines_of_a_pattern_that_number_other_things_stay_apart(one: str, ot
     ],
 )
 def test_counts_that_differ_are_no_contradiction(one: str, other: str) -> None:
-    assert not contradict(one, other)
+    assert not have_other_numbers(one, other)
 
 
 def test_names_are_learned_from_sentences_and_not_from_headlines() -> None:

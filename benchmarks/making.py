@@ -1,0 +1,35 @@
+"""What the measurements work on: articles made of the samples, over and over."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from digest.models import Article
+from digest.sources.feed import parse_feed
+from digest.text import visible_text
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
+
+
+def make_articles(count: int) -> list[Article]:
+    """The samples' articles, over and over, each copy with words of its own."""
+    texts = [
+        (str(entry.title), visible_text(entry.content))
+        for path in sorted((ROOT / "samples").iterdir())
+        if path.suffix != ".md"
+        for entry in parse_feed(path.read_bytes(), url="https://sample.example/").entries
+    ]
+    return [
+        Article(
+            id=str(number),
+            source_id=f"s{number % 50}",
+            outlet=f"Outlet {number % 50}",
+            title=f"{texts[number % len(texts)][0]} number{number // len(texts)}",
+            link=f"https://sample.example/{number}",
+            text=f"{texts[number % len(texts)][1]} " + f"word{number // len(texts)} " * 40,
+            published_at=NOW - timedelta(minutes=number % 1200),
+            topics=("world",),
+        )
+        for number in range(count)
+    ]
