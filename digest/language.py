@@ -1,11 +1,14 @@
 """What is known of languages: the words that say nothing of what a text is about, and the stems of the others."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final
 
 import snowballstemmer
 from stop_words import AVAILABLE_LANGUAGES, get_stop_words
+
+from digest.text import is_dense
 
 _STEMMERS: Final = {
     "ar": "arabic", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish", "fi": "finnish",
@@ -25,9 +28,29 @@ def ignored_words(language: str) -> frozenset[str]:
     return frozenset(get_stop_words(language)) if language in AVAILABLE_LANGUAGES else frozenset()
 
 
+def bare_word(word: str) -> str:
+    """A word in small letters, without the English genitive."""
+    return word.lower().removesuffix("'s").removesuffix("’s")
+
+
+def find_terms(found: Iterable[str], language: str) -> Iterator[str]:
+    """The stems of those words that count; of scripts without spaces, the pairs of characters."""
+    for word in found:
+        yield from _terms_of(word, language)
+
+
+@lru_cache(maxsize=200_000)
+def _terms_of(word: str, language: str) -> tuple[str, ...]:
+    """Found once for each word: a day's news repeats its words, and stemming one takes some 50 µs."""
+    bare = bare_word(word)
+    if bare in ignored_words(language):
+        return ()
+    if is_dense(bare[0]):
+        return tuple(map("".join, pairwise(bare)))
+    stemmer = _stemmer_of(language)
+    return (stemmer.stemWord(bare) if stemmer else bare,)
+
+
 @lru_cache(maxsize=64)
-def stemmer_of(language: str) -> Callable[[str], str]:
-    """Stems of a language's words, each word's found once: a day's news repeats its words. Else the word itself."""
-    if language not in _STEMMERS:
-        return str
-    return lru_cache(maxsize=200_000)(snowballstemmer.stemmer(_STEMMERS[language]).stemWord)
+def _stemmer_of(language: str) -> Any:
+    return snowballstemmer.stemmer(_STEMMERS[language]) if language in _STEMMERS else None

@@ -260,7 +260,6 @@ class Item:
     author: str | None = None
     also: tuple[Mention, ...] = ()
     reason: str | None = None  # why there is no summary
-    articles: tuple[str, ...] = ()  # the ids of all that tell it
     may_lead: bool = True  # told by two outlets, or by a trusted one, or pinned: it may give the edition its subject
     news: News | None = None  # it was told before, and this is new
     edited: tuple[str, ...] = ()  # what a person wrote: "headline", "summary"

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from digest import cluster, collect, compose, deliver, extract, preflight, rank, recall, summarize
+from digest.earlier import Earlier
 from digest.errors import RenderError
 from digest.models import (
     Batch,
     Budget,
-    Correction,
     Edition,
     EditionState,
     Finding,
@@ -32,7 +32,6 @@ from digest.models import (
     StageReport,
     StoredEdition,
     Subscriber,
-    Told,
     Variant,
 )
 from digest.ports import Composed, Ports, Preview, Settings
@@ -40,8 +39,6 @@ from digest.protocols import EditionStore
 from digest.reporting import Held, describe, held_by
 
 _OPEN = (EditionState.READY, EditionState.SENDING)
-_LOOK_BACK = 60  # editions that may still be corrected
-_OUT = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
 
 
 @dataclass(slots=True)
@@ -67,6 +64,7 @@ class Pipeline:
         """Nothing happens until `run` or `compose`."""
         self._settings = settings
         self._ports = ports
+        self._earlier = Earlier(ports.editions, ports.entries, settings.newsletter, settings.cadence)
 
     def run(self, day: date, *, send: bool = True) -> Report:
         """The edition of `day`, from where it stands to its end. Raises RenderError, StoreError and TransportError."""
@@ -126,7 +124,10 @@ class Pipeline:
         )
         log.note("extract", entries=len(offered), articles=len(articles))
         found = cluster.cluster(
-            articles, told=self._told(day), language=settings.language, across_languages=settings.mix_languages
+            articles,
+            told=self._earlier.told(day, settings.memory),
+            language=settings.language,
+            across_languages=settings.mix_languages,
         )
         log.note("cluster", stories=len(found), told_by_several=sum(len(story.outlets) > 1 for story in found))
         stories = recall.recall(found)
@@ -152,7 +153,7 @@ class Pipeline:
             composed_at=now,
             cutoff_at=now,
             silent=[self._name(report.id) for report in sources if not report.ok and not report.entries],
-            corrections=self._corrections(after),
+            corrections=self._earlier.corrections(after),
         )
         log.note("compose", stories=len(edition.items), sections=len(edition.sections))
         renditions = self._render(edition, self._variants(edition, ports.subscribers.reached(settings.newsletter)))
@@ -246,41 +247,6 @@ class Pipeline:
             new=sum(report.new for report in reports),
         )
         return reports
-
-    def _told(self, day: date) -> list[Told]:
-        """What earlier editions told, as far back as is remembered."""
-        ports, settings = self._ports, self._settings
-        earlier = [
-            (stored.date, item)
-            for stored in ports.editions.newest(settings.newsletter, 2 * settings.memory.days + 2)
-            if stored.cadence == settings.cadence
-            and stored.state in _OUT
-            and day - settings.memory <= stored.date < day
-            for item in (stored.edition.items if stored.edition else ())
-        ]
-        kept = {stored.number: stored for stored in ports.entries.get([int(item.id) for _, item in earlier])}
-        return [
-            Told(
-                date=told_on,
-                headline=item.headline,
-                text=extract.text_of(kept[int(item.id)])
-                if int(item.id) in kept
-                else item.summary.text
-                if item.summary
-                else "",
-                language=item.language,
-                outlets=(item.outlet, *(mention.outlet for mention in item.also)),
-            )
-            for told_on, item in earlier
-        ]
-
-    def _corrections(self, after: datetime | None) -> list[Correction]:
-        """What was corrected since the last edition, the oldest first."""
-        if after is None:
-            return []
-        newest = self._ports.editions.newest(self._settings.newsletter, _LOOK_BACK)
-        made = [one for stored in newest for one in (stored.edition.corrected if stored.edition else ())]
-        return sorted((one for one in made if one.made_at > after), key=lambda one: one.made_at)
 
     def _name(self, source: str) -> str:
         return self._settings.profiles[source].title or source

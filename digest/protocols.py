@@ -246,7 +246,7 @@ class EditionStore(Protocol):
         self,
         edition: int,
         revised: Edition,
-        renditions_: Sequence[Rendition],
+        renditions: Sequence[Rendition],
         state: EditionState | None,
         reason: str | None,
         *,

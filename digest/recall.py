@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from digest.models import Article, News, Story, Told
+from digest.months import find_days
 from digest.text import sentences, words
 
 _FEWEST_OUTLETS: Final = 2  # new ones; a single one is mostly late
@@ -20,12 +21,9 @@ _OPENING_SENTENCES: Final = 3
 _OPENING: Final = 2000  # characters
 _SAME_WORDS: Final = 0.5  # share of a headline's words, from which it says the same
 _NUMBER: Final = re.compile(r"(?<![\w.,])\d[\d.,]*\d|(?<![\w.,])\d")
-# Years, hours and days of the month, which differ from one day's text to the next and are no news.
+# Years, hours and ordinals, which differ from one day's text to the next and are no news; named days are none either.
 _MOMENT: Final = re.compile(
-    r"\b(?:19|20)\d\d\b|\d{1,2}(?::\d\d)+|\d{1,2}\s?(?:[ap]\.?m\b|Uhr\b|h\b)|\d{1,2}(?:st|nd|rd|th)\b|\d{1,2}\.(?=\s[^\W\d])|"
-    r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s\d{1,2}\b|"
-    r"\b\d{1,2}\s(?:de\s)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|"
-    r"janv|févr|mars|avr|mai|juin|juil|août|sept|ene|abr|ago|dic|fev|set|out|dez)\w*",
+    r"\b(?:19|20)\d\d\b|\d{1,2}(?::\d\d)+|\d{1,2}\s?(?:[ap]\.?m\b|Uhr\b|h\b)|\d{1,2}(?:st|nd|rd|th)\b|\d{1,2}\.(?=\s[^\W\d])",
     re.IGNORECASE,
 )
 
@@ -72,6 +70,8 @@ def _find_new_numbers(article: Article, told: Told) -> tuple[str, ...]:
 
 def _find_numbers(text: str) -> dict[str, None]:
     """The numbers of a text as written, in its order, without years and moments."""
+    for span, _, _ in find_days(text):
+        text = f"{text[: span.start]}{' ' * (span.end - span.start)}{text[span.end :]}"
     return dict.fromkeys(_NUMBER.findall(_MOMENT.sub(" ", text)))
 
 

@@ -43,7 +43,6 @@ def _say(story: Story, summarizers: Sequence[Summarizer], budget: Budget, langua
         direction=direction_of(stated) if stated else direction_of_text(f"{lead.title} {lead.text[:500]}"),
         author=lead.author,
         also=_mention_others(story),
-        articles=tuple(article.id for article in story.articles),
         may_lead=story.voices > 1 or any(article.trusted for article in story.articles),
         news=story.news,
         score=story.score,

@@ -22,9 +22,8 @@ _RTL = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", 
 _LONGEST_HEADLINE = 30  # words
 _LONGEST_END = 60  # characters: a sentence's last marks, and the white space behind them
 _LONGEST_CALL = 1000
-_AT_A_TIME = (
-    20_000  # characters that are split into sentences: sentencex takes time in the square of some texts' length
-)
+# Characters that are split into sentences at a time: for some texts sentencex takes time in the square of the length.
+_AT_A_TIME = 20_000
 
 _ANY_WORD = re.compile(r"\w+")
 # Letters and digits, and the signs that belong to letters: vowels of Indic scripts and of Thai, points, accents.
@@ -224,9 +223,10 @@ def sentences(text: str, span: Span | None = None, language: str | None = None) 
         stripped = sentence.strip()
         if stripped:
             left = base + start + sentence.index(stripped)
+            right = left + len(stripped)
             if found and _INITIAL.fullmatch(found[-1].of(text)):  # "M. Roux", where nobody lists the abbreviation
                 left = found.pop().start
-            found.append(Span(left, base + start + sentence.index(stripped) + len(stripped)))
+            found.append(Span(left, right))
     return found
 
 

@@ -1,7 +1,7 @@
 """digest editions: the editor's hand on an edition, before it is sent and afterwards."""
 
 from collections.abc import Callable
-from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,21 +12,24 @@ from digest.cli.output import put
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.models import Edition, Item, StoredEdition
+    from digest.compose import Subject
+    from digest.models import Edition
 
 NumberArgument = Annotated[int, typer.Argument(metavar="STORY", help="Its number, as `digest editions show` has it.")]
 
 
 def _revise(
-    app: "App",
-    stored: "StoredEdition",
-    change: "Callable[[Edition, Callable[[Item | None, int], str]], Edition]",
+    context: typer.Context,
+    config: Path | None,
+    edition: str,
+    change: "Callable[[Edition, Subject, App], Edition]",
     done: str,
 ) -> None:
     from digest.operate.revising import revise_edition
 
-    revised = revise_edition(app, stored, change)
-    put(f"{done}; the subject is: {revised.subject}")
+    with open_app(context, config) as app:
+        revised = revise_edition(app, find_edition(app, edition), lambda one, subject: change(one, subject, app))
+        put(f"{done}; the subject is: {revised.subject}")
 
 
 def pin_story(
@@ -35,9 +38,7 @@ def pin_story(
     """Let a story lead, and give the edition its subject."""
     from digest.compose.revising import pin
 
-    with open_app(context, config) as app:
-        stored = find_edition(app, edition)
-        _revise(app, stored, lambda one, subject: pin(one, story, subject), f"story {story} leads")
+    _revise(context, config, edition, lambda one, subject, _: pin(one, story, subject), f"story {story} leads")
 
 
 def drop_story(
@@ -46,9 +47,7 @@ def drop_story(
     """Leave a story out."""
     from digest.compose.revising import drop
 
-    with open_app(context, config) as app:
-        stored = find_edition(app, edition)
-        _revise(app, stored, lambda one, subject: drop(one, story, subject), f"story {story} is left out")
+    _revise(context, config, edition, lambda one, subject, _: drop(one, story, subject), f"story {story} is left out")
 
 
 def move_story(
@@ -62,15 +61,11 @@ def move_story(
     """Put a story in another place."""
     from digest.compose.revising import move
 
-    with open_app(context, config) as app:
-        stored = find_edition(app, edition)
+    def change(one: "Edition", subject: "Subject", app: "App") -> "Edition":
         topics = {table.id: table.title for table in app.config.topics}
-        _revise(
-            app,
-            stored,
-            lambda one, subject: move(one, story, place, subject, topic=topic, topics=topics),
-            f"story {story} is moved",
-        )
+        return move(one, story, place, subject, topic=topic, topics=topics)
+
+    _revise(context, config, edition, change, f"story {story} is moved")
 
 
 def edit_story(
@@ -92,17 +87,16 @@ def edit_story(
         raise ConfigError(
             "edit", "give the number of a story, or --subject", remedy="see `digest editions edit --help`"
         )
-    with open_app(context, config) as app:
-        stored = find_edition(app, edition)
-        if story is None:
-            _revise(app, stored, lambda one, _: rename(one, subject or ""), "the subject is yours")
-            return
-        _revise(
-            app,
-            stored,
-            lambda one, subject_of: edit(one, story, subject_of, headline=headline, summary=summary),
-            f"story {story} is edited",
-        )
+    if story is None:
+        _revise(context, config, edition, lambda one, *_: rename(one, subject or ""), "the subject is yours")
+        return
+    _revise(
+        context,
+        config,
+        edition,
+        lambda one, subject_of, _: edit(one, story, subject_of, headline=headline, summary=summary),
+        f"story {story} is edited",
+    )
 
 
 def correct_edition(
@@ -132,7 +126,7 @@ def withdraw_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         withdraw(app, stored, note)
-        put(f"the edition of {date.isoformat(stored.date)} is withdrawn; its web view says so")
+        put(f"the edition of {stored.date} is withdrawn; its web view says so")
 
 
 def register(commands: typer.Typer) -> None:

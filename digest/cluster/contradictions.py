@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
+from digest.language import bare_word
+from digest.months import find_days, month_of
 from digest.text import words
 
 # What a number names one of, where it stands after the word: other numbers are other things.
@@ -25,11 +26,6 @@ _SERIES: Final = re.compile(
 )
 _QUARTER: Final = re.compile(r"\bq([1-4])\b|\b([1-4])q\b", re.IGNORECASE)
 _YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b")
-_NUMBER: Final = re.compile(r"\d+")
-_DAYS: Final = (
-    r"\d{1,2}(?:st|nd|rd|th|\.|º|er)?(?:\s*(?:and|to|und|bis|et|au|y|al?|e|&|,|-|–)\s*\d{1,2}(?:st|nd|rd|th|\.)?)?"
-)
-_MONTHS_IN: Final = ("en", "ar", "de", "es", "fr", "it", "nl", "pl", "pt", "ru", "tr")
 _ALIKE: Final = 0.6  # share of the words of two headlines, numbers and months aside, from which they are of one pattern
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n")
 
@@ -48,11 +44,12 @@ def read_numbers(headline: str) -> Numbered | None:
     """What a headline numbers; None: nothing."""
     if not any(map(str.isdigit, headline)):
         return None
-    series, days, years = _find_series(headline), _find_days(headline), set(_YEAR.findall(headline))
+    series, years = _find_series(headline), set(_YEAR.findall(headline))
+    days = {(month, day) for _, month, named in find_days(headline) for day in named}
     if not series and not days and not years:
         return None
-    others = {word.lower() for word in words(headline) if word.isalpha()} - _month_names().keys()
-    return Numbered(series, days, years, frozenset(others))
+    others = frozenset(word.lower() for word in words(headline) if word.isalpha() and not month_of(word))
+    return Numbered(series, days, years, others)
 
 
 def contradict(one: Numbered, other: Numbered) -> bool:
@@ -77,37 +74,8 @@ def _find_series(headline: str) -> dict[str, set[str]]:
     return found
 
 
-def _find_days(headline: str) -> set[tuple[int, int]]:
-    """The months and days that a headline names."""
-    found = set()
-    for days, month, month_before, days_after in _date_pattern().findall(headline):
-        number = _month_names()[(month or month_before).lower()]
-        found |= {(number, int(day)) for day in _NUMBER.findall(days or days_after)}
-    return found
-
-
 def _have_one_pattern(one: frozenset[str], other: frozenset[str]) -> bool:
     return bool(one) and len(one & other) >= _ALIKE * len(one | other)
-
-
-@lru_cache(maxsize=1)
-def _month_names() -> dict[str, int]:
-    from babel.dates import get_month_names
-
-    return {
-        name.lower().strip("."): number
-        for language in _MONTHS_IN
-        for width in ("wide", "abbreviated")
-        for context in ("format", "stand-alone")
-        for number, name in get_month_names(width, context, language).items()
-        if not name[0].isdigit()
-    }
-
-
-@lru_cache(maxsize=1)
-def _date_pattern() -> re.Pattern[str]:
-    months = "|".join(sorted(map(re.escape, _month_names()), key=len, reverse=True))
-    return re.compile(rf"\b({_DAYS})\s+(?:de\s+)?({months})\b|\b({months})\.?\s+({_DAYS})(?!\d)", re.IGNORECASE)
 
 
 def learn_names(texts: Iterable[str]) -> frozenset[str]:
@@ -123,14 +91,10 @@ def learn_names(texts: Iterable[str]) -> frozenset[str]:
             if sum(word[0].islower() and len(word) > 3 for word in found[1:]) < 2:
                 continue
             for word in found[1:]:
-                (capital if word[0].isupper() else small)[_bare(word)] += 1
+                (capital if word[0].isupper() else small)[bare_word(word)] += 1
     return frozenset(word for word, count in capital.items() if count > 4 * small[word] and len(word) > 1)
 
 
 def find_names(text: str, names: frozenset[str]) -> frozenset[str]:
     """Those of the names that stand in a text, with a capital."""
-    return frozenset(bare for word in words(text) if word[0].isupper() and (bare := _bare(word)) in names)
-
-
-def _bare(word: str) -> str:
-    return word.lower().removesuffix("'s").removesuffix("’s")
+    return frozenset(bare for word in words(text) if word[0].isupper() and (bare := bare_word(word)) in names)

@@ -21,7 +21,8 @@ def link(likeness: Likeness, *, enough: float = ENOUGH, largest_block: int = _LA
     for block in _cut(likeness, enough, largest_block):
         for member, first in zip(block, _link_block(likeness, block, enough), strict=True):
             labels[member] = block[first]
-    return [int(label) for label in labels]
+    groups: list[int] = labels.tolist()
+    return groups
 
 
 def _cut(likeness: Likeness, enough: float, largest: int) -> list[list[int]]:

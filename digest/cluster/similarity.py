@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from digest.cluster.contradictions import contradict, find_names, learn_names, read_numbers
-from digest.language import ignored_words, stemmer_of
+from digest.language import find_terms
 from digest.meaning import measure_meaning
-from digest.text import is_dense, words
+from digest.text import count_words, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,12 +57,13 @@ class Likeness:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         self.size = len(documents)
-        self._terms = [list(_find_terms(document)) for document in documents]
-        analyzed = [_with_pairs(terms) for terms in self._terms]
-        vectorizer = TfidfVectorizer(analyzer=_as_it_is, sublinear_tf=True, dtype=np.float32)
-        self._words: csr_matrix = vectorizer.fit_transform(analyzed) if any(analyzed) else None
-        lengths = np.array([len(words(d.title)) + len(words(d.text[:2000])) for d in documents], dtype=np.float32)
-        self._brevity: NDArray[np.float32] = ((_LONG - lengths) / (_LONG - _SHORT)).clip(0.0, 1.0)
+        vectorizer = TfidfVectorizer(analyzer=_analyze, sublinear_tf=True, dtype=np.float32)
+        try:
+            self._words: Any = vectorizer.fit_transform(documents)
+        except ValueError:  # nobody says a word that counts
+            self._words = None
+        lengths = np.array([count_words(document.title) + count_words(document.text[:2000]) for document in documents])
+        self._brevity: NDArray[np.float32] = ((_LONG - lengths) / (_LONG - _SHORT)).clip(0.0, 1.0).astype(np.float32)
         self._meaning = _measure_meaning(documents, self._brevity > 0)
         outlets: dict[str, int] = {}
         nobodys = itertools.count(-1, -1)
@@ -143,25 +144,11 @@ def _opening(document: Document) -> str:
     return f"{document.title}\n{' '.join(document.text[:4000].split()[:_OPENING_WORDS])}"
 
 
-def _find_terms(document: Document) -> Iterator[str]:
-    """The stems that count, the title's twice; of scripts without spaces, the pairs of characters."""
-    ignored = ignored_words(document.language)
-    stem = stemmer_of(document.language)
-    opening = words(document.text[:8000])[:_OPENING_WORDS]
-    for word in [*words(document.title) * _TITLE_WEIGHT, *opening]:
-        lowered = word.lower().removesuffix("'s").removesuffix("’s")
-        if is_dense(lowered[0]):
-            yield from map("".join, itertools.pairwise(lowered))
-        elif lowered not in ignored:
-            yield stem(lowered)
-
-
-def _with_pairs(terms: Sequence[str]) -> list[str]:
+def _analyze(document: Document) -> list[str]:
+    """The stems that count, the title's twice, and each two that follow each other."""
+    found = [*words(document.title) * _TITLE_WEIGHT, *words(document.text[:8000])[:_OPENING_WORDS]]
+    terms = list(find_terms(found, document.language))
     return [*terms, *(f"{first} {second}" for first, second in itertools.pairwise(terms))]
-
-
-def _as_it_is(terms: list[str]) -> list[str]:
-    return terms
 
 
 def _measure_meaning(documents: Sequence[Document], wanted: "NDArray[np.bool_]") -> "NDArray[np.float32] | None":

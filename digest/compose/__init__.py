@@ -6,15 +6,15 @@
 Pure: what to call the edition is asked of the `subject` callable, since subjects are the operator's template.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from digest.compose.sections import put_first
+from digest.compose.sections import Subject, put_first
 from digest.models import Cadence, Correction, Edition, Item, Section, Variant
 from digest.text import direction_of
 
-Subject = Callable[[Item | None, int], str]  # the lead and the number of stories → the subject line
+__all__ = ["Subject", "choose_variant", "compose", "narrow"]
 
 
 def compose(

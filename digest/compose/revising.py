@@ -9,14 +9,12 @@ Pure: items are named by their number in print order, from 1. Who may do it, and
 here. Raises DigestError for what is not there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from digest.compose.sections import put_first
+from digest.compose.sections import Subject, put_first
 from digest.errors import DigestError
 from digest.models import Edition, Item, Section, Sentence, Summary
-
-Subject = Callable[[Item | None, int], str]
 
 
 def pin(edition: Edition, number: int, subject: Subject) -> Edition:

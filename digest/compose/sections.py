@@ -1,9 +1,11 @@
-"""The sections of an edition."""
+"""The sections of an edition, and what names it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from digest.models import Item, Section
+
+Subject = Callable[[Item | None, int], str]  # the lead and the number of stories → the subject line
 
 
 def put_first(sections: Sequence[Section], lead: Item | None) -> tuple[Section, ...]:

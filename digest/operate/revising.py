@@ -4,16 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from digest.compose import Subject
 from digest.errors import ConfigError
-from digest.models import Correction, Edition, EditionState, Item, StoredEdition
+from digest.models import Correction, Edition, EditionState, StoredEdition
 
 if TYPE_CHECKING:
     from digest.app import App
 
 _BEFORE = (EditionState.HELD, EditionState.READY)
 _AFTER = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
-
-Subject = Callable[[Item | None, int], str]
 
 
 def revise_edition(app: "App", stored: StoredEdition, change: Callable[[Edition, Subject], Edition]) -> Edition:

@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from digest.months import foreign_months, month_names
+
 _OLDEST: Final = 1900  # what lies before is a program's way to write "none", such as 0001-01-01
 
 # RFC 822 §5.1, and the names that are met and mean one thing only. Hours from UTC.
@@ -46,10 +48,6 @@ _ZONES: Final[Mapping[str, float]] = {
 _ENGLISH: Final[Mapping[str, int]] = {
     name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
 }
-# The languages in which feeds name months, where it is not English; those with names of their own.
-_LANGUAGES: Final = (
-    "de fr es it pt nl pl ru tr sv nb da fi el hu cs ro uk bg ca hr sr sk sl et lt lv id vi is ar fa he hi ko ms th"
-).split()
 
 _ISO = re.compile(
     r"(\d{4})(?:-?(\d\d)(?:-?(\d\d))?|-(\d{3}))?"
@@ -253,39 +251,10 @@ def _full_year(year: str) -> int:
 def _month(word: str, language: str | None) -> int | None:
     name = word.casefold()
     english = _ENGLISH.get(name[:3])
-    if english and (len(name) == 3 or name in _month_names("en")):
+    if english and (len(name) == 3 or name in month_names("en")):
         return english
     if language:
-        own = _month_names(language.split("-")[0].lower()).get(name)
+        own = month_names(language.split("-")[0].lower()).get(name)
         if own:
             return own
-    return _foreign_months().get(name)
-
-
-@lru_cache(maxsize=64)
-def _month_names(language: str) -> dict[str, int]:
-    """A language's names of months by CLDR, full and short, as they stand in dates and alone."""
-    from babel import Locale, UnknownLocaleError
-
-    try:
-        months = Locale.parse(language).months
-    except (UnknownLocaleError, ValueError):
-        return {}
-    names: dict[str, int] = {}
-    for context in ("format", "stand-alone"):
-        for width in ("wide", "abbreviated"):
-            for number, name in months[context][width].items():
-                words = _NAME.findall(name.casefold())
-                if len(words) == 1 and len(words[0]) >= 3:
-                    names[words[0]] = number
-    return names
-
-
-@lru_cache(maxsize=1)
-def _foreign_months() -> dict[str, int]:
-    """The names that mean the same month in every language that has them: "listopad" is two, and so is none here."""
-    months: dict[str, set[int]] = {}
-    for language in _LANGUAGES:
-        for name, number in _month_names(language).items():
-            months.setdefault(name, set()).add(number)
-    return {name: numbers.pop() for name, numbers in months.items() if len(numbers) == 1}
+    return foreign_months().get(name)

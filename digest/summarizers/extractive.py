@@ -16,9 +16,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from digest.errors import SummarizeError
+from digest.language import find_terms
 from digest.meaning import measure_meaning
 from digest.models import Budget, Sentence, Story, Summary
-from digest.summarizers.sentences import Candidate, find_candidates, find_terms
+from digest.summarizers.sentences import Candidate, find_candidates
+from digest.text import words
 
 _MAX_SENTENCES: Final = 4
 _WORDS_A_SENTENCE: Final = 25  # of more words, more sentences
@@ -78,7 +80,7 @@ def _score(candidates: Sequence[Candidate], title: str | None, language: str, we
     for candidate in candidates:
         centroid.update(candidate.terms.keys())
     heaviest = max(centroid.values(), default=1)
-    heading = set(find_terms(title or "", language))
+    heading = set(find_terms(words(title or ""), language))
     meaning = _measure_closeness(candidates, language)
     for candidate, closeness in zip(candidates, meaning, strict=True):
         terms = candidate.terms

@@ -6,14 +6,12 @@ before the first words of a sentence. A sentence keeps its offsets into the text
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 
-from digest.language import ignored_words, stemmer_of
+from digest.language import find_terms
 from digest.summarizers.openers import leans, speaks_of_itself
-from digest.text import Span, count_words, is_dense, prose, sentences, words
+from digest.text import Span, count_words, prose, sentences, words
 
 _SHORTEST, _LONGEST = 5, 55  # words; shorter ones say little, longer ones fill the budget alone
 _MOST_READ: Final = 60_000  # characters: the news is not behind them
@@ -51,15 +49,16 @@ class Candidate:
 def find_candidates(text: str, title: str | None, language: str, *, document: int = 0) -> list[Candidate]:
     """Every sentence of a text's prose, in its order."""
     found: list[Candidate] = []
-    heading = (title or "").casefold().strip(_ENDS)
+    heading = _fold(title or "")
     for line in prose(text):
         if line.start > _MOST_READ:
             break
         for whole in sentences(text, line, language):
             span = _without_dateline(text, whole) if not found or whole.start == line.start else whole
             sentence = span.of(text)
-            terms = Counter(find_terms(sentence, language))
+            terms = Counter(find_terms(words(sentence), language))
             length = count_words(sentence)
+            is_leaning = leans(sentence, language)
             found.append(
                 Candidate(
                     span=span,
@@ -68,17 +67,17 @@ def find_candidates(text: str, title: str | None, language: str, *, document: in
                     position=len(found),
                     length=length,
                     terms=terms,
-                    leans=leans(sentence, language),
+                    leans=is_leaning,
                     good=_SHORTEST <= length <= _LONGEST
                     and bool(terms)
                     and not is_broken(sentence)
-                    and not (speaks_of_itself(sentence, language) and not any(mark in sentence for mark in _QUOTES))
-                    and sentence.casefold().strip(_ENDS) != heading,
+                    and not (is_leaning and _has_lost_its_speaker(sentence, language))
+                    and _fold(sentence) != heading,
                 )
             )
     if not any(candidate.good for candidate in found):
         for candidate in found:  # a text of nothing but long, short or personal sentences: take them as they are
-            candidate.good = bool(candidate.terms) and candidate.text.casefold().strip(_ENDS) != heading
+            candidate.good = bool(candidate.terms) and _fold(candidate.text) != heading
     return found
 
 
@@ -96,6 +95,10 @@ def is_broken(sentence: str) -> bool:
     )
 
 
+def _has_lost_its_speaker(sentence: str, language: str) -> bool:
+    return speaks_of_itself(sentence, language) and not any(mark in sentence for mark in _QUOTES)
+
+
 def _is_bare_quote(sentence: str) -> bool:
     """Whether it is nothing but a quotation: words without their speaker."""
     stripped = sentence.strip()
@@ -109,11 +112,6 @@ def _without_dateline(text: str, span: Span) -> Span:
     return Span(found.end(), span.end) if found and found.end() < span.end else span
 
 
-def find_terms(sentence: str, language: str) -> Iterator[str]:
-    """The stems of the words that count; of scripts without spaces, the pairs of characters."""
-    ignored, stem = ignored_words(language), stemmer_of(language)
-    for lowered in words(sentence.lower()):
-        if is_dense(lowered[0]):
-            yield from map("".join, pairwise(lowered))
-        elif len(lowered) > 1 and lowered not in ignored:
-            yield stem(lowered)
+def _fold(text: str) -> str:
+    """A sentence or a headline, as the two are compared."""
+    return text.casefold().strip(_ENDS)
