@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from benchmarks.collecting import MEASURES as COLLECTING
 from benchmarks.editing import MEASURES as EDITING
 from benchmarks.figures import Figure, cpu_seconds
+from benchmarks.grounding import MEASURES as GROUNDING
 from benchmarks.making import NOW, ROOT, make_articles
 from digest.cluster import cluster
 from digest.compose import compose
@@ -180,6 +181,7 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "start": measure_start,
     **COLLECTING,
     **EDITING,
+    **GROUNDING,
     "render": measure_render,
     "address": measure_address,
     "sendgrid": measure_sendgrid,

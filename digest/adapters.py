@@ -7,12 +7,14 @@ so that a command pays only for what it uses.
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from digest.config.schema import Secrets, is_custom
 from digest.errors import ConfigError
 from digest.models import SourceProfile
-from digest.protocols import Clock, Fetch, Source, Summarizer, Transport
+from digest.protocols import AnswerStore, Clock, Fetch, Source, Summarizer, Transport
 
 
 def _feed_source(table: Any, fetch: Fetch, clock: Clock) -> Source:
@@ -42,10 +44,44 @@ def _file_source(table: Any, fetch: Fetch, clock: Clock) -> Source:  # noqa: ARG
     return FileSource(id=table.id, path=table.path, relative_dates=table.relative_dates, now=clock, read_page=read_page)
 
 
-def _extractive(table: Any) -> Summarizer:
+def _extractive(table: Any, means: "Means") -> Summarizer:  # noqa: ARG001
     from digest.summarizers.extractive import ExtractiveSummarizer
 
     return ExtractiveSummarizer(of_all_outlets=getattr(table, "outlets", "lead") == "all")
+
+
+def require_extra(extra: str, *packages: str) -> None:
+    """Raise ConfigError when a package of an optional extra is missing."""
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        remedy = f'pip install "digest[{extra}]"'
+        raise ConfigError(f'the extra "{extra}"', f"it needs {', '.join(missing)}, not installed here", remedy=remedy)
+
+
+def _llm(table: Any, means: "Means") -> Summarizer:
+    require_extra("llm", "openai", "simplemma", "text_to_num")
+    from digest.summarizers.chat import Chat
+    from digest.summarizers.llm import LlmSummarizer
+
+    key = means.secrets.llm_api_key
+    return LlmSummarizer(
+        Chat(
+            base_url=table.base_url,
+            model=table.model,
+            api_key=key.get_secret_value() if key else None,
+            options=table.options,
+        ),
+        means.answers,
+        identity=[table.base_url, table.model, table.options],
+        language=means.language,
+        timeout=table.timeout.total_seconds(),
+        deadline=table.deadline.total_seconds(),
+        budget=table.budget,
+        concurrency=table.concurrency,
+        of_all_outlets=table.outlets == "all",
+        clock=means.clock,
+        monotonic=means.monotonic,
+    )
 
 
 def _outbox(table: Any, secrets: Secrets) -> Transport:  # noqa: ARG001
@@ -83,7 +119,7 @@ SOURCES: Mapping[str, Callable[[Any, Fetch, Clock], Source]] = {
     "page": _page_source,
     "file": _file_source,
 }
-SUMMARIZERS: Mapping[str, Callable[[Any], Summarizer]] = {"extractive": _extractive}
+SUMMARIZERS: Mapping[str, "Callable[[Any, Means], Summarizer]"] = {"extractive": _extractive, "llm": _llm}
 TRANSPORTS: Mapping[str, Callable[[Any, Secrets], Transport]] = {
     "outbox": _outbox,
     "smtp": _smtp,
@@ -99,10 +135,23 @@ def make_source(table: Any, fetch: Fetch, clock: Clock) -> Source:
     return SOURCES[table.kind](table, fetch, clock)
 
 
-def make_summarizers(table: Any) -> list[Summarizer]:
-    """The summarizer that [summarizer] names, and the extractive one behind it."""
-    fallback = SUMMARIZERS["extractive"](table)
-    return [_call_factory(table), fallback] if is_custom(table.kind) else [SUMMARIZERS[table.kind](table)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a summarizer may need besides its table."""
+
+    secrets: Secrets
+    answers: AnswerStore
+    language: str  # the newsletter's
+    clock: Clock
+    monotonic: Callable[[], float]
+
+
+def make_summarizers(table: Any, means: Means) -> list[Summarizer]:
+    """The summarizer that [summarizer] names, and the extractive one behind every other. Raises ConfigError."""
+    fallback = _extractive(table, means)
+    if table.kind == "extractive":
+        return [fallback]
+    return [_call_factory(table) if is_custom(table.kind) else SUMMARIZERS[table.kind](table, means), fallback]
 
 
 def make_transport(table: Any, secrets: Secrets) -> Transport:

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from digest import __version__
-from digest.adapters import make_source, make_summarizers, make_transport, profile_of
+from digest.adapters import Means, make_source, make_summarizers, make_transport, profile_of
 from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
 from digest.errors import ConfigError, RenderError, SourceError
 from digest.models import Edition, Item, Report, SourceReport, StageReport, StoredEdition, Subscriber, SubscriberState
-from digest.protocols import Clock, Fetch, Request, Response
+from digest.protocols import Clock, Fetch, Request, Response, Summarizer
 
 if TYPE_CHECKING:
     from digest.collect import Visit
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAGES_SECONDS = 300.0  # for all pages that are fetched at once
+_AGAIN_SECONDS = 30.0  # for the pages of an edition's stories, before it is sent
 _PAGE_BYTES = 5_000_000
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 _INSTALLED = Path(__file__).parent / "share"
@@ -71,6 +72,7 @@ class App:
         self._on_stage = on_stage
         self._on_progress = on_progress
         self._stopping = threading.Event()
+        self._answers: dict[str, str] = {}  # a preview works on copies of the store, and must not ask again each time
 
     def __enter__(self) -> "App":
         return self
@@ -215,9 +217,11 @@ class App:
             runs=store.runs,
             network=self.on_network,
             visits=self._visits,
-            fetch_pages=self._fetch_pages,
+            fetch_pages=partial(self._fetch_pages, seconds=_PAGES_SECONDS),
+            fetch_again=partial(self._fetch_pages, seconds=_AGAIN_SECONDS),
             parallel=self.engine.in_processes,
-            summarizers=make_summarizers(self.config.summarizer),
+            in_threads=self.engine.in_threads if self.config.summarizer.kind == "llm" else None,
+            summarizers=self.summarizers(store),
             subject=self._subject,
             render=self.renderer.render,
             unsubscribe_url=self.links.unsubscribe_url,
@@ -238,6 +242,19 @@ class App:
             on_progress=self._on_progress,
         )
         return Pipeline(self._settings(), ports)
+
+    def summarizers(self, store: "SqlStore") -> list[Summarizer]:
+        """Who says stories, in order of preference; new for each run. Raises ConfigError."""
+        from digest.stores.answers import RememberedAnswers
+
+        means = Means(
+            secrets=self.config.secrets,
+            answers=RememberedAnswers(self._answers, store.answers),
+            language=self.config.newsletter.language,
+            clock=self.clock,
+            monotonic=time.monotonic,
+        )
+        return make_summarizers(self.config.summarizer, means)
 
     def on_network(self, work: Callable[[Fetch], Coroutine[Any, Any, T]]) -> T:
         """Run asynchronous work on a loop of its own with the guarded way out opened for it."""
@@ -323,16 +340,16 @@ class App:
             for table in self.config.sources
         ]
 
-    def _fetch_pages(self, urls: Sequence[str]) -> "list[Response | SourceError]":
+    def _fetch_pages(self, urls: Sequence[str], *, seconds: float) -> "list[Response | SourceError]":
         """Each page, or why it could not be had; in the order of `urls`."""
 
         async def fetch_all(fetch: Fetch) -> list[Response | SourceError]:
             tasks = [asyncio.ensure_future(_fetch_one(fetch, url, obeys_robots=True)) for url in urls]
-            _, late = await asyncio.wait(tasks, timeout=_PAGES_SECONDS)
+            _, late = await asyncio.wait(tasks, timeout=seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            given_up = f"it was not read within {_PAGES_SECONDS:g} seconds together with the others"
+            given_up = f"it was not read within {seconds:g} seconds together with the others"
             return [SourceError(u, given_up) if t in late else t.result() for u, t in zip(urls, tasks, strict=True)]
 
         return self.on_network(fetch_all) if urls else []

@@ -87,6 +87,11 @@ class ExtractError(DigestError):
 class SummarizeError(DigestError):
     """No summary could be made."""
 
+    def __init__(self, subject: str, message: str | None = None, *, remedy: str | None = None, kind: str = "") -> None:
+        """`kind` is the sort of fault in a word or two, by which a run's report counts them."""
+        super().__init__(subject, message, remedy=remedy)
+        self.kind = kind
+
 
 class RenderError(DigestError):
     """The edition could not be rendered."""

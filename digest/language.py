@@ -1,5 +1,6 @@
 """What is known of languages: the words that say nothing of what a text is about, and the stems of the others."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
@@ -51,6 +52,18 @@ def _terms_of(word: str, language: str) -> tuple[str, ...]:
     return (stemmer.stemWord(bare) if stemmer else bare,)
 
 
-@lru_cache(maxsize=64)
+class _Stemmers(threading.local):
+    """Those of one thread: a stemmer keeps the word that it is at, so two threads would garble each other's."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] = {}
+
+
+_STEMMERS_HERE: Final = _Stemmers()
+
+
 def _stemmer_of(language: str) -> Any:
-    return snowballstemmer.stemmer(_STEMMERS[language]) if language in _STEMMERS else None
+    known = _STEMMERS_HERE.known
+    if language not in known:
+        known[language] = snowballstemmer.stemmer(_STEMMERS[language]) if language in _STEMMERS else None
+    return known[language]

@@ -2,7 +2,7 @@
 
     sources ─ collect ─> entries ─ extract ─> articles ─ cluster ─> stories ─ recall ─> new ones ─ rank ─> in order
         ─ summarize ─> items ─ compose ─> edition ─ render ─> renditions ─ preflight ─> ready (or held)
-        ─ plan, deliver ─> sent
+        ─ reread, plan, deliver ─> sent
 
 It calls the stages in order, hands each what it needs, and keeps what must outlive a crash: the entries, the edition
 with its renditions, the ledger. It does not decide what a story is, who may be mailed, or when anything is due.
@@ -10,51 +10,30 @@ Running it again for the same day is safe at every point: what is there is taken
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from digest import cluster, collect, compose, deliver, extract, preflight, rank, recall, summarize
 from digest.earlier import Earlier
 from digest.errors import RenderError
+from digest.log import Log
 from digest.models import (
     Batch,
     Budget,
     Edition,
     EditionState,
-    Finding,
-    Item,
-    Letterhead,
-    Planned,
     Recipient,
-    Rendition,
     Report,
     SourceReport,
-    StageReport,
     StoredEdition,
     Subscriber,
     Variant,
 )
 from digest.ports import Composed, Ports, Preview, Settings
-from digest.protocols import EditionStore
+from digest.rendering import Rendering
 from digest.reporting import Held, describe, held_by
+from digest.sending import Sending
 
 _OPEN = (EditionState.READY, EditionState.SENDING)
-
-
-@dataclass(slots=True)
-class _Log:
-    """What has been done so far in this run."""
-
-    ports: Ports
-    started_at: datetime
-    stages: list[StageReport] = field(default_factory=list)
-
-    def note(self, stage: str, notes: Sequence[str] = (), **counts: int) -> None:
-        now = self.ports.clock()
-        seconds = (now - self.started_at).total_seconds() - sum(report.seconds for report in self.stages)
-        report = StageReport(stage=stage, counts=counts, seconds=round(max(0.0, seconds), 3), notes=tuple(notes))
-        self.stages.append(report)
-        self.ports.on_stage(report)
 
 
 class Pipeline:
@@ -65,11 +44,13 @@ class Pipeline:
         self._settings = settings
         self._ports = ports
         self._earlier = Earlier(ports.editions, ports.entries, settings.newsletter, settings.cadence)
+        self._rendering = Rendering(settings, ports)
+        self._sending = Sending(settings, ports, self._rendering)
 
     def run(self, day: date, *, send: bool = True) -> Report:
         """The edition of `day`, from where it stands to its end. Raises RenderError, StoreError and TransportError."""
         ports, settings = self._ports, self._settings
-        log = _Log(ports, ports.clock())
+        log = Log(ports, ports.clock())
         stored = ports.editions.find(settings.newsletter, settings.cadence, day)
         composed = None
         already = stored is not None and stored.state is EditionState.SENT
@@ -78,7 +59,7 @@ class Pipeline:
             stored = self._keep(composed)
         fault = None
         if send and stored.state in _OPEN:
-            fault = self._send(stored, log)
+            fault = self._sending.send(stored, log)
             stored = ports.editions.get(stored.id) or stored
         report = describe(
             stored,
@@ -95,19 +76,12 @@ class Pipeline:
 
     def close(self, stored: StoredEdition, reason: str) -> None:
         """End an edition that is too old: what waits is skipped with the reason, a ready one is missed."""
-        ports, now = self._ports, self._ports.clock()
-        if stored.state is EditionState.READY:
-            ports.editions.set_state(stored.id, EditionState.MISSED, reason, now=now, only_from=[EditionState.READY])
-            return
-        ports.ledger.recover(stored.id, now=now)
-        ports.ledger.give_up(stored.id, reason, now=now)
-        if ports.ledger.leased_until(stored.id) is None:
-            ports.editions.set_state(stored.id, EditionState.SENT, reason, now=now, only_from=[EditionState.SENDING])
+        self._sending.close(stored, reason)
 
-    def compose(self, day: date, *, visit: bool = True, log: _Log | None = None) -> Composed:
+    def compose(self, day: date, *, visit: bool = True, log: Log | None = None) -> Composed:
         """Every stage up to preflight, keeping only entries and page texts. Without `visit`, of what is stored."""
         settings, ports = self._settings, self._ports
-        log = log or _Log(ports, ports.clock())
+        log = log or Log(ports, ports.clock())
         now = ports.clock()
         since = now - settings.window
         sources = self._collect(now, since, log) if visit else ()
@@ -134,9 +108,18 @@ class Pipeline:
         log.note("recall", told_before=len(found) - len(stories), updates=sum(bool(s.news) for s in stories))
         ranked = rank.rank(stories, now=now)[: settings.max_stories]
         log.note("rank", chosen=len(ranked))
-        items = summarize.summarize(ranked, ports.summarizers, Budget(words=settings.words), language=settings.language)
+        items = summarize.summarize(
+            ranked,
+            ports.summarizers,
+            Budget(words=settings.words),
+            language=settings.language,
+            parallel=ports.in_threads,
+        )
+        by_model = sum(item.summary is not None and item.summary.kind == "llm" for item in items)
         log.note(
             "summarize",
+            notes=summarize.count_replaced(items),
+            **({"by_model": by_model} if len(ports.summarizers) > 1 else {}),
             summaries=sum(item.summary is not None for item in items),
             headlines_only=sum(item.summary is None for item in items),
         )
@@ -156,13 +139,15 @@ class Pipeline:
             corrections=self._earlier.corrections(after),
         )
         log.note("compose", stories=len(edition.items), sections=len(edition.sections))
-        renditions = self._render(edition, self._variants(edition, ports.subscribers.reached(settings.newsletter)))
+        renditions = self._rendering.render(
+            edition, self._rendering.choose_variants(edition, ports.subscribers.reached(settings.newsletter))
+        )
         log.note(
             "render",
             variants=len(renditions),
             bytes=max((len(r.html.encode()) for r in renditions), default=0),
         )
-        findings = self._inspect(renditions)
+        findings = self._rendering.inspect(renditions)
         log.note("preflight", notes=[preflight.verdict(findings)], findings=len(findings))
         return Composed(edition=edition, renditions=renditions, findings=findings, sources=tuple(sources))
 
@@ -180,9 +165,9 @@ class Pipeline:
         Into `state`, on a person's word; else as it is, but what preflight fails is held.
         """
         ports = self._ports
-        variants = self._variants(edition, ports.subscribers.reached(self._settings.newsletter))
-        renditions = self._render(edition, variants)
-        failed = [finding for finding in self._inspect(renditions) if finding.severity == "fail"]
+        variants = self._rendering.choose_variants(edition, ports.subscribers.reached(self._settings.newsletter))
+        renditions = self._rendering.render(edition, variants)
+        failed = [finding for finding in self._rendering.inspect(renditions) if finding.severity == "fail"]
         if failed and state is None:
             state, reason = EditionState.HELD, f"{Held.PREFLIGHT}: {failed[0].message}"
         return ports.editions.revise(number, edition, renditions, state, reason, now=ports.clock(), only_from=only_from)
@@ -193,7 +178,7 @@ class Pipeline:
         stored = ports.editions.find(settings.newsletter, settings.cadence, day)
         kept = tuple(ports.editions.renditions(stored.id).values()) if stored else ()
         if stored and stored.edition and kept:
-            composed = Composed(edition=stored.edition, renditions=kept, findings=self._inspect(kept))
+            composed = Composed(edition=stored.edition, renditions=kept, findings=self._rendering.inspect(kept))
         else:
             stored = None
             composed = self.compose(day, visit=False)
@@ -207,7 +192,9 @@ class Pipeline:
         variant = compose.choose_variant(composed.edition, reader.topics) or Variant()
         by_key = {rendition.variant: rendition for rendition in composed.renditions}
         if variant.key not in by_key:
-            by_key |= {rendition.variant: rendition for rendition in self._render(composed.edition, [variant])}
+            by_key |= {
+                rendition.variant: rendition for rendition in self._rendering.render(composed.edition, [variant])
+            }
         recipient = Recipient(
             delivery=0,
             send_key=ports.send_key(composed.edition, reader.key),
@@ -217,7 +204,7 @@ class Pipeline:
         )
         batch = Batch(
             rendition=by_key[variant.key],
-            letterhead=self._letterhead(stored),
+            letterhead=self._sending.letterhead(stored),
             messages=(deliver.address(recipient, ports.unsubscribe_url),),
         )
         return Preview(
@@ -229,7 +216,7 @@ class Pipeline:
             stored=stored is not None,
         )
 
-    def _collect(self, now: datetime, since: datetime, log: _Log) -> Sequence[SourceReport]:
+    def _collect(self, now: datetime, since: datetime, log: Log) -> Sequence[SourceReport]:
         ports = self._ports
         reports = ports.network(
             lambda fetch: collect.collect(
@@ -251,35 +238,6 @@ class Pipeline:
     def _name(self, source: str) -> str:
         return self._settings.profiles[source].title or source
 
-    def _variants(self, edition: Edition, readers: Sequence[Subscriber]) -> list[Variant]:
-        """The variants that these readers need, and the whole edition."""
-        wanted = {variant for reader in readers if (variant := compose.choose_variant(edition, reader.topics))}
-        return sorted({Variant(), *wanted}, key=lambda variant: variant.topics)
-
-    def _render(self, edition: Edition, variants: Sequence[Variant]) -> tuple[Rendition, ...]:
-        if not edition.items:
-            return ()
-
-        def subject(lead: Item | None, count: int) -> str:
-            return self._ports.subject(edition.date, lead, count)
-
-        return tuple(self._ports.render(compose.narrow(edition, v, subject), v.key) for v in variants)
-
-    def _inspect(self, renditions: Sequence[Rendition]) -> tuple[Finding, ...]:
-        """The findings over all variants, each once."""
-        broken = None if self._settings.rehearsal or not renditions else self._ports.probe_unsubscribe()
-        found: dict[Finding, None] = {}
-        for rendition in renditions:
-            inspected = preflight.inspect(
-                rendition.html,
-                rendition.text,
-                subject=rendition.subject,
-                rehearsal=self._settings.rehearsal,
-                unsubscribe_checked=broken,
-            )
-            found.update(dict.fromkeys(inspected))
-        return tuple(found)
-
     def _keep(self, composed: Composed) -> StoredEdition:
         """Keep the edition: ready, or held with the reason."""
         ports, settings = self._ports, self._settings
@@ -295,94 +253,6 @@ class Pipeline:
         )
         state = EditionState.HELD if reason else EditionState.READY
         return ports.editions.save(composed.edition, composed.renditions, state, reason, now=ports.clock())
-
-    def _send(self, stored: StoredEdition, log: _Log) -> str | None:
-        """Plan and deliver; returns what stopped the sender before the end, if anything did."""
-        ports, edition = self._ports, stored.edition
-        if edition is None:
-            return None
-        if stored.state is EditionState.READY:
-            planned = self._plan(edition)
-            if not any(plan.variant for plan in planned):
-                log.note("deliver", notes=["nobody to send it to"], planned=0)
-                return None
-            missing = {plan.variant for plan in planned if plan.variant} - ports.editions.renditions(stored.id).keys()
-            variants = [v for v in self._variants(edition, [p.subscriber for p in planned]) if v.key in missing]
-            ports.editions.add_renditions(stored.id, self._render(edition, variants))
-            ports.ledger.plan(stored.id, planned, batch_size=deliver.batch_size(ports.lanes), now=ports.clock())
-            ports.editions.set_state(
-                stored.id, EditionState.SENDING, None, now=ports.clock(), only_from=[EditionState.READY]
-            )
-        sent = self._sender(stored).run()
-        counts = ports.ledger.counts(stored.id)
-        log.note("deliver", notes=[sent.fault] if sent.fault else (), **counts)
-        is_open = ports.ledger.next_due(stored.id) or ports.ledger.leased_until(stored.id)
-        if not sent.fault and not is_open:
-            ports.editions.set_state(
-                stored.id, EditionState.SENT, None, now=ports.clock(), only_from=[EditionState.SENDING]
-            )
-        return sent.fault
-
-    def _plan(self, edition: Edition) -> list[Planned]:
-        """Who gets which variant, and why someone is left out."""
-        planned = []
-        for reader in self._ports.subscribers.reached(self._settings.newsletter):
-            variant = compose.choose_variant(edition, reader.topics)
-            reason = None if variant else "none of the reader's topics has a story today"
-            if reader.frequency != edition.cadence:
-                variant, reason = None, f"the reader asked for the {reader.frequency} edition"
-            send_key = self._ports.send_key(edition, reader.key)
-            name = variant.key if variant else None
-            planned.append(Planned(subscriber=reader, send_key=send_key, variant=name, reason=reason))
-        return planned
-
-    def _letterhead(self, stored: StoredEdition | None) -> Letterhead:
-        """Dated when the edition became ready, so that every try and the preview give the same bytes."""
-        settings = self._settings
-        return Letterhead(
-            sender=settings.sender,
-            reply_to=settings.reply_to,
-            list_id=settings.list_id,
-            list_name=settings.name,
-            dated_at=(stored.dated_at if stored else None) or self._ports.clock(),
-        )
-
-    def _sender(self, stored: StoredEdition) -> deliver.Sender:
-        ports = self._ports
-
-        def may_go_on() -> bool:
-            return ports.may_go_on() and ports.editions.state(stored.id) is EditionState.SENDING
-
-        mailing = deliver.Mailing(
-            edition=stored.id,
-            rendition=_Renditions(ports.editions, stored.id),
-            letterhead=self._letterhead(stored),
-            unsubscribe_url=ports.unsubscribe_url,
-        )
-        return deliver.Sender(
-            mailing,
-            ports.ledger,
-            ports.lanes,
-            ports.owner,
-            clock=ports.clock,
-            wait=ports.wait,
-            may_go_on=may_go_on,
-            on_progress=ports.on_progress,
-        )
-
-
-class _Renditions:
-    """An edition's renditions by variant; read again when another process has planned one that was not there before."""
-
-    def __init__(self, editions: EditionStore, edition: int) -> None:
-        self._editions = editions
-        self._edition = edition
-        self._known = editions.renditions(edition)
-
-    def __call__(self, variant: str) -> Rendition:
-        if variant not in self._known:
-            self._known = self._editions.renditions(self._edition)
-        return self._known[variant]
 
 
 def _may_compose_again(stored: StoredEdition) -> bool:

@@ -68,7 +68,9 @@ class Ports:
     network: Network
     visits: Callable[[Fetch], Sequence[Visit]]
     fetch_pages: Callable[[Sequence[str]], Sequence[Response | SourceError]]
-    parallel: Parallel
+    fetch_again: Callable[[Sequence[str]], Sequence[Response | SourceError]]  # the same, for a look before sending
+    parallel: Parallel  # processes, for what computes
+    in_threads: Parallel | None  # for what waits; None: summarizers do not
     summarizers: Sequence[Summarizer]
     subject: Callable[[date, Item | None, int], str]
     render: Callable[[Edition, str], Rendition]

@@ -404,6 +404,18 @@ class RunStore(Protocol):
         ...
 
 
+class AnswerStore(Protocol):
+    """What a language model answered before, by what it was asked. Raises StoreError."""
+
+    def find(self, question: str) -> str | None:
+        """The answer to a question, named by its hash; None when it was not asked before."""
+        ...
+
+    def keep(self, question: str, answer: str, *, now: datetime) -> None:
+        """Keep an answer for some months."""
+        ...
+
+
 class KeyStore(Protocol):
     """The keys that are made once and kept with the data. Raises StoreError."""
 

@@ -115,6 +115,11 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def word_spans(text: str) -> list[Span]:
+    """Where the words stand."""
+    return [Span(*found.span()) for found in _WORD.finditer(text)]
+
+
 def count_words(text: str) -> int:
     """How long a reader takes it to be: words, or for scripts without spaces two characters a word."""
     if text.isascii():

@@ -102,6 +102,7 @@ def show_edition(
                     "may_lead": item.may_lead,
                     "headline": item.headline,
                     "outlet": item.outlet,
+                    "replaced": item.replaced,
                 }
                 for number, item in sorted(enumerate(stored.edition.items, 1), key=lambda pair: -pair[1].score)
             ]

@@ -127,6 +127,17 @@ def inspect_summary(
     _print(documents.inspect_summaries(_open(files, manifest), budget), as_json)
 
 
+@commands.command("grounding")
+def inspect_grounding(
+    files: FilesArgument = None, manifest: ManifestOption = None, as_json: JsonOption = False
+) -> None:
+    """JSON lines {id, title?, text, summary, language?}: what of a summary its text does not bear out."""
+    from digest.adapters import require_extra
+
+    require_extra("llm", "simplemma", "text_to_num")
+    _print(documents.inspect_grounding(_open(files, manifest)), as_json)
+
+
 @commands.command("email")
 def inspect_email(
     files: FilesArgument = None,

@@ -24,6 +24,9 @@ _ENVIRONMENT = """\
 # The key for [transport] kind = "sendgrid".
 #DIGEST_SENDGRID_API_KEY=
 
+# The key for [summarizer] kind = "llm", where the service wants one.
+#DIGEST_LLM_API_KEY=
+
 # Another database than [store] url.
 #DIGEST_STORE_URL=
 """

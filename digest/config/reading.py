@@ -3,12 +3,13 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from digest.config import schema
 from digest.config.schema import Config
@@ -28,7 +29,6 @@ _SHAPES = {
 _SECRET = {"password", "api_key", "key", "token", "secret", "secret_key"}
 # What later versions will have, so that it is told apart from a slip of the pen.
 _LATER: Mapping[tuple[str, str], set[object]] = {
-    ("summarizer", "kind"): {"llm"},
     ("engine", "kind"): {"procrastinate"},
     ("schedule", "per_subscriber_timezone"): {True},
 }
@@ -149,16 +149,28 @@ def _comes_later(location: Sequence[str | int], written: object) -> bool:
 
 def _without_tags(location: Sequence[str | int], tables: Mapping[str, Any]) -> tuple[str | int, ...]:
     """Pydantic names the chosen member of a union in the location; the file does not."""
-    tags = {"feed", "file", "custom", "extractive", "outbox", "smtp", "sendgrid"}
     kept: list[str | int] = []
     at: Any = tables
     for part in location:
         inside = (isinstance(at, Mapping) and part in at) or (isinstance(at, list) and isinstance(part, int))
-        if part in tags and not inside:
+        if part in _tags() and not inside:
             continue
         kept.append(part)
         at = at[part] if inside and not (isinstance(part, int) and part >= len(at)) else None
     return tuple(kept)
+
+
+@lru_cache(maxsize=1)
+def _tags() -> frozenset[str]:
+    """The names of all members of unions."""
+    return frozenset(tag for field in Config.model_fields.values() for tag in _tags_in(field.annotation))
+
+
+def _tags_in(annotation: Any) -> Iterator[str]:
+    for part in get_args(annotation):
+        if isinstance(part, Tag):
+            yield part.tag
+        yield from _tags_in(part)
 
 
 def _known_keys(table: Sequence[str | int], tables: Mapping[str, Any]) -> list[str]:

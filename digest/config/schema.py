@@ -135,6 +135,20 @@ class ExtractiveTable(_Table):
     outlets: Literal["lead", "all"] = "lead"
 
 
+class LlmTable(_Table):
+    """[summarizer] with kind = "llm": a model behind any service that speaks OpenAI's chat completions."""
+
+    kind: Literal["llm"]
+    base_url: HttpUrl = "https://api.openai.com/v1"
+    model: str = Field(min_length=1)
+    outlets: Literal["lead", "all"] = "lead"
+    timeout: Duration = timedelta(seconds=30)
+    deadline: Duration = timedelta(minutes=3)
+    budget: int = Field(default=200_000, ge=1)  # tokens a run
+    concurrency: int = Field(default=4, ge=1, le=64)
+    options: dict[str, Any] = Field(default_factory=dict)  # further fields of each request
+
+
 class CustomTable(_Table):
     """[summarizer] with kind = "package.module:factory"; further keys are the factory's arguments."""
 
@@ -210,7 +224,9 @@ SourceTable = Annotated[
     Discriminator(_kind_of),
 ]
 SummarizerTable = Annotated[
-    Annotated[ExtractiveTable, Tag("extractive")] | Annotated[CustomTable, Tag("custom")],
+    Annotated[ExtractiveTable, Tag("extractive")]
+    | Annotated[LlmTable, Tag("llm")]
+    | Annotated[CustomTable, Tag("custom")],
     Discriminator(lambda table: "extractive" if _kind_of(table) == "None" else _kind_of(table)),
 ]
 TransportTable = (
@@ -260,6 +276,7 @@ class Secrets(_Table):
     secret_key: SecretStr | None = None
     smtp_password: SecretStr | None = None
     sendgrid_api_key: SecretStr | None = None
+    llm_api_key: SecretStr | None = None
 
 
 class Config(_Table):

@@ -30,6 +30,7 @@ def check_everything(app: "App") -> list[Checked]:
         _try("templates", lambda: app.renderer.check()),
         _try("subject", app.try_subject),
         *_check_sources(app),
+        *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
     ]
 
@@ -96,6 +97,18 @@ def _check_sources(app: "App") -> Iterator[Checked]:
             )
         else:
             yield Checked(subject=subject, result="ok", message=f"{report.entries} entries")
+
+
+def _check_summarizers(app: "App") -> Iterator[Checked]:
+    """Those that need a service; the extract needs none."""
+    try:
+        summarizers = app.summarizers(app.store)
+    except DigestError as error:
+        yield Checked(subject="summarizer", result="failure", message=str(error))
+        return
+    for summarizer in summarizers:
+        if check := getattr(summarizer, "check", None):
+            yield _try(f"summarizer {app.config.summarizer.kind}", check)
 
 
 def _transport_checks(app: "App") -> list[tuple[str, Callable[[], str]]]:

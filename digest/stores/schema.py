@@ -192,6 +192,16 @@ deliveries = Table(
     Index("ix_deliveries_state", "edition", "state"),
 )
 
+# What a language model answered, by a hash of all that it was asked: so no question is paid for twice.
+answers = Table(
+    "answers",
+    metadata,
+    Column("question", String(64), primary_key=True),
+    Column("answer", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Index("ix_answers_made", "made_at"),
+)
+
 runs = Table(
     "runs",
     metadata,

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from digest.errors import StoreError
+from digest.stores.answers import SqlAnswers
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
@@ -35,6 +36,7 @@ class SqlStore:
         self.editions = SqlEditions(database)
         self.keys = SqlKeys(database)
         self.runs = SqlRuns(database)
+        self.answers = SqlAnswers(database)
         suppressing = Suppressing(self.keys)
         self.ledger = SqlLedger(database, suppressing)
         self.subscribers = SqlSubscribers(database, suppressing)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from digest.config.schema import Config, FeedSourceTable, FileSourceTable, OutboxTable, SendGridTable, SmtpTable
 from tests.acceptance.conftest import Desk
 
-PAGES = ["README.md", "docs/tutorial.md", "docs/commands.md"]
+PAGES = ["README.md", "docs/tutorial.md", "docs/commands.md", "docs/models.md"]
 
 
 def _commands(page: str) -> set[str]:

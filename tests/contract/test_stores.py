@@ -304,6 +304,17 @@ def test_a_key_is_made_once(store: SqlStore) -> None:
     assert store.keys.key("secret", lambda: "first") == store.keys.key("secret", lambda: "second") == "first"
 
 
+def test_an_answer_is_kept_by_its_question_and_let_go_after_three_months(store: SqlStore) -> None:
+    assert store.answers.find("q1") is None
+    store.answers.keep("q1", "first", now=NOW)
+    store.answers.keep("q1", "second", now=NOW)
+    assert store.answers.find("q1") == "first"
+    store.answers.keep("q2", "later", now=NOW + timedelta(days=89))
+    assert store.answers.find("q1") == "first"
+    store.answers.keep("q3", "much later", now=NOW + timedelta(days=91))
+    assert (store.answers.find("q1"), store.answers.find("q2")) == (None, "later")
+
+
 def test_what_is_kept_is_there_after_opening_again(store: SqlStore, store_url: str) -> None:
     save_edition(store)
     store.close()

@@ -88,7 +88,6 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "named"),
     [
-        ('[summarizer]\nkind = "llm"', "llm"),
         ('[engine]\nkind = "procrastinate"', "procrastinate"),
         ("[schedule]\nper_subscriber_timezone = true", "per_subscriber_timezone"),
     ],
@@ -173,3 +172,22 @@ def test_a_source_that_would_make_the_file_faulty_is_not_written(tmp_path: Path)
         add_source_tables(load_config(path, {}), [NewSource(address="https://example.org/rss", topics=("nowhere",))])
     assert path.read_text(encoding="utf-8") == MINIMAL
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[[sources]]\nid = "x"\nkind = "sitemap"\nurl = "https://x.test"\nwieght = 2.0',
+        '[[sources]]\nid = "x"\nkind = "page"\nurl = "https://x.test"\nwieght = 2.0',
+        '[[sources]]\nid = "x"\nkind = "feed"\nurl = "https://x.test"\nwieght = 2.0',
+        '[[sources]]\nid = "x"\nkind = "file"\npath = "x"\nwieght = 2.0',
+        '[summarizer]\nkind = "llm"\nmodel = "x"\nbudegt = 2',
+        '[summarizer]\nkind = "extractive"\noutlest = "all"',
+        '[transport]\nkind = "smtp"\nhost = "x"\nprot = 25',
+        '[transport]\nkind = "sendgrid"\nsandbx = true',
+        '[transport]\nkind = "outbox"\npaht = "x"',
+    ],
+)
+def test_a_slip_of_the_pen_in_a_table_of_any_kind_names_the_nearest_key(tmp_path: Path, table: str) -> None:
+    (fault,) = _faults(tmp_path, f"{MINIMAL}{table}\n")
+    assert "unknown key" in fault and "did you mean" in fault

@@ -7,7 +7,7 @@ recognised by content, never by name.
 """
 
 from digest.operate.documents.collecting import inspect_feeds, inspect_pages, inspect_sources
-from digest.operate.documents.editing import inspect_emails, inspect_stories, inspect_summaries
+from digest.operate.documents.editing import inspect_emails, inspect_grounding, inspect_stories, inspect_summaries
 from digest.operate.documents.reading import Document, Row, read_documents
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Row",
     "inspect_emails",
     "inspect_feeds",
+    "inspect_grounding",
     "inspect_pages",
     "inspect_sources",
     "inspect_stories",

@@ -81,6 +81,37 @@ def _summarize(texts: Sequence[str], record: Row, budget: Budget) -> Summary:
     return summarize_texts(dict(enumerate(texts)), budget, title=record.get("title"), language=record.get("language"))
 
 
+def inspect_grounding(documents: Iterator[Document]) -> Iterator[Row]:
+    """`id`, `sentences` with the source sentences that bear each out, and `faults`; or `id`, `error`."""
+    from digest.summarizers.grounding import ground
+    from digest.text import sentences
+
+    for document in documents:
+        for record in records(document):
+            if "error" in record:
+                yield record
+                continue
+            row: Row = {"id": record.get("id", document.path)}
+            text, summary = str(record.get("text") or ""), str(record.get("summary") or "")
+            if not text.strip() or not summary.strip():
+                yield row | {"error": "it has no text, or no summary"}
+                continue
+            language = str(record.get("language") or "en").split("-")[0].lower()
+            said = [span.of(summary) for span in sentences(summary, language=language)]
+            grounded = ground(said, text, language=language, title=record.get("title"))
+            yield row | {
+                "sentences": [
+                    {"text": one, "support": [{"start": p.start, "end": p.end} for p in found.passages]}
+                    for one, found in zip(said, grounded, strict=True)
+                ],
+                "faults": [
+                    {"sentence": number, "kind": found.fault.kind, "text": found.fault.text}
+                    for number, found in enumerate(grounded)
+                    if found.fault
+                ],
+            }
+
+
 def inspect_emails(documents: Iterator[Document]) -> Iterator[Row]:
     """`path`, `findings`, `bytes`, `verdict` of each."""
     from digest.preflight import inspect_document, verdict

@@ -1,0 +1,36 @@
+"""Who asked for it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+Frequency = Literal["daily", "weekly"]
+
+
+class SubscriberState(StrEnum):
+    """pending → active → unsubscribed | bounced | complained | erased."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    """A person who asked for one newsletter. `key` is random: signed links carry it instead of the address."""
+
+    email: str
+    name: str | None = None
+    topics: tuple[str, ...] = ()  # empty: every topic
+    language: str | None = None
+    timezone: str | None = None  # IANA name
+    frequency: Frequency = "daily"
+    state: SubscriberState = SubscriberState.PENDING
+    consent_at: datetime | None = None
+    consent_text: str | None = None
+    key: str = ""
+    id: int = 0  # the store's own key of the subscription; 0 before it is stored

@@ -1,0 +1,122 @@
+"""Rendition → Message → Delivery: what is handed over, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from digest.models.audience import Subscriber
+from digest.models.editions import Rendition
+
+
+class DeliveryState(StrEnum):
+    """planned → claimed → attempted → accepted | refused | deferred | unknown | skipped, and later what events say."""
+
+    PLANNED = "planned"
+    CLAIMED = "claimed"
+    ATTEMPTED = "attempted"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    DROPPED = "dropped"
+    COMPLAINED = "complained"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letterhead:
+    """What all messages of an edition say of themselves in their headers."""
+
+    sender: str  # 'Name <address>'
+    reply_to: str | None
+    list_id: str  # RFC 2919, without angle brackets
+    list_name: str
+    dated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A rendition addressed to one subscriber."""
+
+    delivery: int  # the ledger's own key
+    send_key: str  # opaque, no personal data; the provider's events carry it back
+    email: str
+    name: str | None
+    unsubscribe_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Messages handed over together: one rendition, many readers."""
+
+    rendition: Rendition
+    letterhead: Letterhead
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one message. `state` is accepted, refused, deferred or unknown; `raw` the provider's own words."""
+
+    delivery: int
+    state: DeliveryState
+    raw: str = ""
+    provider_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """A delivery that was claimed, with what is needed to address it."""
+
+    delivery: int
+    send_key: str
+    subscriber_key: str
+    email: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A process that sends. `boot` and `started` tell a dead process from a living one with the same number."""
+
+    host: str
+    boot: str
+    pid: int
+    started: float  # seconds since the epoch, as the operating system reports it
+    name: str  # unique for each sender, also within a process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A batch that one owner holds until `lease_until`. `attempt` fences whatever is written of it."""
+
+    batch: int
+    edition: int
+    variant: str
+    attempt: int
+    owner: Owner
+    lease_until: datetime
+    recipients: tuple[Recipient, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One subscriber's place in an edition: the variant, or the reason for being left out."""
+
+    subscriber: Subscriber
+    send_key: str  # opaque, the same on every try; unique in the ledger
+    variant: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The record of one message, as `digest editions show --deliveries` prints it."""
+
+    email: str
+    state: DeliveryState
+    transport: str | None
+    attempted_at: datetime | None
+    answer: str | None

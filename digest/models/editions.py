@@ -1,0 +1,115 @@
+"""Item → Edition → Rendition: what is printed."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Literal
+
+from digest.models.editing import Direction, Item
+
+Cadence = Literal["daily", "weekly", "special"]
+
+# What stands in a rendition where the recipient's own unsubscribe link goes. Letters, digits and underscores only:
+# premailer percent-encodes braces with spaces in links, and leaves this as it is.
+UNSUBSCRIBE_TOKEN = "__DIGEST_UNSUBSCRIBE__"  # noqa: S105 - a placeholder, not a secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A titled group of items. `id` is the topic's, or "" for what has none."""
+
+    id: str
+    title: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What an edition got wrong, and what is right; said on its web view and in the next edition."""
+
+    edition: date
+    made_at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One dated instance of the newsletter, composed and not yet rendered."""
+
+    newsletter: str  # the newsletter's slug
+    name: str
+    cadence: Cadence
+    date: date
+    subject: str
+    language: str
+    direction: Direction
+    sections: tuple[Section, ...]
+    composed_at: datetime
+    cutoff_at: datetime  # the next edition takes what came after this
+    silent: tuple[str, ...] = ()  # names of the sources that failed
+    corrections: tuple[Correction, ...] = ()  # of earlier editions, printed in this one
+    corrected: tuple[Correction, ...] = ()  # of this one, made after it went out
+    has_own_subject: bool = False  # a person's, which no change of the lead replaces
+    is_revised: bool = False  # a person changed it, so no run composes it anew
+    approved_by: str | None = None  # a person's name
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """Every item, in print order."""
+        return tuple(item for section in self.sections for item in section.items)
+
+    @property
+    def lead(self) -> Item | None:
+        """The first item printed, when it may lead."""
+        first = next(iter(self.items), None)
+        return first if first and first.may_lead else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """Which subscribers share a rendition. `topics` is sorted; empty means every topic of the day."""
+
+    topics: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """A name for the variant: "all", or the topics joined by "+"."""
+        return "+".join(self.topics) or "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendition:
+    """A variant of an edition as HTML and text; both hold `UNSUBSCRIBE_TOKEN` where the reader's link goes."""
+
+    variant: str
+    subject: str
+    html: str
+    text: str
+
+
+class EditionState(StrEnum):
+    """draft → held | ready → sending ⇄ stopped → sent, or missed, withdrawn."""
+
+    DRAFT = "draft"
+    HELD = "held"
+    READY = "ready"
+    SENDING = "sending"
+    STOPPED = "stopped"
+    SENT = "sent"
+    MISSED = "missed"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEdition:
+    """An edition as the store keeps it. `edition` is None for a missed one, which was never composed."""
+
+    id: int
+    newsletter: str
+    cadence: Cadence
+    date: date
+    state: EditionState
+    reason: str | None
+    dated_at: datetime | None  # the Date header of every message of it
+    sent_at: datetime | None
+    edition: Edition | None
