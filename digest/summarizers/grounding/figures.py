@@ -24,15 +24,7 @@ _VALUES: Final = (*range(1, 21), *range(30, 100, 10), 100)
 _POINT_IS_DECIMAL: Final = frozenset("en zh ja hi ar he th ko ur bn ta te".split())  # and a comma groups thousands
 _GROUPED: Final = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _STRICT: Final = frozenset("ordinal percent second minute hour day week month year decade century".split())
-_MULTIPLES: Final = {
-    "twice": "2",
-    "double": "2",
-    "doubled": "2",
-    "thrice": "3",
-    "triple": "3",
-    "tripled": "3",
-    "dozen": "12",
-}
+_MULTIPLES: Final = {"twice": "2", "thrice": "3", "triple": "3", "tripled": "3", "dozen": "12"}
 _NUMBER: Final = re.compile(
     r"(?:(?<![^\W\d])|(?<=[\u3040-\u30ff\u3400-\u9fff])|(?<=\bRs)|(?<=\bINR)|(?<=\bUSD))"
     r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,:]\d+)*)"

@@ -21,6 +21,7 @@ TITLES: Final = frozenset(
     """mr mrs ms miss dr sir dame lord lady prof professor rev reverend st saint herr frau señor señora don doña
     monsieur madame mme dr. mag sheikh i i'm i've ok tv rs inr usd eur gbp am pm north south east west""".split()
 )
+_ROMAN: Final = re.compile("[IVXLC]+")
 _IDEOGRAPHS: Final = re.compile("[\u3400-\u9fff]+")
 _KATAKANA: Final = re.compile("[\u30a0-\u30ff]+")
 _ENDINGS: Final = re.compile(r"(?:ians?|eans?|ans?|ns?|ese|ish|is?|ic|s|es|a|ia|e|y|o)$")
@@ -129,7 +130,7 @@ def _is_introduced(sentence: ReadSentence, number: int, source: Reading) -> bool
     """Whether the source has the words that an acronym stands for, or the acronym of these words."""
     token = sentence.tokens[number]
     letters = token.text.replace(".", "").rstrip("s")
-    if letters.isupper() and 2 <= len(letters) <= 6:
+    if letters.isupper() and 2 <= len(letters) <= 6 and not _ROMAN.fullmatch(letters):
         return letters.lower() in _initials_of(tuple(source.words))
     run = _run_around(sentence.tokens, number)
     named = [word.bare[0] for word in run if word.bare not in _JOINS]
