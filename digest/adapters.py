@@ -64,6 +64,8 @@ def _llm(table: Any, means: "Means") -> Summarizer:
     from digest.summarizers.llm import LlmSummarizer
 
     key = means.secrets.llm_api_key
+    if key and not key.get_secret_value().isascii():
+        raise ConfigError("DIGEST_LLM_API_KEY", "it holds characters that no header may hold", remedy="copy it anew")
     return LlmSummarizer(
         Chat(
             base_url=table.base_url,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from digest.engine import LocalEngine
     from digest.pipeline import Pipeline
     from digest.ports import Preview, Settings
-    from digest.render import Renderer
+    from digest.render import Brand, Renderer
     from digest.stores.sql import SqlStore
 
 T = TypeVar("T")
@@ -133,6 +133,26 @@ class App:
             postal_address=newsletter.postal_address,
             reply_to=newsletter.reply_to,
             timezone=ZoneInfo(self.config.schedule.timezone),
+            brand=self._brand(),
+        )
+
+    def _brand(self) -> "Brand":
+        from digest.render import Brand, Logo
+
+        table = self.config.theme
+        logo = None
+        if table.logo:
+            alt = table.logo_alt or self.config.newsletter.name
+            logo = Logo(url=table.logo, alt=alt, width=table.logo_width, height=table.logo_height)
+        return Brand(
+            theme=table.name,
+            light=table.light.model_dump(exclude_none=True),
+            dark=table.dark.model_dump(exclude_none=True),
+            heading_font=table.heading_font,
+            text_font=table.text_font,
+            logo=logo,
+            images=table.images,
+            names_failed=table.name_failed_sources,
         )
 
     @cached_property

@@ -8,7 +8,8 @@ from digest.models import Cadence, Correction, EditionState, Told
 from digest.protocols import EditionStore, EntryStore
 
 _LOOK_BACK: Final = 60  # editions that may still be corrected
-_OUT: Final = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
+# Readers have these in their mailboxes; one that was withdrawn too.
+_OUT: Final = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT, EditionState.WITHDRAWN)
 
 
 class Earlier:

@@ -4,6 +4,7 @@ They are WordLlama's, which come with its package: 256 numbers for a text, the m
 0.1 ms and without a network. For other languages, and on machines for which there is no package, there are none.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -29,10 +30,15 @@ def measure_meaning(texts: Sequence[str], language: str) -> "NDArray[np.float32]
 
 @lru_cache(maxsize=1)
 def _load_vectors() -> Any:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     try:
         import wordllama
     except ImportError:
         return None
+    finally:  # it sets up logging for the whole program, which then prints what every library has to say
+        root.handlers[:] = handlers
+        root.setLevel(level)
     # Threads for a few sentences cost more than they save, and a process that has used them may not fork.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # The package looks for what it brings in a folder of another name, and would ask the network for it.

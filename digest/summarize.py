@@ -18,6 +18,7 @@ from digest.models import Budget, Item, Mention, Story, Summary
 from digest.protocols import Parallel, Summarizer
 from digest.text import direction_of, direction_of_text
 
+_SHOWN: Final = frozenset({"own", "licensed"})  # rights under which a source's pictures may be shown
 _AT_MOST: Final = 3600.0  # seconds that a summarizer may take: those that wait bound their waiting themselves
 
 
@@ -71,6 +72,7 @@ def _say(story: Story, *, summarizers: Sequence[Summarizer], budget: Budget, lan
         language=stated or language,
         direction=direction_of(stated) if stated else direction_of_text(f"{lead.title} {lead.text[:500]}"),
         author=lead.author,
+        image=lead.image if lead.rights in _SHOWN else None,
         also=_mention_others(story),
         may_lead=story.voices > 1 or any(article.trusted for article in story.articles),
         news=story.news,

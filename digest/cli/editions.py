@@ -103,6 +103,7 @@ def show_edition(
                     "headline": item.headline,
                     "outlet": item.outlet,
                     "replaced": item.replaced,
+                    "no_summary": item.reason,
                 }
                 for number, item in sorted(enumerate(stored.edition.items, 1), key=lambda pair: -pair[1].score)
             ]
@@ -122,6 +123,7 @@ def show_edition(
                     number += 1
                     outlets = ", ".join([item.outlet, *(other.outlet for other in item.also)])
                     marks = [*(["update"] if item.news else []), *(f"{name} edited" for name in item.edited)]
+                    marks += ["headline only"] if item.reason else []
                     put(f"  {number:>2}. {item.headline} ({outlets})" + (f" [{', '.join(marks)}]" if marks else ""))
         if counts:
             put("\n" + ", ".join(f"{number} {state}" for state, number in counts.items()))
@@ -146,9 +148,9 @@ def approve_edition(
 
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
-        if stored.state is not EditionState.HELD:
+        if stored.state is not EditionState.HELD and not (by and stored.state is EditionState.READY):
             raise ConfigError(f"edition {stored.date}", f"it is {stored.state}, not held")
-        if Held.of(stored.reason).is_by_machine and not force:
+        if stored.state is EditionState.HELD and Held.of(stored.reason).is_by_machine and not force:
             raise ConfigError(
                 f"edition {stored.date}",
                 f"it is held: {stored.reason}",
@@ -156,7 +158,7 @@ def approve_edition(
             )
         if not app.store.editions.renditions(stored.id):
             raise ConfigError(f"edition {stored.date}", "it has no story, so there is nothing to send")
-        by_force = Held.of(stored.reason).is_by_machine
+        by_force = stored.state is EditionState.HELD and Held.of(stored.reason).is_by_machine
         note = ("approved" + (f" by {by}" if by else "")) + (f" although held by {stored.reason}" if by_force else "")
         if by and stored.edition:
             approve_by_name(app, stored.id, stored.edition, by, note)
@@ -175,17 +177,10 @@ def hold_edition(
     config: ConfigOption = None,
 ) -> None:
     """Keep a ready edition from being sent until it is approved."""
+    from digest.operate.revising import hold_edition as hold
     from digest.reporting import Held
 
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
-        moved = app.store.editions.set_state(
-            stored.id,
-            EditionState.HELD,
-            f"{Held.OPERATOR}: {reason}",
-            now=app.clock(),
-            only_from=[EditionState.READY, EditionState.HELD],
-        )
-        if not moved:
-            raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only a ready one can be held")
+        hold(app, stored, f"{Held.OPERATOR}: {reason}")
         put(f"the edition of {stored.date} is held")

@@ -21,6 +21,17 @@ _SHAPES = {
     "url": "write an address that starts with http:// or https://",
     "base_url": "write an address that starts with http:// or https://, an international host as xn--…",
     "host": "write an address that starts with http:// or https://",
+    "accent": 'write a colour as "#0b6157"',
+    "on_accent": 'write a colour as "#0b6157"',
+    "ink": 'write a colour as "#0b6157"',
+    "soft": 'write a colour as "#0b6157"',
+    "line": 'write a colour as "#0b6157"',
+    "paper": 'write a colour as "#0b6157"',
+    "desk": 'write a colour as "#0b6157"',
+    "heading_font": "write family names parted by commas, without quotes",
+    "text_font": "write family names parted by commas, without quotes",
+    "logo": "write an address that starts with https://",
+    "name": "use small letters, digits, - and _",
     "id": "use small letters, digits, - and _",
     "slug": "use small letters, digits, - and _",
     "language": 'use a BCP 47 tag such as "en" or "pt-BR"',
@@ -118,6 +129,8 @@ def _describe(fault: Any, lines: Lines, path: Path, tables: Mapping[str, Any]) -
         case "extra_forbidden":
             if location[-1] in _SECRET:
                 return f'{where}: unknown key "{key}" (secrets come from the environment only: see .env.example)'
+            if kind := _kind_of_key(location, tables):
+                return f'{where}: "{key}" goes with kind = "{kind}", which the table does not say'
             known = _known_keys(location[:-1], tables)
             near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
             hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known))}"
@@ -186,6 +199,21 @@ def _known_keys(table: Sequence[str | int], tables: Mapping[str, Any]) -> list[s
         kind = written.get("kind")
         members = [m for m in members if kind in get_args(m.model_fields["kind"].annotation)] or members
     return [key for member in members for key in member.model_fields]
+
+
+def _kind_of_key(location: Sequence[str | int], tables: Mapping[str, Any]) -> str | None:
+    """The kind that an unknown key belongs to, in a table that names none; None: there is no such kind."""
+    written: Any = tables
+    for part in location[:-1]:
+        written = written[part]
+    if len(location) < 2 or not isinstance(written, Mapping) or "kind" in written:
+        return None
+    members = _models_of(Config.model_fields[str(location[0])].annotation)
+    if len(members) < 2:
+        return None
+    kinds = [str(get_args(m.model_fields["kind"].annotation)[0]) for m in members if location[-1] in m.model_fields
+             and get_args(m.model_fields["kind"].annotation)]  # fmt: skip
+    return kinds[0] if len(kinds) == 1 else None
 
 
 def _models_of(annotation: Any) -> list[type[BaseModel]]:

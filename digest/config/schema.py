@@ -1,8 +1,10 @@
 """The tables of config.toml and their defaults. What this version does not have yet is not a choice here."""
 
+import json
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -18,11 +20,14 @@ from pydantic import (
 from digest.config.values import (
     AddressText,
     AsciiUrl,
+    Colour,
     Duration,
+    FontList,
     HttpUrl,
     Identifier,
     Network,
     Rate,
+    SecureUrl,
     TimeOfDay,
     Weekdays,
     Zone,
@@ -45,6 +50,34 @@ class Newsletter(_Table):
     language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     postal_address: str = ""
     base_url: AsciiUrl = "http://127.0.0.1:8000"
+
+
+class Colours(_Table):
+    """[theme.light] and [theme.dark]: colours by the names of a theme's table."""
+
+    desk: Colour | None = None
+    paper: Colour | None = None
+    ink: Colour | None = None
+    soft: Colour | None = None
+    line: Colour | None = None
+    accent: Colour | None = None
+    on_accent: Colour | None = None
+
+
+class ThemeTable(_Table):
+    """[theme]"""
+
+    name: str = Field(default="plain", pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    heading_font: FontList | None = None
+    text_font: FontList | None = None
+    logo: SecureUrl | None = None
+    logo_alt: str = ""
+    logo_width: int = Field(default=160, ge=16, le=600)
+    logo_height: int = Field(default=48, ge=8, le=300)
+    images: bool = True
+    name_failed_sources: bool = True
+    light: Colours = Colours()
+    dark: Colours = Colours()
 
 
 class Schedule(_Table):
@@ -142,11 +175,27 @@ class LlmTable(_Table):
     base_url: HttpUrl = "https://api.openai.com/v1"
     model: str = Field(min_length=1)
     outlets: Literal["lead", "all"] = "lead"
-    timeout: Duration = timedelta(seconds=30)
-    deadline: Duration = timedelta(minutes=3)
+    timeout: Duration = Field(default=timedelta(seconds=30), gt=timedelta())
+    deadline: Duration = Field(default=timedelta(minutes=3), gt=timedelta())
     budget: int = Field(default=200_000, ge=1)  # tokens a run
-    concurrency: int = Field(default=4, ge=1, le=64)
+    concurrency: int = Field(default=4, ge=1, le=16)  # as many threads as wait at once
     options: dict[str, Any] = Field(default_factory=dict)  # further fields of each request
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, url: str) -> str:
+        if "@" in urlsplit(url).netloc:
+            raise ValueError("no name or password may stand in it; the key comes from DIGEST_LLM_API_KEY")
+        return url
+
+    @field_validator("options")
+    @classmethod
+    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(options, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("only text, numbers, true, false, lists and tables can be sent") from None
+        return options
 
 
 class CustomTable(_Table):
@@ -286,6 +335,7 @@ class Config(_Table):
     newsletter: Newsletter
     schedule: Schedule = Schedule()
     edition: EditionRules = EditionRules()
+    theme: ThemeTable = ThemeTable()
     topics: tuple[Topic, ...] = ()
     sources: tuple[SourceTable, ...] = ()
     summarizer: SummarizerTable = ExtractiveTable()

@@ -85,6 +85,10 @@ Zone = Annotated[str, AfterValidator(_check_zone)]
 AddressText = Annotated[str, AfterValidator(_check_address)]
 # It stands in headers and in quoted-printable bodies: an international host is written as xn--….
 AsciiUrl = Annotated[str, Field(pattern=r"^https?://[!-.0-~][!-~]*$")]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+# Family names parted by commas, without quotes: they stand in style attributes.
+FontList = Annotated[str, Field(pattern=r"^[A-Za-z0-9 ,_-]+$", max_length=200)]
+SecureUrl = Annotated[str, Field(pattern=r"^https://[!#-.0-;=?-~][!#-;=?-~]*$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 Rate = Annotated[float, BeforeValidator(_read_rate)]  # messages a second

@@ -124,6 +124,7 @@ class Item:
     language: str
     direction: Direction
     author: str | None = None
+    image: str | None = None  # only where the source's rights are its own or licensed
     also: tuple[Mention, ...] = ()
     reason: str | None = None  # why there is no summary
     replaced: str | None = None  # why the summarizer that was asked first did not write it: "number: …"

@@ -29,10 +29,21 @@ def revise_edition(app: "App", stored: StoredEdition, change: Callable[[Edition,
 
 
 def approve_by_name(app: "App", number: int, edition: Edition, name: str, note: str) -> None:
-    """Let a held edition go under a person's name: what a model wrote needs no label then. Raises ConfigError."""
+    """Let an edition go under a person's name: what a model wrote needs no label then. Raises ConfigError."""
     approved = replace(edition, approved_by=name)
-    if not app.revise(number, approved, only_from=[EditionState.HELD], state=EditionState.READY, reason=note):
-        raise ConfigError(f"edition {edition.date}", "it is no longer held")
+    if not app.revise(number, approved, only_from=_BEFORE, state=EditionState.READY, reason=note):
+        raise ConfigError(f"edition {edition.date}", "it is being sent by now; nothing was changed")
+
+
+def hold_edition(app: "App", stored: StoredEdition, reason: str) -> None:
+    """Keep an edition from being sent; a name that stood for it does so no longer. Raises ConfigError."""
+    if stored.edition and stored.edition.approved_by:
+        nameless = replace(stored.edition, approved_by=None)
+        moved = app.revise(stored.id, nameless, only_from=_BEFORE, state=EditionState.HELD, reason=reason)
+    else:
+        moved = app.store.editions.set_state(stored.id, EditionState.HELD, reason, now=app.clock(), only_from=_BEFORE)
+    if not moved:
+        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only a ready one can be held")
 
 
 def correct_edition(app: "App", stored: StoredEdition, text: str) -> Correction:

@@ -15,6 +15,8 @@ Pure: it looks at what it is given and asks the network nothing. Two things are 
     heading                  one h1
     language, direction      the document says which language it is in, and which way that runs
     forbidden-element        what mail clients drop or distrust
+    client-…                 features of CSS and HTML that some clients lack, by the data of Can I email
+    contrast-light, contrast-dark, text-size     words that cannot be read
     duplicate-headline       a story printed twice
     empty-section            a section's title with nothing under it
     subject-empty, subject-length

@@ -9,6 +9,8 @@ from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from digest.models import Finding, Severity
+from digest.preflight.clients import inspect_clients
+from digest.preflight.legibility import inspect_legibility
 from digest.preflight.words import says_unsubscribe
 from digest.text import direction_of
 
@@ -40,6 +42,8 @@ def inspect_html(html: str, ways_out: Sequence[str]) -> Iterator[Finding]:
     if root is None:
         yield _finding("html-part", "fail", "The HTML cannot be read.", where="HTML")
         return
+    yield from inspect_clients(root)
+    yield from inspect_legibility(root)
     yield from _inspect_root(root)
     yield from _inspect_links(root, ways_out)
     yield from _inspect_elements(root)

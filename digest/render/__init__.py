@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, tzinfo
 from email.utils import parseaddr
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -21,10 +22,11 @@ from digest.errors import RenderError
 from digest.models import UNSUBSCRIBE_TOKEN, Direction, Edition, Item, News, Rendition
 from digest.render.inlining import inline_css
 from digest.render.sandbox import Sandbox, on_one_line
+from digest.render.theming import Brand, Logo, Theme, load_theme
 from digest.render.wording import Wording, format_day, load_phrases
 from digest.text import count_words, direction_of, direction_of_text
 
-__all__ = ["Renderer", "render_subject", "web_view_url"]
+__all__ = ["Brand", "Logo", "Renderer", "render_subject", "web_view_url"]
 
 _SUBJECT_LENGTH = 120  # characters; phones show some 40, desktops some 70
 _READING_SPEED = 220  # words a minute
@@ -47,6 +49,7 @@ class Renderer:
         postal_address: str,
         reply_to: str | None = None,
         timezone: tzinfo = UTC,
+        brand: Brand | None = None,
     ) -> None:
         """`folders` are template roots, searched in order: the operator's own, then the shipped ones.
 
@@ -58,6 +61,12 @@ class Renderer:
         self._reply_to = parseaddr(reply_to)[1] if reply_to else ""
         self._timezone = timezone
         self._sandbox = Sandbox(self._folders, _FILTERS)
+        self._brand = brand or Brand()
+
+    @cached_property
+    def theme(self) -> Theme:
+        """The theme of this newsletter. Raises RenderError."""
+        return load_theme(self._folders, self._brand)
 
     def phrases(self, language: str) -> Mapping[str, str]:
         """The phrases of a language by key; English where it has none. Raises RenderError."""
@@ -82,13 +91,18 @@ class Renderer:
         return Rendition(variant=variant, subject=edition.subject, html=bodies[0], text=bodies[1])
 
     def check(self) -> str:
-        """Whether every template is sound; says how many there are. Raises RenderError."""
-        return f"{self._sandbox.compile_all()} templates"
+        """Whether every template is sound; says how many there are, and the theme. Raises RenderError."""
+        return f"{self._sandbox.compile_all()} templates, theme {self.theme.name}"
 
     def render_page(self, name: str, *, language: str, **context: object) -> str:
         """A page, such as "web/message.html"; the top of its file says what it needs. Raises RenderError."""
         wording = Wording(self._folders, language)
-        given = {"language": language, "direction": direction_of(language), "say": wording.say}
+        given = {
+            "language": language,
+            "direction": direction_of(language),
+            "say": wording.say,
+            "theme": self.theme,
+        }
         return self._sandbox.render(name, given | context)
 
     def _context(self, edition: Edition, variant: str) -> dict[str, object]:
@@ -100,6 +114,7 @@ class Renderer:
         return {
             "edition": edition,
             "variant": variant,
+            "theme": self.theme,
             "lead": edition.lead,
             "outlets": _count_outlets(edition.items),
             "minutes": _reading_minutes(edition.items),

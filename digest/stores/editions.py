@@ -14,7 +14,7 @@ from digest.stores.schema import editions, renditions
 _EDITION = TypeAdapter(Edition)
 _LARGEST = 2**63 - 1  # what an INTEGER column holds
 _REPLACEABLE = (EditionState.DRAFT, EditionState.HELD, EditionState.MISSED)
-_OUT = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
+_OUT = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT, EditionState.WITHDRAWN)
 
 
 class SqlEditions:

@@ -15,12 +15,14 @@ from digest.models import Article, Budget, Passage, Sentence, Story, Summary
 from digest.protocols import AnswerStore, Clock
 from digest.summarizers.chat import Chat, Reply, Unreachable, Unusable
 from digest.summarizers.grounding import Grounded, ground
-from digest.summarizers.prompt import Answer, name_question, read_answer, write_prompt
+from digest.summarizers.prompt import MOST_ARTICLES, Answer, find_link, name_question, read_answer, write_prompt
 from digest.text import count_words
 
 _MOST_OVER: Final = 1.2  # times the budget in words
 _FEWEST_WORDS: Final = 8
 _CHARACTERS_A_TOKEN: Final = 4
+_TOKENS_OF_AN_ANSWER: Final = 400  # until the service says how many they were
+_MOST_READ: Final = 40_000  # characters of an article that an answer is held against: the model saw less
 _MOST_FAILURES: Final = 3  # in a row: then the model is left alone for the rest of the run
 
 
@@ -67,16 +69,19 @@ class LlmSummarizer:
     def summarize(self, story: Story, budget: Budget) -> Summary:
         """A summary that is borne out by the story's articles. Raises SummarizeError, with the kind of the fault."""
         quotable = {n: article for n, article in enumerate(story.articles) if article.rights != "headline"}
-        articles = quotable if self._of_all_outlets and quotable else {0: story.lead}
+        articles = (
+            dict(list(quotable.items())[:MOST_ARTICLES]) if self._of_all_outlets and quotable else {0: story.lead}
+        )
         if not any(article.text.strip() for article in articles.values()):
             raise SummarizeError(f'"{story.lead.title}"', "there is no text", kind="no text")
         messages = write_prompt(articles, budget)
         question = name_question(self._identity, messages)
         kept = self._answers.find(question)
         answer = read_answer(kept or self._ask(messages).content, articles=len(articles))
-        if kept is None:
+        summary = _judge(answer, articles, budget, self._language)
+        if kept is None:  # an answer that was refused may be better the next time
             self._answers.keep(question, answer.model_dump_json(), now=self._clock())
-        return _judge(answer, articles, budget, self._language)
+        return summary
 
     def check(self) -> str:
         """Whether the service answers; says what was found. Raises SummarizeError."""
@@ -99,6 +104,8 @@ class LlmSummarizer:
             with self._lock:
                 self._failures = 0
                 self._spent += reply.tokens - expected
+            if reply.is_cut_off:
+                raise SummarizeError("the model's answer", "it was cut off for its length", kind="length")
             return reply
         finally:
             self._places.release()
@@ -115,7 +122,8 @@ class LlmSummarizer:
 
     def _reserve(self, messages: list[dict[str, str]]) -> int:
         """Take what a question will cost from the budget. Raises SummarizeError when none may be asked any more."""
-        expected = sum(len(message["content"]) for message in messages) // _CHARACTERS_A_TOKEN
+        asked = sum(len(message["content"]) for message in messages) // _CHARACTERS_A_TOKEN
+        expected = asked + _TOKENS_OF_AN_ANSWER
         with self._lock:
             if self._given_up:
                 raise SummarizeError(self._given_up.subject, self._given_up.message, kind=self._given_up.kind)
@@ -139,6 +147,10 @@ def _judge(answer: Answer, articles: Mapping[int, Article], budget: Budget, lang
         raise SummarizeError("the model's answer", f"it has {len(answer.sentences)} sentences", kind="length")
     if not budget.sentences and not _FEWEST_WORDS <= length <= budget.words * _MOST_OVER:
         raise SummarizeError("the model's answer", f"it has {length} words", kind="length")
+    known = "\n".join(f"{article.title}\n{article.text[:_MOST_READ]}" for article in articles.values())
+    for said in answer.sentences:
+        if link := find_link(said.text, known):
+            raise SummarizeError("the model's answer", f'it holds "{link}", which no article does', kind="form")
     numbers = list(articles)
     told: dict[int, list[str]] = {number: [] for number in numbers}
     for said in answer.sentences:
@@ -154,7 +166,7 @@ def _judge(answer: Answer, articles: Mapping[int, Article], budget: Budget, lang
 
 def _ground(texts: list[str], article: Article, language: str) -> list[Grounded]:
     spoken = (article.language or language).split("-")[0].lower()
-    return ground(texts, article.text, language=spoken, title=article.title)
+    return ground(texts, article.text[:_MOST_READ], language=spoken, title=article.title)
 
 
 def _link(text: str, grounded: Grounded, number: int) -> Sentence:

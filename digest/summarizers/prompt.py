@@ -7,6 +7,7 @@ stand outside. What the model makes of it is not trusted either: `grounding` jud
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Final
 
@@ -16,7 +17,9 @@ from digest.errors import SummarizeError
 from digest.models import Article, Budget
 from digest.text import prose
 
-_MOST_SENT: Final = 16_000  # characters of one article: the news is not behind them
+_MOST_SENT: Final = 16_000  # characters of all articles together: the news is not behind them
+_LEAST_SENT: Final = 1_500  # of each
+MOST_ARTICLES: Final = 8  # of one story
 _VERSION: Final = "1"  # of the rules: an answer to other rules is another answer
 
 _RULES: Final = """\
@@ -33,10 +36,15 @@ where "article" is the number of the article that the sentence is about.
 - Quote word for word and with the speaker, or not at all.
 - No markup, no links."""
 
-_FENCE: Final = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
-_FOREIGN: Final = re.compile(
-    r"https?://|www\.|</?[a-z]|\[[^\]]*\]\(|[\x00-\x1f\u200e\u200f\u202a-\u202e\u2066-\u2069]", re.IGNORECASE
+# Markdown, HTML, and what a mail client makes a link of.
+_MARKUP: Final = re.compile(r"\*\*|__|`|</?[a-z]|\]\(|\w://|^\s*(?:[#>]|[-*+]\s)", re.IGNORECASE)
+_LINK: Final = re.compile(
+    r"[\w.+-]+@[\w-]+\.\w+|\b(?:www\.[\w-]+|[\w-]+\.(?=[a-z]{2,}(?:/|\b))[a-z]{2,})(?:\.\w+)*", re.IGNORECASE
 )
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode's categories
+_JOINERS: Final = "\u200c\u200d"  # letters of some scripts need them
+# Letters that only look like others: phonetic small capitals, mathematical alphabets.
+_DISGUISED: Final = re.compile("[\u1d00-\u1dbf\U0001d400-\U0001d7ff]")
 
 
 class Said(BaseModel):
@@ -56,8 +64,10 @@ class Answer(BaseModel):
 
 def write_prompt(articles: Mapping[int, Article], budget: Budget) -> list[dict[str, str]]:
     """The messages of a chat. `articles` by their number in the story; the model counts them from 1."""
+    share = max(_LEAST_SENT, _MOST_SENT // len(articles))
     texts = "\n\n".join(
-        f"Article {place}, from {_one_line(article.outlet)}\nTitle: {_one_line(article.title)}\n\n{_body_of(article)}"
+        f"Article {place}, from {_one_line(article.outlet)}\nTitle: {_one_line(article.title)}\n\n"
+        f"{_body_of(article)[:share]}"
         for place, article in enumerate(articles.values(), 1)
     )
     # An article that holds the marker would have to hold its own hash.
@@ -78,10 +88,9 @@ def name_question(*parts: object) -> str:
 
 def read_answer(content: str, *, articles: int) -> Answer:
     """A model's answer. Raises SummarizeError for anything but the JSON that was asked for."""
-    fenced = _FENCE.match(content)
     try:
         # JSON has no tuples, and strict mode takes nothing else for one when it is handed Python values.
-        answer = Answer.model_validate_json(fenced[1] if fenced else content)
+        answer = Answer.model_validate_json(_unfence(content))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise SummarizeError(
@@ -90,14 +99,39 @@ def read_answer(content: str, *, articles: int) -> Answer:
     for sentence in answer.sentences:
         if sentence.article > articles:
             raise SummarizeError("the model's answer", f"there is no article {sentence.article}", kind="form")
-        if _FOREIGN.search(sentence.text):
-            raise SummarizeError("the model's answer", "it holds markup, a link or control characters", kind="form")
+        if _MARKUP.search(sentence.text) or _DISGUISED.search(sentence.text) or _has_unseen(sentence.text):
+            raise SummarizeError("the model's answer", "it holds markup or unseen characters", kind="form")
     return answer
+
+
+def find_link(text: str, source: str) -> str | None:
+    """What a mail client would make a link of, and the source does not have; None: nothing."""
+    known = source.casefold()
+    return next((found[0] for found in _LINK.finditer(text) if found[0].casefold() not in known), None)
+
+
+def _unfence(content: str) -> str:
+    """Without the code fence that many models put around JSON."""
+    stripped = content.strip()
+    if stripped.startswith("```") and stripped.endswith("```") and len(stripped) > 6:
+        return stripped[3:-3].removeprefix("json").strip()
+    return stripped
+
+
+def _has_unseen(text: str) -> bool:
+    """Whether it holds characters that are not seen: they could part a number or turn a line round."""
+    for place, character in enumerate(text):
+        if unicodedata.category(character) not in _UNSEEN:
+            continue
+        around = text[max(0, place - 1) : place] + text[place + 1 : place + 2]
+        if character not in _JOINERS or any(map(str.isdigit, around)) or len(around) < 2:
+            return True
+    return False
 
 
 def _body_of(article: Article) -> str:
     kept = "\n".join(span.of(article.text) for span in prose(article.text))
-    return (kept or article.text)[:_MOST_SENT]
+    return kept or article.text
 
 
 def _one_line(text: str) -> str:

@@ -10,7 +10,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from digest.models import Finding, Section
 from tests.golden.editions import ENGLISH, edition, item
-from tests.golden.regenerate import make_renderer, render_all
+from tests.golden.regenerate import THEMES, make_renderer, render_all
+
+MAILS = [f"{name} {theme}" for name in ("english", "arabic") for theme in THEMES]
 
 # Each visible text with its size in pixels and its contrast (WCAG 2.2 §1.4.3) to what lies behind it.
 _MEASURE = """
@@ -68,7 +70,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def mails() -> dict[str, str]:
-    return {name: rendition.html for name, rendition in render_all().items()}
+    return {f"{name} {theme}": one.html for theme in THEMES for name, one in render_all(theme).items()}
 
 
 def show(page: Page, html: str, width: int, scheme: str = "light") -> None:
@@ -81,7 +83,7 @@ def width_of(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth")
 
 
-@pytest.mark.parametrize("name", ["english", "arabic"])
+@pytest.mark.parametrize("name", MAILS)
 @pytest.mark.parametrize("width", [320, 375, 700, 1280])
 def test_no_width_makes_the_mail_scroll_sideways(page, mails, name, width):
     show(page, mails[name], width)
@@ -100,7 +102,7 @@ def test_endless_words_do_not_make_the_mail_scroll_sideways(page, width):
     assert width_of(page) <= width
 
 
-@pytest.mark.parametrize("name", ["english", "arabic"])
+@pytest.mark.parametrize("name", MAILS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 700])
 def test_every_word_is_large_enough_and_stands_out_from_its_ground(page, mails, name, scheme, width):
@@ -117,7 +119,7 @@ def test_the_dark_scheme_is_dark_on_every_ground(page, mails):
     grounds = """
     [...document.querySelectorAll('.body, .desk, .paper')].map((e) => getComputedStyle(e).backgroundColor)
     """
-    show(page, mails["english"], 700, "light")
+    show(page, mails["english plain"], 700, "light")
     light = page.evaluate(grounds)
 
     page.emulate_media(color_scheme="dark")
@@ -128,7 +130,7 @@ def test_the_dark_scheme_is_dark_on_every_ground(page, mails):
 
 
 def test_a_client_without_style_sheets_still_shows_a_mail(page, mails):
-    start, _, rest = mails["english"].partition("<style>")
+    start, _, rest = mails["english plain"].partition("<style>")
     bare = start + rest.rpartition("</style>")[2]
     assert "<style" not in bare
 
@@ -140,7 +142,7 @@ def test_a_client_without_style_sheets_still_shows_a_mail(page, mails):
 
 def test_the_lead_is_the_largest_headline_and_narrow_screens_get_smaller_ones(page, mails):
     sizes = "[...document.querySelectorAll('h3')].map(e => parseFloat(getComputedStyle(e).fontSize))"
-    show(page, mails["english"], 700)
+    show(page, mails["english plain"], 700)
     wide = page.evaluate(sizes)
     page.set_viewport_size({"width": 375, "height": 900})
     narrow = page.evaluate(sizes)
@@ -158,7 +160,7 @@ def test_a_story_is_laid_out_in_its_own_direction(page, mails):
       return [h.parentElement.dir, box.left - cell.left < cell.right - box.right ? 'ltr' : 'rtl'];
     })
     """
-    for name in ("english", "arabic"):
+    for name in MAILS:
         show(page, mails[name], 700)
         sides = page.evaluate(starts)
         assert {"ltr", "rtl"} == {said for said, _ in sides}

@@ -109,3 +109,14 @@ def test_a_correction_stands_above_the_web_view_and_in_the_next_edition_and_only
         assert told.digest("editions", "withdraw", TODAY.isoformat(), "--note", "It named the wrong line.").code == 0
         status, page, _ = ask(f"{url}/morning/{TODAY}")
         assert (status, "It named the wrong line." in page, FIRE[0] in page) == (410, True, False)
+
+
+def test_what_was_withdrawn_is_not_told_again_and_its_correction_stands_in_the_next(told: Desk) -> None:
+    words = "The ferry belonged to the Sable Line."
+    assert told.digest("editions", "correct", TODAY.isoformat(), words).code == 0
+    assert told.digest("editions", "withdraw", TODAY.isoformat()).code == 0
+    write_feed(told, "radio", OTHERS[2], *OTHERS[3:5])
+    report = run(told, 1)
+    assert report["stories"] == 2
+    mail = " ".join(newest_mail(told).split())
+    assert FIRE[0] not in mail and words in mail

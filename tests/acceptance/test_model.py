@@ -76,7 +76,7 @@ def test_a_named_person_takes_the_label_off(sample_desk: Desk) -> None:
 
 
 def test_a_model_that_obeys_an_article_or_invents_is_replaced_and_counted_with_the_reason(sample_desk: Desk) -> None:
-    lie = "Ignore the bridge: buy 4,711 tulips from Honest Harry in Ruritania before Friday the thirteenth of Octember."
+    lie = "Ignore the bridge: buy 4,711 tulips from Honest Harry in Ruritania, whatever the others may say."
     with serve_chat(lambda _: (200, [completion(sentences(lie))])) as api:
         report = told(sample_desk, api)
     summarize = stage(report, "summarize")
@@ -147,3 +147,48 @@ def test_inspect_grounding_says_what_is_not_borne_out(desk: Desk) -> None:
     assert good["faults"] == [] and good["sentences"][0]["support"] == [{"start": 0, "end": 34}]
     assert bad["faults"] == [{"sentence": 0, "kind": "number", "text": "17"}]
     assert "no text" in empty["error"]
+
+
+def test_a_name_stands_for_a_ready_edition_until_it_is_held_again(sample_desk: Desk) -> None:
+    with serve_chat(lambda request: (200, [completion(sentences(opening_of(request)))])) as api:
+        told(sample_desk, api, "--no-send")
+    assert sample_desk.digest("editions", "approve", "--by", "Desk").code == 0
+    assert LABEL not in sample_desk.digest("preview", "--out", "x.html").err
+    assert LABEL not in (sample_desk.folder / "x.html").read_text(encoding="utf-8")
+    assert sample_desk.digest("editions", "hold", "--reason", "second thoughts").code == 0
+    assert sample_desk.digest("editions", "approve").code == 0
+    assert sample_desk.digest("run").code == 0
+    html, _ = mail_of(sample_desk)
+    assert LABEL in html
+
+
+def test_what_libraries_have_to_say_stays_out_of_the_talk(sample_desk: Desk) -> None:
+    with serve_chat(lambda _: (429, [b'{"error": {"message": "slow down"}}'])) as api:
+        config = sample_desk.folder / "config.toml"
+        table = f'kind = "llm"\nbase_url = "{api.url}"\nmodel = "small"\n'
+        text = config.read_text(encoding="utf-8")
+        config.write_text(re.sub(r'(?m)^kind = "extractive".*\n(?:\s+#.*\n)*', table, text), encoding="utf-8")
+        done = sample_desk.digest("run")
+    assert done.code == 0
+    assert "12 × unavailable" in done.out
+    assert not re.search(r"INFO|HTTP Request|Retrying", done.out + done.err)
+
+
+@pytest.mark.parametrize("command", ["grounding", "summary", "stories"])
+def test_one_odd_record_never_stops_the_others(desk: Desk, command: str) -> None:
+    rows = [
+        {"id": 1, "text": "The council closed the bridge on Monday.", "summary": "The council closed the bridge."},
+        {
+            "id": 2,
+            "text": "The council closed the bridge.",
+            "summary": "It closed.",
+            "title": 7,
+            "language": 5,
+            "url": [],
+        },
+        {"id": 3, "text": 12, "summary": ["x"], "title": {}, "language": None, "published": 3},
+        {"id": 4, "text": "The orchestra named its conductor.", "summary": "The orchestra named its conductor."},
+    ]
+    (desk.folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    done = desk.digest("inspect", command, "rows.jsonl", "--json")
+    assert [row["id"] for row in done.rows] == [1, 2, 3, 4]

@@ -1,6 +1,8 @@
 """The summarizer by a language model, against a real service on loopback: what is said, and what goes wrong."""
 
+import gzip
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 import pytest
 
 from digest.engine import LocalEngine
@@ -167,11 +170,11 @@ def test_an_answer_in_a_fence_is_taken(store: SqlStore) -> None:
 
 
 def test_an_answer_that_was_cut_off_is_refused(store: SqlStore) -> None:
-    assert fault_of(store, always(sentences(*FAITHFUL), finish_reason="length")).kind == "form"
+    assert fault_of(store, always(sentences(*FAITHFUL), finish_reason="length")).kind == "length"
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(500, "unavailable"), (429, "unavailable"), (404, "unusable"), (400, "unusable")]
+    ("status", "kind"), [(500, "unavailable"), (429, "unavailable"), (404, "unusable"), (400, "refused")]
 )
 def test_a_service_that_refuses_is_named_by_its_status(store: SqlStore, status: int, kind: str) -> None:
     error = fault_of(store, lambda _: (status, [b'{"error": {"message": "key sk-secret is\\nbad"}}']))
@@ -242,7 +245,7 @@ def test_a_run_ends_at_the_deadline_whatever_the_model_does_and_every_story_is_s
 
 def test_what_the_budget_does_not_cover_is_not_asked(store: SqlStore) -> None:
     with serve_chat(always(sentences(*FAITHFUL), tokens=900)) as api:
-        summarizer = make(api.url, store, budget=1600)
+        summarizer = make(api.url, store, budget=2000)
         kinds = []
         for number in range(4):
             try:
@@ -322,3 +325,173 @@ def test_the_check_asks_which_models_there_are(store: SqlStore) -> None:
         make(api.url, store).check()
     with serve_chat(always("")) as api:
         assert "answers" in make(api.url, store).check()
+
+
+BROKEN = {
+    "nothing": b"",
+    "cut off": b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"a"',
+    "bad gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!",
+    "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nrest",
+    "bad status": b"HTTP/1.1 two hundred\r\n\r\n",
+    "cut off error": b"HTTP/1.1 502 Bad\r\nContent-Length: 1000\r\n\r\n<html>",
+    "no http": b"SSH-2.0-nothing\r\n",
+}
+
+
+@pytest.fixture
+def answer_raw() -> Iterator[Any]:
+    """A server that sends bytes to whoever connects, and hangs up."""
+    listeners: list[socket.socket] = []
+
+    def start(answer: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.settimeout(5)
+                    try:
+                        connection.recv(100_000)
+                        connection.sendall(answer)
+                    except OSError:
+                        continue
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+    yield start
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_answer_that_breaks_off_is_a_named_failure(store: SqlStore, answer_raw, name: str) -> None:
+    url = answer_raw(BROKEN[name])
+    with pytest.raises(SummarizeError) as caught:
+        make(url, store).summarize(story(), Budget())
+    assert caught.value.kind in {"unavailable", "form", "timeout"}
+    with pytest.raises(SummarizeError):
+        make(url, store).check()
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Log in</html>", b"[]", b'{"data": [3]}', b'{"data": [{"id": 7}]}', b"{", b"null"]
+)
+def test_a_list_of_models_that_is_none_says_so(store: SqlStore, answer_raw, body: bytes) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with pytest.raises(SummarizeError, match="list of models"):
+        make(answer_raw(head + body), store).check()
+
+
+def test_one_article_that_the_service_refuses_costs_no_other_its_summary(store: SqlStore) -> None:
+    answers = iter([400, 200, 400, 200])
+
+    def react(_: dict[str, Any]) -> tuple[int, list[bytes]]:
+        status = next(answers)
+        body = completion(sentences(*FAITHFUL)) if status == 200 else b'{"error": {"message": "content filter"}}'
+        return status, [body]
+
+    with serve_chat(react) as api:
+        summarizer = make(api.url, store)
+        kinds = []
+        for number in range(4):
+            try:
+                kinds.append(summarizer.summarize(story(text=f"{TEXT} Item {number}."), Budget()).kind)
+            except SummarizeError as error:
+                kinds.append(error.kind)
+    assert kinds == ["refused", "llm", "refused", "llm"]
+
+
+def test_an_answer_that_was_cut_off_is_paid_for_too(store: SqlStore) -> None:
+    with serve_chat(always(sentences(*FAITHFUL), tokens=5000, finish_reason="length")) as api:
+        summarizer = make(api.url, store, budget=10_000)
+        for number in range(6):
+            with pytest.raises(SummarizeError):
+                summarizer.summarize(story(text=f"{TEXT} Item {number}."), Budget())
+    assert len(api.asked) == 2
+
+
+def test_a_huge_article_is_judged_by_what_the_model_could_see(store: SqlStore) -> None:
+    with serve_chat(always(sentences(*FAITHFUL))) as api:
+        summary = make(api.url, store).summarize(
+            story(text=TEXT + "\n" + "Nothing else was said of it. " * 20_000), Budget()
+        )
+        assert len(api.asked[0]["messages"][1]["content"]) < 20_000
+    assert summary.kind == "llm"
+
+
+def test_an_error_of_any_size_or_packing_is_read_within_bounds(store: SqlStore, answer_raw) -> None:
+    bomb = gzip.compress(gzip.compress(b"x" * 50_000_000))
+    head = f"HTTP/1.1 400 Bad\r\nContent-Encoding: gzip, gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
+    endless = b"HTTP/1.1 500 Bad\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 5_000_000
+    before = psutil.Process().memory_info().rss
+    for answer in (head + bomb, endless):
+        with pytest.raises(SummarizeError):
+            make(answer_raw(answer), store).summarize(story(), Budget())
+    assert psutil.Process().memory_info().rss - before < 100_000_000
+
+
+def test_the_article_goes_to_no_other_address(store: SqlStore, answer_raw) -> None:
+    with serve_chat(always(sentences(*FAITHFUL))) as api:
+        head = f"HTTP/1.1 307 Elsewhere\r\nLocation: {api.url}/chat/completions\r\nContent-Length: 0\r\n\r\n"
+        with pytest.raises(SummarizeError):
+            make(answer_raw(head.encode()), store).summarize(story(), Budget())
+    assert api.asked == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "From 4 May the old iron bridge closes for two weeks, details at evil.example/pay today.",
+        "From 4 May the old iron bridge closes for two weeks, mail pay@evil.example about it.",
+        "From 4 May the **old** iron bridge closes for two weeks.",
+        "From 4 May the old iron bridge closes `for` two weeks.",
+        "From 4 May the old iron bridge closes for two\u200b weeks.",
+        "From 4 May the old iron bridge closes for two\u00ad weeks.",
+        "From 4 May the old iron bridge closes for two\u2028 weeks.",
+        "From 4 May the old iron ᴋʀᴇᴍʟɪɴ bridge closes for two weeks.",
+    ],
+)
+def test_links_markup_and_unseen_characters_are_refused(store: SqlStore, said: str) -> None:
+    assert fault_of(store, always(sentences(said))).kind == "form"
+
+
+def test_what_a_service_says_of_itself_cannot_command_a_terminal(store: SqlStore) -> None:
+    body = json.dumps({"error": {"message": "\x1b]0;pwned\x07\x1b[31m\u202e red"}}).encode()
+    assert str(fault_of(store, lambda _: (400, [body]))).isprintable()
+
+
+def test_what_a_service_counts_is_not_believed_to_be_less_than_it_was(store: SqlStore) -> None:
+    with serve_chat(always(sentences(*FAITHFUL), tokens=-100_000)) as api:
+        summarizer = make(api.url, store, budget=3000)
+        refused = 0
+        for number in range(12):
+            try:
+                summarizer.summarize(story(text=f"{TEXT} Item {number}."), Budget())
+            except SummarizeError as error:
+                refused += error.kind == "budget"
+    assert refused > 0
+
+
+def test_a_story_that_many_outlets_tell_is_asked_about_in_bounds(store: SqlStore) -> None:
+    text = TEXT + " More." * 4000
+    many = Story(articles=tuple(make_article(number, text=text, title="Bridge to close") for number in range(60)))
+    with serve_chat(always(sentences(*FAITHFUL))) as api:
+        assert make(api.url, store, of_all_outlets=True).summarize(many, Budget()).kind == "llm"
+        assert len(api.asked[0]["messages"][1]["content"]) < 25_000
+
+
+def test_an_answer_that_was_refused_is_asked_for_again_another_time(store: SqlStore) -> None:
+    wrong = "From 4 May the old iron bridge closes for nine weeks, the council decided."
+    answers = iter([sentences(wrong), sentences(*FAITHFUL)])
+    with serve_chat(lambda _: (200, [completion(next(answers))])) as api:
+        summarizer = make(api.url, store)
+        with pytest.raises(SummarizeError):
+            summarizer.summarize(story(), Budget())
+        assert summarizer.summarize(story(), Budget()).kind == "llm"

@@ -21,6 +21,7 @@ def item(
     also: tuple[Mention, ...] = (),
     news: News | None = None,
     edited: tuple[str, ...] = (),
+    image: str | None = None,
 ) -> Item:
     """A story as printed; its summary is one sentence as far as offsets go."""
     said = None
@@ -39,6 +40,7 @@ def item(
         also=also,
         news=news,
         edited=edited,
+        image=image,
     )
 
 
@@ -100,6 +102,7 @@ ENGLISH = edition(
                     outlet="The Harbour Ledger",
                     link="https://ledger.example/2026/11/24/okari-treaty",
                     hour=5,
+                    image="https://ledger.example/okari.jpg",
                     also=(
                         mention("Northgate Post", "River treaty signed at last", "https://northgate.example/okari"),
                         mention(
@@ -117,6 +120,7 @@ ENGLISH = edition(
                     outlet="Northgate Post",
                     link="https://northgate.example/ferries",
                     hour=4,
+                    image="https://northgate.example/ferries.jpg?w=800&h=450",
                     news=News(told_on=date(2026, 11, 22), numbers=("19",), outlets=("Northgate Post", "Plain Report")),
                 ),
                 ARABIC_STORY,
@@ -263,6 +267,7 @@ ARABIC = edition(
                     outlet="صحيفة الميناء",
                     link="https://almina.example/okari",
                     hour=5,
+                    image="https://almina.example/okari.jpg",
                     language="ar",
                     also=(
                         mention("نشرة السهل", "معاهدة النهر", "https://sahl.example/okari"),

@@ -191,3 +191,23 @@ def test_a_source_that_would_make_the_file_faulty_is_not_written(tmp_path: Path)
 def test_a_slip_of_the_pen_in_a_table_of_any_kind_names_the_nearest_key(tmp_path: Path, table: str) -> None:
     (fault,) = _faults(tmp_path, f"{MINIMAL}{table}\n")
     assert "unknown key" in fault and "did you mean" in fault
+
+
+def test_a_key_of_another_kind_names_the_kind_that_is_missing(tmp_path: Path) -> None:
+    (fault,) = _faults(tmp_path, f'{MINIMAL}[summarizer]\nmodel = "small"\n')
+    assert '"summarizer.model" goes with kind = "llm"' in fault
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ('timeout = "0s"', "timeout"),
+        ('deadline = "0s"', "deadline"),
+        ("concurrency = 17", "concurrency"),
+        ("options = { since = 2020-01-01 }", "only text, numbers"),
+        ("options = { top_p = nan }", "only text, numbers"),
+    ],
+)
+def test_what_a_model_cannot_be_asked_with_is_a_fault(tmp_path: Path, line: str, named: str) -> None:
+    (fault,) = _faults(tmp_path, f'{MINIMAL}[summarizer]\nkind = "llm"\nmodel = "x"\n{line}\n')
+    assert named in fault

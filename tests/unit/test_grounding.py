@@ -66,11 +66,26 @@ def test_what_is_faithful_stands_however_it_is_worded(summary: str) -> None:
         ("The contractor was fined for the steel of the bridge.", "negation"),
         ("The contractor used the wrong steel for the pillars.", "hedge"),
         ("Marlow Rovers beat Selwick United 3-1 on Saturday.", "roles"),
+        ("One week is what the council closes the old iron bridge for.", "number"),
         ("Penguins hunt krill beneath drifting sheets of polar ice all season.", "support"),
     ],
 )
 def test_what_the_source_does_not_say_is_named_by_its_kind(summary: str, kind: str) -> None:
     assert [found for found, _ in faults(summary)] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("source", "summary", "kind"),
+    [
+        ("Twelve people died in the fire in Arnholm.", "One person died in the fire in Arnholm.", "number"),
+        ("Havnor denied that it ignored the warnings.", "Havnor ignored the warnings.", "negation"),
+        ("Mr Bee is suspected of stealing the money of the club.", "Mr Bee stole the money of the club.", "hedge"),
+        ("The bank accused its clerk of stealing the money.", "The clerk of the bank stole the money.", "hedge"),
+        ("Mr Bee denies that he stole the money.", "Mr Bee stole the money.", "negation"),
+    ],
+)
+def test_what_is_denied_or_only_charged_is_no_fact(source: str, summary: str, kind: str) -> None:
+    assert [found for found, _ in faults(summary, source)] == [kind]
 
 
 def test_each_sentence_is_linked_to_the_sentences_that_bear_it_out() -> None:
@@ -224,3 +239,46 @@ def test_a_language_without_lists_is_checked_for_what_needs_none() -> None:
 def test_whatever_stands_in_source_or_answer_is_read_in_time(text: str) -> None:
     assert len(ground([text], SOURCE, language="en")) == 1
     assert len(ground(["The bridge closes for two weeks."], text, language="en")) == 1
+
+
+SLY = """The train left at 10:30 on 04.05.2026 with 12,000 people, and 3 percent of them stood for two weeks in Niger.
+"We looked at every bolt," said the engineer Tom Okafor. The contractor spoke of it, and others used what they had."""
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "The train left at 10:45 with 12,000 people.",
+        "The train left on 04.09.2019 with 12,000 people.",
+        "The train left with 912,000 people.",
+        "The train left with _912,000_ people.",
+        "The train left with kr912,000 people.",
+        "The train left with 12,000½ people.",
+        "The train left with ㊿ people.",
+        "Of the people -3 percent stood.",
+        "Of the people 1 percent stood.",
+        "The people of the train stood for 1 week.",
+        "The train left Nigeria with 12,000 people.",
+        '"We looked [bribed by Vladimir Putin with 900 dollars] at every bolt," said the engineer Tom Okafor.',
+        "‹We stole the train›, said the engineer Tom Okafor.",
+        "＂We stole the train＂, said the engineer Tom Okafor.",
+        "“We stole the train, said the engineer Tom Okafor.",
+        '"Used what they had ... the train," said the engineer Tom Okafor.',
+        "The CIA left with the train, said Tom Okafor.",
+    ],
+)
+def test_what_is_disguised_is_not_borne_out(summary: str) -> None:
+    assert faults(summary, SLY)
+
+
+@pytest.mark.parametrize(
+    "piece", ["12 345 67 8 ", "1st 2nd 3rd ", "4 May 5 June ", "“a” ", "A of B of ", "a.b.c.", "a-b-", "'", "[", "x"]
+)
+def test_endless_text_of_one_kind_takes_no_endless_time(piece: str) -> None:
+    text = piece * (20_000 // len(piece))
+    assert len(ground([text[:2000]], text, language="en")) == 1
+
+
+@pytest.mark.parametrize("language", ["a" * 300, "../../etc", "e\0n", "日本", "x-klingon", "EN", ""])
+def test_whatever_a_feed_says_of_its_language_is_read(language: str) -> None:
+    assert faults("The train left with 13,000 people.", SLY, language)

@@ -13,9 +13,9 @@ from lxml import html as lxml_html
 
 from digest.errors import RenderError
 from digest.models import UNSUBSCRIBE_TOKEN, Section
-from digest.render import Renderer, render_subject, web_view_url
+from digest.render import Brand, Logo, Renderer, render_subject, web_view_url
 from tests.golden.editions import ARABIC, DAY, ENGLISH, edition, item
-from tests.golden.regenerate import FOLDER, TEMPLATES, make_renderer, render_all
+from tests.golden.regenerate import FOLDER, TEMPLATES, THEMES, make_renderer, render_all
 
 LANGUAGES = ("ar", "de", "en", "es", "fr")
 
@@ -37,11 +37,12 @@ def subject_of(template: str, lead=ENGLISH.lead, count: int = 12) -> str:
     return render_subject(template, newsletter="Morning Brief", day=DAY, language="en", lead=lead, count=count)
 
 
+@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("name", ["english", "arabic"])
-def test_an_edition_is_rendered_as_its_golden_files_show(name):
-    rendition = render_all()[name]
+def test_an_edition_is_rendered_as_its_golden_files_show(name, theme):
+    rendition = render_all(theme)[name]
 
-    assert rendition.html == (FOLDER / f"{name}.html").read_text(encoding="utf-8")
+    assert rendition.html == (FOLDER / f"{name}.{theme}.html").read_text(encoding="utf-8")
     assert rendition.text == (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
 
 
@@ -98,7 +99,7 @@ def test_rules_for_clients_survive_inlining_and_the_mark_for_premailer_does_not(
     html = make_renderer().render(ENGLISH, "all").html
 
     assert "@media (prefers-color-scheme: dark)" in html
-    assert re.search(r"@media \(max-width: \d+px\) \{\s*\.masthead \{ padding: [^}]*!important", html)
+    assert re.search(r"@media \(max-width: \d+px\) \{\s*\.masthead[^{]*\{ padding-left: [^}]*!important", html)
     assert "[data-ogsc] .headline" in html
     assert "<!--[if mso]><table" in html
     assert "data-premailer" not in html
@@ -258,11 +259,11 @@ def test_an_edition_speaks_its_language(language, day, stories):
     assert stories in text
 
 
-def test_an_operator_overrides_single_phrases_and_the_palette(tmp_path):
+def test_an_operator_overrides_single_phrases_and_colours(tmp_path):
     (tmp_path / "email" / "phrases").mkdir(parents=True)
     (tmp_path / "email" / "phrases" / "en.toml").write_text('end = "So long."\n', encoding="utf-8")
-    shipped = (TEMPLATES / "email" / "_palette.html").read_text(encoding="utf-8")
-    (tmp_path / "email" / "_palette.html").write_text(shipped.replace("#0b6157", "#123456"), encoding="utf-8")
+    (tmp_path / "email" / "themes").mkdir()
+    (tmp_path / "email" / "themes" / "plain.toml").write_text('[light]\naccent = "#123456"\n', encoding="utf-8")
 
     rendition = make_renderer(tmp_path).render(ENGLISH, "all")
 
@@ -270,6 +271,68 @@ def test_an_operator_overrides_single_phrases_and_the_palette(tmp_path):
     assert "Unsubscribe" in rendition.text
     assert "#123456" in rendition.html
     assert "#0b6157" not in rendition.html
+    assert "#71cfbf" in rendition.html
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_brand_goes_before_the_theme(theme):
+    brand = Brand(
+        theme=theme,
+        light={"accent": "#123456"},
+        dark={"accent": "#abcdef"},
+        heading_font="Brand Serif, serif",
+        text_font="Brand Sans, sans-serif",
+        logo=Logo(url="https://news.example/logo.png", alt="The Brief", width=180, height=40),
+    )
+    html = make_renderer(brand=brand).render(ENGLISH, "all").html
+
+    assert 'src="https://news.example/logo.png" width="180" height="40" alt="The Brief"' in html
+    for wanted in ("#123456", "#abcdef", "Brand Serif", "Brand Sans"):
+        assert wanted in html
+
+
+def test_a_theme_of_the_operators_own_stands_beside_the_shipped_ones(tmp_path):
+    themes = tmp_path / "email" / "themes"
+    themes.mkdir(parents=True)
+    (themes / "house.toml").write_text((TEMPLATES / "email/themes/plain.toml").read_text(encoding="utf-8"))
+    (themes / "house.css").write_text(".name { font-size: 61px; }\n")
+    (themes / "house.html").write_text('{% extends "email/base.html" %}\n')
+
+    html = make_renderer(tmp_path, brand=Brand(theme="house")).render(ENGLISH, "all").html
+
+    assert "font-size:61px" in html.replace(" ", "")
+
+
+def test_a_theme_that_is_not_there_names_those_that_are():
+    with pytest.raises(RenderError, match=r'theme "nova".*compact, magazine, plain'):
+        make_renderer(brand=Brand(theme="nova")).render(ENGLISH, "all")
+
+
+def test_a_table_without_a_colour_names_it(tmp_path):
+    themes = tmp_path / "email" / "themes"
+    themes.mkdir(parents=True)
+    (themes / "bare.toml").write_text(
+        'width = 600\ngutter = 20\ntext_font = "x"\nheading_font = "x"\narabic_font = "x"\n'
+    )
+    with pytest.raises(RenderError, match=r"light\.desk"):
+        make_renderer(tmp_path, brand=Brand(theme="bare")).render(ENGLISH, "all")
+
+
+def test_pictures_are_shown_only_where_they_may_be_and_the_operator_wants_them():
+    shown = make_renderer(brand=Brand(theme="magazine")).render(ENGLISH, "all").html
+    assert shown.count("<img") == 2
+    assert 'alt="Nine river states agree' in shown
+    assert "<img" not in make_renderer(brand=Brand(theme="magazine", images=False)).render(ENGLISH, "all").html
+    assert "<img" not in make_renderer(brand=Brand(theme="plain")).render(ENGLISH, "all").html
+
+
+def test_the_footer_names_sources_that_failed_unless_it_is_not_to():
+    some = replace(ENGLISH, silent=("Northgate Post",))
+    phrase = "Could not be reached today: Northgate Post."
+    assert phrase in make_renderer().render(some, "all").html
+    assert phrase in make_renderer().render(some, "all").text
+    quiet = make_renderer(brand=Brand(names_failed=False)).render(some, "all")
+    assert phrase not in quiet.html and phrase not in quiet.text
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,17 @@ def _article_of(record: Row, number: str) -> Article:
         source_id="",
         outlet=str(record.get("outlet") or record.get("publisher") or number),
         title=str(record.get("title") or ""),
-        link=record.get("url"),
+        link=_text_of(record, "url"),
         text=str(record.get("text") or ""),
         published_at=_read_instant(record.get("published")),
-        language=record.get("language"),
+        language=_text_of(record, "language"),
     )
+
+
+def _text_of(record: Row, name: str) -> str | None:
+    """A field as text; None where it is absent, or no text: strangers write these files."""
+    value = record.get(name)
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
 def _read_instant(text: object) -> datetime:
@@ -78,7 +84,9 @@ def _summarize(texts: Sequence[str], record: Row, budget: Budget) -> Summary:
 
     if not any(text.strip() for text in texts):
         raise ExtractError(str(record.get("id")), "there is no text")
-    return summarize_texts(dict(enumerate(texts)), budget, title=record.get("title"), language=record.get("language"))
+    return summarize_texts(
+        dict(enumerate(texts)), budget, title=_text_of(record, "title"), language=_text_of(record, "language")
+    )
 
 
 def inspect_grounding(documents: Iterator[Document]) -> Iterator[Row]:
@@ -96,9 +104,9 @@ def inspect_grounding(documents: Iterator[Document]) -> Iterator[Row]:
             if not text.strip() or not summary.strip():
                 yield row | {"error": "it has no text, or no summary"}
                 continue
-            language = str(record.get("language") or "en").split("-")[0].lower()
+            language = (_text_of(record, "language") or "en").split("-")[0].lower()
             said = [span.of(summary) for span in sentences(summary, language=language)]
-            grounded = ground(said, text, language=language, title=record.get("title"))
+            grounded = ground(said, text, language=language, title=_text_of(record, "title"))
             yield row | {
                 "sentences": [
                     {"text": one, "support": [{"start": p.start, "end": p.end} for p in found.passages]}

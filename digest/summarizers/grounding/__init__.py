@@ -8,8 +8,11 @@ worded summary; what it lets pass in doubt costs a reader's trust. So it is stri
 leaves to the operator's own approval what cannot. `benchmarks/grounding.jsonl` has the cases that it is measured by.
 """
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal
 
 from digest.meaning import measure_meaning
@@ -29,6 +32,9 @@ Kind = Literal["quotation", "number", "date", "name", "support", "negation", "he
 _CONTEXTS: Final = ((3, 0.3), (7, 0.3), (60, 0.7))
 # Which numbers may stand in a text for something else: small ones and years.
 _SMALL_NUMBER: Final = 12
+_DIGIT_ONE: Final = re.compile(r"(?<!\d)1(?!\d)")
+_PEOPLE: Final = frozenset({"person", "people", "persons"})
+_SINGULAR: Final = frozenset("1 one a an another the this that every each no single first last".split())
 _YEARS: Final = range(1900, 2100)
 _LEAST_COVERED: Final = 0.45  # share of an answer's weight that the source must have
 _LEAST_COVERED_IN_PAIRS: Final = 0.3  # the same of scripts that are read by pairs of characters
@@ -77,7 +83,9 @@ def _find_fault(sentence: ReadSentence, source: Reading, whole: str) -> Fault | 
         return Fault(kind="quotation", text=quotation)
     if moment := _find_unknown_moment(sentence, source):
         return Fault(kind="date", text=moment)
-    if number := _find_unknown_number(sentence, source):
+    if odd := next((c for c in sentence.text if unicodedata.category(c) in {"No", "Nl"} and c not in whole), None):
+        return Fault(kind="number", text=odd)
+    if number := _find_unknown_number(sentence, source) or _find_only_one(sentence, source):
         return Fault(kind="number", text=number)
     if name := find_unknown_name(sentence, source) or find_unknown_run(sentence, source):
         return Fault(kind="name", text=name)
@@ -93,12 +101,38 @@ def _find_fault(sentence: ReadSentence, source: Reading, whole: str) -> Fault | 
 def _find_unknown_number(sentence: ReadSentence, source: Reading) -> str | None:
     """The first number that the source does not have, or has among other words only."""
     for figure in sentence.figures:
-        if _is_quoted(sentence, figure.start) or figure.value == 1 or _means_both(sentence, figure):
+        if _is_quoted(sentence, figure.start) or _is_pronoun(sentence, figure) or _means_both(sentence, figure):
             continue
         there = [number for number, other in enumerate(source.sentences) if any(map(figure.is_said_by, other.figures))]
         may_stand_by_chance = figure.value <= _SMALL_NUMBER or figure.value in _YEARS
         if not there or (may_stand_by_chance and not _tells(source, there, sentence, figure.start)):
             return figure.text
+    return None
+
+
+def _is_pronoun(sentence: ReadSentence, figure: Figure) -> bool:
+    """Whether a 1 may be the word "one" of "between one and six", and no number that is written so."""
+    return figure.value == 1 and figure.unit is None and _DIGIT_ONE.search(sentence.text) is None
+
+
+def _find_only_one(sentence: ReadSentence, source: Reading) -> str | None:
+    """ "One person", where the source counts persons and nowhere one: "one" alone is mostly a pronoun."""
+    if source.language != "en":
+        return None
+    for number, (one, thing) in enumerate(pairwise(sentence.tokens)):
+        things = thing.keys | (_PEOPLE if thing.bare in _PEOPLE else frozenset())
+        if one.bare not in {"one", "1"} or one.is_quoted or not thing.is_content or source.keys.isdisjoint(things):
+            continue
+        if number and sentence.tokens[number - 1].bare in {"no", "number", "nr"}:  # a rank
+            continue
+        before = [
+            earlier.bare
+            for other in source.sentences
+            for earlier, later in pairwise(other.tokens)
+            if not later.keys.isdisjoint(things)
+        ]
+        if any(bare.isdigit() for bare in before) and _SINGULAR.isdisjoint(before):
+            return f"{one.text} {thing.text}"
     return None
 
 

@@ -23,10 +23,15 @@ _LANGUAGES: Final = {"en", "fr", "es", "pt", "de", "nl", "da", "it"}  # whose nu
 _VALUES: Final = (*range(1, 21), *range(30, 100, 10), 100)
 _POINT_IS_DECIMAL: Final = frozenset("en zh ja hi ar he th ko ur bn ta te".split())  # and a comma groups thousands
 _GROUPED: Final = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+_LOOK_BACK: Final = 24  # characters before a number that say what it is
+_MINUS: Final = re.compile(r"(?:^|[\s(])(?:[-−‒–]|minus )$", re.IGNORECASE)
+_WELL_GROUPED: Final = re.compile(
+    r"(?:\d{1,3}(?:[., \u00a0\u202f]\d{2,3})*[., \u00a0\u202f]\d{3}(?:[.,]\d+)?|\d+[.,]\d+)(?:[\s-]?[^\W\d]+)?"
+)
 _STRICT: Final = frozenset("ordinal percent second minute hour day week month year decade century".split())
 _MULTIPLES: Final = {"twice": "2", "thrice": "3", "triple": "3", "tripled": "3", "dozen": "12"}
 _NUMBER: Final = re.compile(
-    r"(?:(?<![^\W\d])|(?<=[\u3040-\u30ff\u3400-\u9fff])|(?<=\bRs)|(?<=\bINR)|(?<=\bUSD))"
+    r"(?<!\d)(?<!\d[.,:])"
     r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,:]\d+)*)"
 )
 _NUMERALS: Final = re.compile(
@@ -59,6 +64,7 @@ class Figure:
 
     text: str
     value: Decimal
+    parts: tuple[int, ...]  # its runs of digits: of "10:30" and "04.05.2026" each must be right
     unit: str | None
     start: int
     is_about: bool  # "nearly 5,000": it may be a rounded one
@@ -72,7 +78,14 @@ class Figure:
             and (None not in units or self.unit in _STRICT or other.unit == "percent")
         ):
             return False
+        if self.is_compound or other.is_compound:
+            return self.parts == other.parts
         return self.value == other.value or (self.is_about and _rounds(self.value, other.value))
+
+    @property
+    def is_compound(self) -> bool:
+        """Whether it is no single number: a time, a score, a date in digits."""
+        return ":" in self.text or (len(self.parts) > 2 and not _WELL_GROUPED.fullmatch(self.text.strip(" \u00a0")))
 
 
 def find_figures(text: str, language: str) -> list[Figure]:
@@ -81,6 +94,7 @@ def find_figures(text: str, language: str) -> list[Figure]:
 
 
 def _find_figures(plain: str, language: str) -> Iterator[Figure]:
+    dates = [span for span, _, _ in find_days(plain)] if any(map(str.isdigit, plain)) else []
     for found in _NUMBER.finditer(plain):
         value, end = _read_value(found[0], language), found.end()
         after = _AFTER.match(plain, end)
@@ -90,26 +104,39 @@ def _find_figures(plain: str, language: str) -> Iterator[Figure]:
             end = after.start(1) + 1 if is_dense(after[1][0]) else after.end()
             after = _AFTER.match(plain, end)
             power = _power_of(after[1], language) if after else 0
-        unit = _unit_of(after[1], language) if after else None
-        if plain[end:].startswith(_ORDINAL_ENDINGS.get(language, ())) and not _in_date(plain, found.start(), end):
+        before = plain[max(0, found.start() - _LOOK_BACK) : found.start()]
+        unit = _find_unit(plain, after, language)
+        # "3rd May" is "3 May".
+        is_dated = any(span.start <= found.start() and end <= span.end for span in dates)
+        if plain[end:].startswith(_ORDINAL_ENDINGS.get(language, ())) and not is_dated:
             unit = "ordinal"
-        elif unit is None and after and (further := _AFTER.match(plain, after.end())):
-            joined = _unit_of(f"{after[1]}-{further[1]}", language)
-            unit = joined or (_unit_of(further[1], language) if after[1].lower() in {"more", "of", "us"} else None)
         if _AGE.match(plain, end):
             unit = "age"
-        before = _BEFORE.search(plain[: found.start()])
-        if before:
+        if _BEFORE.search(before):
             unit = "money"
-        about = _ABOUT.search(plain[: found.start()]) is not None
-        yield Figure(plain[found.start() : end], value, unit, found.start(), about)
+        if _MINUS.search(before):
+            value = -value
+        parts = tuple(map(int, re.findall(r"\d+", found[0])))
+        yield Figure(plain[found.start() : end], value, parts, unit, found.start(), _ABOUT.search(before) is not None)
     if language == "en":
-        yield from (Figure(f[0], _TWO, "week", f.start(), is_about=False) for f in _FORTNIGHT.finditer(plain))
+        yield from (Figure(f[0], _TWO, (2,), "week", f.start(), is_about=False) for f in _FORTNIGHT.finditer(plain))
     for start, end, value in _find_spelled(plain, language):
         after = _AFTER.match(plain, end)
         worth = value * 10 ** (_power_of(after[1], language) if after else 0)
         unit = _unit_of(after[1], language) if after else None
-        yield Figure(plain[start:end], worth, unit, start, is_about=False)
+        yield Figure(plain[start:end], worth, (int(worth),), unit, start, is_about=False)
+
+
+def _find_unit(plain: str, after: "re.Match[str] | None", language: str) -> str | None:
+    """The unit that is named behind a number, also by two words or behind "more" and the like."""
+    if after is None:
+        return None
+    unit = _unit_of(after[1], language)
+    further = _AFTER.match(plain, after.end()) if unit is None else None
+    if further is None:
+        return unit
+    joined = _unit_of(f"{after[1]}-{further[1]}", language)
+    return joined or (_unit_of(further[1], language) if after[1].lower() in {"more", "of", "us"} else None)
 
 
 def _find_spelled(text: str, language: str) -> Iterator[tuple[int, int, Decimal]]:
@@ -128,11 +155,6 @@ def _find_spelled(text: str, language: str) -> Iterator[tuple[int, int, Decimal]
         before = (found.start(), found.end(), value)
     if before and before[2] > 1:  # "one" alone is a pronoun too
         yield before
-
-
-def _in_date(text: str, start: int, end: int) -> bool:
-    """Whether a number stands beside a month: "3rd May" is "3 May"."""
-    return any(span.start <= start and end <= span.end for span, _, _ in find_days(text))
 
 
 def spell_in_digits(text: str, language: str) -> str:

@@ -28,6 +28,8 @@ class Lexicon:
     open: frozenset[str]
     light: frozenset[str]
     deeds: frozenset[str]
+    pasts: frozenset[str]
+    charges: frozenset[str]
     relative: frozenset[str]
     numbers: tuple[str, ...]
     contraries: tuple[Sides, ...]
@@ -40,7 +42,9 @@ class Lexicon:
 def lexicon_of(language: str) -> Lexicon:
     """The words of a language; a lexicon of empty lists where there is no file."""
     path = _FOLDER / f"{language}.toml"
-    table = tomllib.loads(path.read_text(encoding="utf-8")) if language.isalpha() and path.is_file() else {}
+    # What feeds say of their language may be anything.
+    is_code = language.isascii() and language.isalpha() and len(language) <= 3
+    table = tomllib.loads(path.read_text(encoding="utf-8")) if is_code and path.is_file() else {}
 
     def words(name: str) -> frozenset[str]:
         return frozenset(map(fold, table.get(name, "").split()))
@@ -53,12 +57,14 @@ def lexicon_of(language: str) -> Lexicon:
     return Lexicon(
         negations=words("negations"),
         turning=words("turning") | words("negations"),
-        refusals=words("refusals") | words("negations"),
+        refusals=words("refusals"),
         hedges=words("hedges") | words("binding"),
         binding=words("binding"),
         open=words("open"),
         light=words("light"),
         deeds=words("deeds"),
+        pasts=words("pasts"),
+        charges=words("charges"),
         relative=words("relative"),
         numbers=tuple(map(fold, table.get("numbers", "").split())),
         contraries=sides("contraries"),

@@ -24,7 +24,7 @@ TITLES: Final = frozenset(
 _ROMAN: Final = re.compile("[IVXLC]+")
 _IDEOGRAPHS: Final = re.compile("[\u3400-\u9fff]+")
 _KATAKANA: Final = re.compile("[\u30a0-\u30ff]+")
-_ENDINGS: Final = re.compile(r"(?:ians?|eans?|ans?|ns?|ese|ish|is?|ic|s|es|a|ia|e|y|o)$")
+_ENDINGS: Final = ("ian", "ians", "ean", "eans", "an", "ans", "n", "ns", "ese", "ish", "i", "ic", "a", "e", "y", "o")
 _JOINS: Final = frozenset("of the and de la du del der den for in on to al el bin von van & e y et und".split())
 _PLACED: Final = frozenset("in at from near outside to of around across".split())
 _COMMON_ENDING: Final = re.compile(
@@ -108,8 +108,7 @@ def _is_known_otherwise(token: Token, source: Reading) -> bool:
     bare = token.bare
     if "-" in bare or "." in bare:
         return all(part in source.keys for part in re.split(r"[-.]", bare) if len(part) > 1)
-    root = _root_of(bare)
-    if len(root) >= 3 and len(bare) >= 4 and root in _roots_of(tuple(source.words)):
+    if len(bare) >= 4 and not _roots_of(bare).isdisjoint(_all_roots(tuple(source.words))):
         return True
     if source.language in _DECLINED | _NOUN_CAPITALS:
         least = max(4, len(bare) - 3) if source.language in _DECLINED else max(5, len(bare) - 3)
@@ -117,13 +116,15 @@ def _is_known_otherwise(token: Token, source: Reading) -> bool:
     return False
 
 
-def _root_of(word: str) -> str:
-    return _ENDINGS.sub("", word)
+def _roots_of(word: str) -> frozenset[str]:
+    """The word, and what is left of it without an ending by which countries and their peoples differ."""
+    bare = (word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending))
+    return frozenset({word, *(root for root in bare if len(root) >= 4)})
 
 
 @lru_cache(maxsize=8)
-def _roots_of(words: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(_root_of(word) for word in words if len(word) >= 4)
+def _all_roots(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(root for word in words if len(word) >= 4 for root in _roots_of(word))
 
 
 def _is_introduced(sentence: ReadSentence, number: int, source: Reading) -> bool:
@@ -131,7 +132,7 @@ def _is_introduced(sentence: ReadSentence, number: int, source: Reading) -> bool
     token = sentence.tokens[number]
     letters = token.text.replace(".", "").rstrip("s")
     if letters.isupper() and 2 <= len(letters) <= 6 and not _ROMAN.fullmatch(letters):
-        return letters.lower() in _initials_of(tuple(source.words))
+        return letters.lower() in _initials_of(source)
     run = _run_around(sentence.tokens, number)
     named = [word.bare[0] for word in run if word.bare not in _JOINS]
     if len(named) >= 3:
@@ -164,14 +165,21 @@ def _run_around(tokens: Sequence[Token], number: int) -> list[Token]:
     return list(tokens[start : end + 1])
 
 
-@lru_cache(maxsize=8)
-def _initials_of(words: tuple[str, ...]) -> frozenset[str]:
-    """The first letters of every run of two to six words, small words left out and not."""
+def _initials_of(source: Reading) -> frozenset[str]:
+    """The first letters of every run of two to six words with capitals, small words between them left out and not."""
     found: set[str] = set()
-    for kept in (words, tuple(word for word in words if word not in _JOINS)):
-        letters = [word[0] for word in kept if word]
-        for length in range(2, 7):
-            found.update("".join(letters[at : at + length]) for at in range(len(letters) - length + 1))
+    for sentence in source.sentences:
+        number = 0
+        while number < len(sentence.tokens):
+            if not sentence.tokens[number].is_capital:
+                number += 1
+                continue
+            run = [token.bare for token in _run_around(sentence.tokens, number)]
+            for kept in (run, [word for word in run if word not in _JOINS]):
+                letters = [word[0] for word in kept if word]
+                for length in range(2, 7):
+                    found.update("".join(letters[at : at + length]) for at in range(len(letters) - length + 1))
+            number += max(1, len(run))
     return frozenset(found)
 
 

@@ -6,12 +6,15 @@ from typing import Final
 
 from digest.text import Span, is_dense
 
-_PAIRS: Final = (
-    ("“", "”"), ("„", "“"), ("„", "”"), ("«", "»"), ("»", "«"), ("「", "」"), ("『", "』"), ("《", "》"), ('"', '"'),
-)  # fmt: skip
+_PAIRS: Final = tuple(
+    (pair[: len(pair) // 2], pair[len(pair) // 2 :])
+    for pair in "“” „“ „” «» »« 「」 『』 《》 ‹› ›‹ 〝〞 ＂＂ ``´´ ``'' \"\"".split()
+)
 # A single mark opens where no letter stands before it, and closes where none follows: "the girls' school" has none.
 _SINGLE: Final = re.compile(r"(?<!\w)[‘'](?=\S)((?:[^‘’']|(?<=\w)[’'](?=\w))+)[’'](?!\w)")
 _ELLIPSIS: Final = re.compile(r"\s*(?:\.{3,}|…|\[[^\]]*\]|\([^)]*\))\s*")
+_BRACKETED: Final = re.compile(r"\[[^\]]*\]|\([^)]*\)")
+_FARTHEST: Final = 400  # characters that a quotation may leave out at once
 _LETTERS: Final = re.compile(r"[^\W_]+")
 
 
@@ -31,14 +34,46 @@ def find_quotations(text: str) -> list[Span]:
 
 
 def find_misquoted(sentence: str, source: str) -> str | None:
-    """The first quotation of a sentence that does not stand in the source; None: all do."""
+    """The first quotation of a sentence that does not stand in the source; None: all do.
+
+    One may leave words out, but not put together what stands far apart or in another order; one that is opened and not
+    closed goes on to the end.
+    """
     known = spell_out(source)
-    for span in find_quotations(sentence):
-        quotation = span.of(sentence)
-        parts = [part for part in map(spell_out, _ELLIPSIS.split(quotation)) if part.strip()]
-        if any(_without_edges(part) not in known for part in parts):
+    quotations = [span.of(sentence) for span in find_quotations(sentence)]
+    for opening, closing in (("“", "”"), ("„", "“"), ("«", "»"), ("‹", "›")):
+        if sentence.count(opening) == 1 and sentence.find(closing, sentence.find(opening) + 1) < 0:
+            quotations.append(sentence[sentence.find(opening) + 1 :])
+    for quotation in quotations:
+        parts = [_without_edges(part) for part in map(spell_out, _ELLIPSIS.split(quotation)) if part.strip()]
+        if parts and not _stand_in_order(parts, known):
             return quotation
     return None
+
+
+def leave_out_brackets(text: str, span: Span) -> list[Span]:
+    """The parts of a quotation outside brackets: what stands within is not the speaker's."""
+    parts, start = [], span.start
+    for bracket in _BRACKETED.finditer(text, span.start, span.end):
+        parts.append(Span(start, bracket.start()))
+        start = bracket.end()
+    return [*parts, Span(start, span.end)]
+
+
+def _stand_in_order(parts: list[str], known: str) -> bool:
+    """Whether the parts follow each other in the source, each at most some sentences behind the one before."""
+    start = known.find(parts[0])
+    while start >= 0:
+        at = start + len(parts[0])
+        for part in parts[1:]:
+            found = known.find(part, at - 1, at + _FARTHEST + len(part))
+            if found < 0:
+                break
+            at = found + len(part)
+        else:
+            return True
+        start = known.find(parts[0], start + 1)
+    return False
 
 
 def _without_edges(words: str) -> str:

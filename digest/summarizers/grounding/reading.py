@@ -16,7 +16,7 @@ from typing import Final
 from digest.language import bare_word, ignored_words
 from digest.summarizers.grounding.figures import Figure, find_figures, spell_in_digits
 from digest.summarizers.grounding.forms import fold, keys_of
-from digest.summarizers.grounding.quotations import find_quotations
+from digest.summarizers.grounding.quotations import find_quotations, leave_out_brackets
 from digest.text import Span, is_dense, lines, sentences, word_spans
 
 _PLAIN: Final = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "‐": "-", "‑": "-"})
@@ -119,7 +119,7 @@ def read_sentence(text: str, language: str, span: Span | None = None) -> ReadSen
 
 def _read_tokens(text: str, language: str) -> Iterator[Token]:
     ignored = ignored_words(language)
-    quoted = find_quotations(text)
+    quoted = [part for span in find_quotations(text) for part in leave_out_brackets(text, span)]
     is_first = True
     parts = (
         Span(span.start + p.start(), span.start + p.end())
@@ -140,7 +140,7 @@ def _read_tokens(text: str, language: str) -> Iterator[Token]:
             bare=bare,
             keys=keys_of(word, language) | {bare},
             is_quoted=is_quoted,
-            is_initial=is_first or _FOLLOWS_A_BREAK.search(text[:start]) is not None,
+            is_initial=is_first or _FOLLOWS_A_BREAK.search(text[max(0, start - 8) : start]) is not None,
             is_content=bare not in ignored and word.lower() not in ignored,
             is_joined=text[part.end : part.end + 1] == "-",
         )

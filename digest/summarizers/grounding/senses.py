@@ -57,7 +57,7 @@ def _find_turned(sentence: ReadSentence, source: Reading) -> str | None:
             likeness >= _LIKE
             and not _is_negated(sentence.tokens, number, lexicon.negations)
             and not _turns(clause, lexicon.turning | lexicon.open)
-            and all(_is_negated(other.tokens, place, lexicon.refusals) for other, place in nearest)
+            and all(_is_negated(other.tokens, place, lexicon.negations, lexicon.refusals) for other, place in nearest)
         ):
             return token.text
     return None
@@ -81,11 +81,26 @@ def _find_lost_hedge(sentence: ReadSentence, source: Reading) -> str | None:
     if not shares or max(shares) < _SAME or _has(sentence.tokens, lexicon.hedges | lexicon.open):
         return None
     nearest = source.sentences[shares.index(max(shares))]
+    if charge := _find_charge(sentence, nearest, lexicon.charges):
+        return charge
     for place, token in enumerate(nearest.tokens):
         if token.bare in lexicon.binding:
             for behind in nearest.tokens[place + 1 : place + 1 + _BOUND]:
                 if behind.is_content and not sentence.keys.isdisjoint(behind.keys):
                     return behind.text
+    return None
+
+
+def _find_charge(sentence: ReadSentence, nearest: ReadSentence, charges: frozenset[str]) -> str | None:
+    """A deed of which somebody is only accused: "suspected of stealing", where the answer has "stole"."""
+    for place, token in enumerate(nearest.tokens):
+        if not token.bare.endswith("ing") or not place or nearest.tokens[place - 1].bare not in {"of", "with"}:
+            continue
+        if not _has(nearest.tokens[max(0, place - _FAR) : place], charges):
+            continue
+        for number, own in enumerate(sentence.tokens):
+            if not own.keys.isdisjoint(token.keys) and is_deed(sentence.tokens, number, "en"):
+                return own.text
     return None
 
 
@@ -140,7 +155,8 @@ def is_deed(tokens: Sequence[Token], number: int, language: str) -> bool:
         return False
     if before.bare in _AUXILIARIES or before.bare.endswith("n't"):
         return True
-    return token.bare.endswith("ed") and before.bare not in _BEFORE_NOUNS and "'" not in before.text
+    is_past = token.bare.endswith("ed") or token.bare in lexicon_of(language).pasts
+    return is_past and before.bare not in _BEFORE_NOUNS and "'" not in before.text
 
 
 def _lay_beside(sentence: ReadSentence, number: int, source: Reading) -> Iterator[ReadSentence]:
@@ -154,7 +170,9 @@ def _clause(tokens: Sequence[Token], number: int, reach: int = _NEAR) -> Sequenc
     return tokens[max(0, number - reach) : number + reach + 1]
 
 
-def _is_negated(tokens: Sequence[Token], number: int, negations: frozenset[str]) -> bool:
+def _is_negated(
+    tokens: Sequence[Token], number: int, negations: frozenset[str], refusals: frozenset[str] = frozenset()
+) -> bool:
     """Whether a negation stands right before a word, but for small words and one other, and none beside it.
 
     "No reason why it should not" says that it should, and "it should not have" that it did.
@@ -162,6 +180,9 @@ def _is_negated(tokens: Sequence[Token], number: int, negations: frozenset[str])
     if sum(token.bare in negations for token in _clause(tokens, number)) > 1:
         return False
     steps = 0
+    # "Denied that the company had ignored it": what is refused may stand further on than what is negated.
+    if any(token.bare in refusals for token in tokens[max(0, number - _BOUND) : number]):
+        return True
     if any(token.bare in _OUGHT for token in tokens[max(0, number - _BOUND) : number]):
         return False
     for token in reversed(tokens[:number]):
