@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from ipaddress import ip_address
@@ -20,7 +21,17 @@ from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
 from digest.errors import ConfigError, RenderError, SourceError
-from digest.models import Edition, Item, Report, SourceReport, StageReport, StoredEdition, Subscriber, SubscriberState
+from digest.models import (
+    Edition,
+    Item,
+    Outcome,
+    Report,
+    SourceReport,
+    StageReport,
+    StoredEdition,
+    Subscriber,
+    SubscriberState,
+)
 from digest.protocols import Clock, Fetch, Request, Response, Summarizer
 
 if TYPE_CHECKING:
@@ -64,15 +75,20 @@ class App:
         wait: Callable[[float], None] = time.sleep,
         on_stage: Callable[[StageReport], None] = lambda _: None,
         on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
+        answers: dict[str, str] | None = None,
     ) -> None:
-        """`on_stage` hears of each stage as it ends, `on_progress` of deliveries by state as batches are settled."""
+        """`on_stage` hears of each stage as it ends, `on_progress` of deliveries by state as batches are settled.
+
+        `answers` is what a language model said before, where that is to outlive this program's stores.
+        """
         self.config = config
         self.clock = clock
         self._wait = wait
         self._on_stage = on_stage
         self._on_progress = on_progress
         self._stopping = threading.Event()
-        self._answers: dict[str, str] = {}  # a preview works on copies of the store, and must not ask again each time
+        # A preview works on copies of the store, and must not ask again each time.
+        self._answers = answers if answers is not None else {}
 
     def __enter__(self) -> "App":
         return self
@@ -189,12 +205,23 @@ class App:
         with self._kept() as store:
             self.pipeline(store).close(stored, reason)
 
-    def preview(self, day: date | None = None, *, email: str | None = None) -> "Preview":
-        """The edition of that day as one subscriber (or a sample reader) would get it. Writes nothing."""
+    def preview(self, day: date | None = None, *, email: str | None = None, topics: Sequence[str] = ()) -> "Preview":
+        """The edition of that day as one subscriber, or a reader of these topics, would get it. Writes nothing."""
         self._require_sources()
         reader = self._find_reader(email)
+        if topics and email is None:
+            reader = replace(reader, topics=tuple(topics))
         with self._scratch() as store:
             return self.pipeline(store).preview(day or self.today(), reader)
+
+    def send_test(self, email: str, day: date | None = None, *, topics: Sequence[str] = ()) -> Outcome:
+        """One message to an address by the configured transport, outside the ledger. Raises DigestError."""
+        self._require_sources()
+        address = parse_address(email)
+        key = "0" * 32  # a link that leads nobody out: this is no subscription
+        reader = Subscriber(email=address.email, name=None, topics=tuple(topics), state=SubscriberState.ACTIVE, key=key)
+        with self._scratch() as store:
+            return self.pipeline(store).send_test(day or self.today(), reader)
 
     def visit(self, ids: Sequence[str] = ()) -> list[SourceReport]:
         """Try all sources, or those named, and keep nothing. Raises ConfigError for a name that is not there."""

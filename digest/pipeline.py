@@ -12,23 +12,21 @@ Running it again for the same day is safe at every point: what is there is taken
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from digest import cluster, collect, compose, deliver, extract, preflight, rank, recall, summarize
+from digest import cluster, collect, compose, extract, preflight, rank, recall, summarize
 from digest.earlier import Earlier
-from digest.errors import RenderError
 from digest.log import Log
 from digest.models import (
-    Batch,
     Budget,
     Edition,
     EditionState,
-    Recipient,
+    Outcome,
     Report,
     SourceReport,
     StoredEdition,
     Subscriber,
-    Variant,
 )
 from digest.ports import Composed, Ports, Preview, Settings
+from digest.previewing import Previewing
 from digest.rendering import Rendering
 from digest.reporting import Held, describe, held_by
 from digest.sending import Sending
@@ -46,6 +44,7 @@ class Pipeline:
         self._earlier = Earlier(ports.editions, ports.entries, settings.newsletter, settings.cadence)
         self._rendering = Rendering(settings, ports)
         self._sending = Sending(settings, ports, self._rendering)
+        self._previewing = Previewing(settings, ports, self._rendering, self._sending, self.compose)
 
     def run(self, day: date, *, send: bool = True) -> Report:
         """The edition of `day`, from where it stands to its end. Raises RenderError, StoreError and TransportError."""
@@ -173,48 +172,12 @@ class Pipeline:
         return ports.editions.revise(number, edition, renditions, state, reason, now=ports.clock(), only_from=only_from)
 
     def preview(self, day: date, reader: Subscriber) -> Preview:
-        """The edition of `day` as `reader` would get it: as kept, else composed now, collecting when nothing is."""
-        ports, settings = self._ports, self._settings
-        stored = ports.editions.find(settings.newsletter, settings.cadence, day)
-        kept = tuple(ports.editions.renditions(stored.id).values()) if stored else ()
-        if stored and stored.edition and kept:
-            composed = Composed(edition=stored.edition, renditions=kept, findings=self._rendering.inspect(kept))
-        else:
-            stored = None
-            composed = self.compose(day, visit=False)
-            if not composed.edition.items:
-                composed = self.compose(day)
-        if not composed.renditions:
-            failed = "; ".join(f"{report.id}: {report.error}" for report in composed.sources if not report.ok)
-            raise RenderError(
-                f"the edition of {day}", "it has no story", remedy=failed or "nothing new came since the last"
-            )
-        variant = compose.choose_variant(composed.edition, reader.topics) or Variant()
-        by_key = {rendition.variant: rendition for rendition in composed.renditions}
-        if variant.key not in by_key:
-            by_key |= {
-                rendition.variant: rendition for rendition in self._rendering.render(composed.edition, [variant])
-            }
-        recipient = Recipient(
-            delivery=0,
-            send_key=ports.send_key(composed.edition, reader.key),
-            subscriber_key=reader.key,
-            email=reader.email,
-            name=reader.name,
-        )
-        batch = Batch(
-            rendition=by_key[variant.key],
-            letterhead=self._sending.letterhead(stored),
-            messages=(deliver.address(recipient, ports.unsubscribe_url),),
-        )
-        return Preview(
-            edition=composed.edition,
-            rendition=by_key[variant.key],
-            unsubscribe_url=batch.messages[0].unsubscribe_url,
-            payload=ports.lanes[0].transport.render(batch)[0],
-            findings=composed.findings,
-            stored=stored is not None,
-        )
+        """The edition of `day` as `reader` would get it; see previewing."""
+        return self._previewing.preview(day, reader)
+
+    def send_test(self, day: date, reader: Subscriber) -> Outcome:
+        """Hand that one message over by the first transport, outside the ledger; see previewing."""
+        return self._previewing.send_test(day, reader)
 
     def _collect(self, now: datetime, since: datetime, log: Log) -> Sequence[SourceReport]:
         ports = self._ports

@@ -1,7 +1,7 @@
 """What the pipeline is handed: the operator's decisions as values, the world as callables and slices of a store."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from digest.collect import Visit
@@ -97,6 +97,17 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Borne:
+    """A sentence of a summary beside the place of its source that bears it out."""
+
+    text: str
+    before: str  # what stands right before the passage in the article
+    passage: str
+    after: str
+    outlet: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """An edition as one reader would get it."""
 
@@ -106,3 +117,5 @@ class Preview:
     payload: bytes  # the very bytes that the transport would hand over: a message, or a provider's request
     findings: tuple[Finding, ...]
     stored: bool  # False: composed now and kept nowhere
+    previous: Rendition | None = None  # of the newest edition before it, in the same variant or whole
+    borne: Mapping[str, tuple[Borne, ...]] = field(default_factory=dict)  # by the item's id

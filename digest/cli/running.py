@@ -1,7 +1,8 @@
 """digest run, preview, serve and status."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +12,13 @@ from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, re
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
 from digest.config.schema import OutboxTable
 from digest.errors import ConfigError
-from digest.models import UNSUBSCRIBE_TOKEN
+from digest.models import UNSUBSCRIBE_TOKEN, DeliveryState
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.models import Report, StageReport
+    from digest.models import Outcome, Report, StageReport
+    from digest.ports import Preview
+    from digest.render import Renderer
 
 _EXIT = {"done": DONE, "failed": FAILED, "partial": PARTIAL}
 
@@ -24,6 +27,7 @@ def register(commands: typer.Typer) -> None:
     """Add the commands."""
     commands.command("run")(run)
     commands.command("preview")(preview)
+    commands.command("send-test")(send_test)
     commands.command("serve")(serve)
     commands.command("status")(status)
 
@@ -113,7 +117,9 @@ def preview(
     port: Annotated[int, typer.Option(help="The port on this machine; 0 takes a free one.", min=0, max=65535)] = 8025,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write FILE.html, .txt or .eml and leave, instead of serving a page.", show_default=False),
+        typer.Option(
+            help="Write FILE.html, .txt, .eml or .png and leave, instead of serving a page.", show_default=False
+        ),
     ] = None,
     subscriber: Annotated[
         str | None, typer.Option(metavar="EMAIL", help="As this subscriber would get it.", show_default=False)
@@ -123,33 +129,85 @@ def preview(
 ) -> None:
     """Show the edition as it is, or as it would be now. Writes nothing and sends nothing."""
     day = read_day(on)
-    kinds = (".html", ".txt", ".eml")
+    kinds = (".html", ".txt", ".eml", ".png")
     if out and out.suffix.lower() not in kinds:
         raise ConfigError(str(out), "it is not known what to write there", remedy=f"end the name in {', '.join(kinds)}")
+    if out:
+        with open_app(context, config) as app:
+            shown = app.preview(day, email=subscriber)
+        _write_preview(shown, out)
+        put(str(out))
+        return
+    _serve_preview(context, config, day, subscriber, port=port, opens=not no_open)
+
+
+def _write_preview(shown: "Preview", out: Path) -> None:
+    """The mail as a file of that ending. Raises ConfigError."""
+    html = shown.rendition.html.replace(UNSUBSCRIBE_TOKEN, shown.unsubscribe_url)
+    if out.suffix.lower() == ".png":
+        from digest.operate.pictures import take_picture
+
+        take_picture(html, out)
+        return
+    content = {
+        ".html": html.encode(),
+        ".txt": shown.rendition.text.replace(UNSUBSCRIBE_TOKEN, shown.unsubscribe_url).encode(),
+        ".eml": shown.payload,
+    }[out.suffix.lower()]
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(str(out), "it cannot be written", remedy="choose another file") from error
+
+
+def _serve_preview(
+    context: typer.Context, config: Path | None, day: date | None, subscriber: str | None, *, port: int, opens: bool
+) -> None:
+    """The page, with an app of its own for each look: a changed configuration is a new one."""
+    from digest.web.preview import Desk, serve_preview
+
+    answers: dict[str, str] = {}  # what a model said stays known from one look to the next
+
+    def look(who: str | None, topics: Sequence[str]) -> "Preview":
+        with open_app(context, config, answers=answers) as app:
+            return app.preview(day, email=who, topics=topics)
+
+    def try_out(address: str, topics: Sequence[str]) -> "Outcome":
+        with open_app(context, config, answers=answers) as app:
+            return app.send_test(address, day, topics=topics)
+
+    def load_renderer() -> "Renderer":
+        with open_app(context, config) as app:
+            return app.renderer
+
+    def announce(url: str, shown: "Preview") -> None:
+        say(f"The edition of {shown.edition.date} is at {url} (Ctrl-C ends it)")
+        if opens and sys.stderr.isatty():
+            import webbrowser
+
+            webbrowser.open(url)
+
     with open_app(context, config) as app:
-        shown = app.preview(day, email=subscriber)
-        if out:
-            content = {
-                ".html": shown.rendition.html.replace(UNSUBSCRIBE_TOKEN, shown.unsubscribe_url).encode(),
-                ".txt": shown.rendition.text.replace(UNSUBSCRIBE_TOKEN, shown.unsubscribe_url).encode(),
-                ".eml": shown.payload,
-            }[out.suffix.lower()]
-            try:
-                out.write_bytes(content)
-            except OSError as error:
-                raise ConfigError(str(out), "it cannot be written", remedy="choose another file") from error
-            put(str(out))
-            return
-        from digest.web.preview import serve_preview
+        watched = [app.config.path, app.config.path.parent / "templates"]
+        transport = app.lanes[0].transport.name
+    desk = Desk(preview=look, send_test=try_out, renderer=load_renderer, watched=watched, transport=transport)
+    serve_preview(desk, subscriber=subscriber, port=port, announce=announce)
 
-        def announce(url: str) -> None:
-            say(f"The edition of {shown.edition.date} is at {url} (Ctrl-C ends it)")
-            if not no_open and sys.stderr.isatty():
-                import webbrowser
 
-                webbrowser.open(url)
-
-        serve_preview(lambda: app.preview(day, email=subscriber), app.renderer, port=port, announce=announce)
+def send_test(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Who gets it.")],
+    on: DayOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send the edition as one message to one address, through the configured transport; nothing is recorded."""
+    day = read_day(on)
+    with open_app(context, config) as app:
+        outcome = app.send_test(email, day)
+        name = app.lanes[0].transport.name
+    answer = f": {outcome.raw}" if outcome.raw else ""
+    put(f"{outcome.state.value} by {name}{answer}")
+    leave(DONE if outcome.state is DeliveryState.ACCEPTED else FAILED)
 
 
 def serve(

@@ -94,6 +94,14 @@ class Renderer:
         """Whether every template is sound; says how many there are, and the theme. Raises RenderError."""
         return f"{self._sandbox.compile_all()} templates, theme {self.theme.name}"
 
+    def read_file(self, name: str) -> str:
+        """A file beside the templates, as it is. Raises RenderError."""
+        for folder in self._folders:
+            path = folder / name
+            if path.is_file():
+                return path.read_text(encoding="utf-8")
+        raise RenderError(name, "the file is missing")
+
     def render_page(self, name: str, *, language: str, **context: object) -> str:
         """A page, such as "web/message.html"; the top of its file says what it needs. Raises RenderError."""
         wording = Wording(self._folders, language)

@@ -1,98 +1,248 @@
-"""The preview: the very bytes that would be sent, on loopback, for the operator's eyes only."""
+"""The preview: the very bytes that would be sent, on loopback, for the operator's eyes only.
+
+/            the page          /html?mode=…&which=…   the mail, as it is or as some client shows it
+/text /raw   its other parts   /version               changes when the templates or the configuration do
+POST /compose   compose anew   POST /send-test        one message to an address, by the configured transport
+"""
 
 import email
 import email.policy
-from collections.abc import Callable
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi import FastAPI, Form, Request
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from digest.models import UNSUBSCRIBE_TOKEN
+from digest.errors import DigestError
+from digest.models import UNSUBSCRIBE_TOKEN, Finding
 from digest.preflight import verdict
+from digest.web.imitating import CLIP, imitate
 from digest.web.serving import serve
 
 if TYPE_CHECKING:
+    from digest.models import Outcome
     from digest.ports import Preview
     from digest.render import Renderer
 
 _HOST = "127.0.0.1"
-# The mail's own frame: no script, no network but pictures, whatever a feed may have smuggled in.
-_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; sandbox allow-popups"
+# The mail's own frame: no script, no network but pictures, whatever a feed may have smuggled in. Its origin is ours,
+# so that the page can tell how high it is; without scripts that gives the mail nothing.
+_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src {images}; sandbox allow-same-origin allow-popups"
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_LINE = re.compile(r"line (\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the preview may do. Each may raise any DigestError."""
+
+    preview: "Callable[[str | None, Sequence[str]], Preview]"  # a subscriber's address or none, topics or none
+    send_test: "Callable[[str, Sequence[str]], Outcome]"  # an address, topics
+    renderer: "Callable[[], Renderer]"  # made anew when templates or configuration have changed
+    watched: Sequence[Path]  # files and folders whose change is a new version
+    transport: str
 
 
 class Shown:
-    """The preview as it was last made; made again on request only, since making it may read pages."""
+    """The preview as it was last made, for each choice of reader; made anew on request, since it may read pages."""
 
-    def __init__(self, make: "Callable[[], Preview]") -> None:
-        """`make` composes it; it may raise any DigestError."""
-        self._make = make
-        self.preview = make()
+    def __init__(self, desk: Desk, *, subscriber: str | None) -> None:
+        """Made once at the start, so that what is wrong shows there."""
+        self.desk = desk
+        self.subscriber = subscriber
+        self._made: dict[tuple[str | None, tuple[str, ...]], tuple[str, Preview]] = {}
+        self.get(subscriber, ())
 
-    def refresh(self) -> None:
-        """Make it again."""
-        self.preview = self._make()
+    def get(self, subscriber: str | None, topics: tuple[str, ...]) -> "Preview":
+        """The preview for a reader, of this version of the templates."""
+        version = self.version()
+        known = self._made.get((subscriber, topics))
+        if known is None or known[0] != version:
+            known = self._made[subscriber, topics] = (version, self.desk.preview(subscriber, topics))
+        return known[1]
 
-    def parts(self) -> tuple[list[tuple[str, str]], str, str]:
-        """Headers, HTML and text, decoded from the bytes themselves where they are a message."""
-        payload = self.preview.payload
-        if payload.lstrip().startswith(b"{"):  # a provider's request: it builds the message itself
-            rendition = self.preview.rendition
-            return [], rendition.html, rendition.text
-        message = email.message_from_bytes(payload, policy=email.policy.default)
-        html, text = message.get_body(("html",)), message.get_body(("plain",))
-        headers = [(name, str(value)) for name, value in message.items()]
-        return headers, html.get_content() if html else "", text.get_content() if text else ""
+    def forget(self) -> None:
+        """Compose anew the next time."""
+        self._made.clear()
+
+    def version(self) -> str:
+        """Another text whenever a watched file has changed."""
+        seen = hashlib.sha256()
+        for path in _files_in(self.desk.watched):
+            try:
+                seen.update(f"{path}{path.stat().st_mtime_ns}".encode())
+            except OSError:  # it went away between the two looks
+                seen.update(str(path).encode())
+        return seen.hexdigest()[:16]
 
 
-def create_preview(shown: Shown, renderer: "Renderer") -> FastAPI:
+def create_preview(shown: Shown) -> FastAPI:
     """The preview app."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # A page on the web that names our port by another host (DNS rebinding) gets nothing.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    token = secrets.token_urlsafe(16)  # a page on the web may post here, and cannot know this
+    last: dict[str, str] = {}
+
+    def chosen(request: Request) -> "Preview":
+        subscriber = request.query_params.get("subscriber") or shown.subscriber
+        return shown.get(subscriber, topics_of(request))
+
+    @app.exception_handler(DigestError)
+    def fail(request: Request, error: Exception) -> Response:  # noqa: ARG001
+        return HTMLResponse(
+            _error_page(str(error), shown.version()), status_code=500, headers={"Content-Security-Policy": _PAGE_POLICY}
+        )
 
     @app.get("/")
     def show(request: Request) -> Response:
-        if "refresh" in request.query_params:
-            shown.refresh()
-        preview = shown.preview
-        headers, html, text = shown.parts()
-        page = renderer.render_page(
+        preview = chosen(request)
+        headers, html, text = read_parts(preview)
+        page = shown.desk.renderer().render_page(
             "web/preview.html",
             language="en",
             edition=preview.edition,
             stored=preview.stored,
             variant=preview.rendition.variant,
+            topics=[section.id for section in preview.edition.sections if section.id],
+            chosen=set(topics_of(request)),
+            subscriber=request.query_params.get("subscriber") or shown.subscriber or "",
             subject=preview.rendition.subject,
             headers=headers,
             text=text,
+            lines=list(annotate(html, preview.findings)),
+            borne=preview.borne,
+            has_previous=preview.previous is not None,
             html_bytes=len(html.encode()),
             payload_bytes=len(preview.payload),
+            clip=CLIP,
             findings=preview.findings,
             verdict=verdict(preview.findings),
+            transport=shown.desk.transport,
+            token=token,
+            answer=last.pop("answer", ""),
+            query=query_of(request),
+            version=shown.version(),
         )
-        return HTMLResponse(page, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+        headers_out = {
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "Content-Security-Policy": _PAGE_POLICY,
+        }
+        return HTMLResponse(page, headers=headers_out)
 
     @app.get("/html")
-    def show_html() -> Response:
-        html = shown.parts()[1].replace(UNSUBSCRIBE_TOKEN, "#")
-        return HTMLResponse(html, headers={"Content-Security-Policy": _MAIL_POLICY, "Cache-Control": "no-store"})
+    def show_html(request: Request, mode: str = "", which: str = "") -> Response:
+        preview = chosen(request)
+        html = preview.previous.html if which == "previous" and preview.previous else read_parts(preview)[1]
+        shown_html = imitate(html.replace(UNSUBSCRIBE_TOKEN, "#"), mode)
+        policy = _MAIL_POLICY.format(images="'none'" if mode == "images" else "https: data:")
+        return HTMLResponse(shown_html, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
     @app.get("/text")
-    def show_text() -> Response:
-        return PlainTextResponse(shown.parts()[2], headers={"Cache-Control": "no-store"})
+    def show_text(request: Request) -> Response:
+        return PlainTextResponse(read_parts(chosen(request))[2], headers={"Cache-Control": "no-store"})
 
     @app.get("/raw")
-    def show_raw() -> Response:
+    def show_raw(request: Request) -> Response:
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        return Response(shown.preview.payload, media_type="text/plain; charset=utf-8", headers=headers)
+        return Response(chosen(request).payload, media_type="text/plain; charset=utf-8", headers=headers)
+
+    @app.get("/version")
+    def tell_version() -> Response:
+        return JSONResponse({"version": shown.version()}, headers={"Cache-Control": "no-store"})
+
+    @app.get("/preview.js")
+    def show_script() -> Response:
+        script = shown.desk.renderer().read_file("web/preview.js")
+        return Response(script, media_type="text/javascript", headers={"Cache-Control": "no-store"})
+
+    @app.post("/compose")
+    def compose(request: Request, key: str = Form("")) -> Response:
+        if not secrets.compare_digest(key, token):
+            return PlainTextResponse("This page was not ours.", status_code=403)
+        shown.forget()
+        return Response(status_code=303, headers={"Location": f"/{query_of(request)}"})
+
+    @app.post("/send-test")
+    def send_test(request: Request, key: str = Form(""), address: str = Form("")) -> Response:
+        if not secrets.compare_digest(key, token):
+            return PlainTextResponse("This page was not ours.", status_code=403)
+        try:
+            outcome = shown.desk.send_test(address, topics_of(request))
+        except DigestError as error:
+            last["answer"] = f"Not sent. {error}"
+        else:
+            said = f": {outcome.raw}" if outcome.raw else ""
+            last["answer"] = f"{outcome.state.value.capitalize()} by {shown.desk.transport}{said}"
+        return Response(status_code=303, headers={"Location": f"/{query_of(request)}#test"})
 
     return app
 
 
-def serve_preview(
-    make: "Callable[[], Preview]", renderer: "Renderer", *, port: int, announce: Callable[[str], None]
-) -> None:
-    """Serve on loopback until stopped. Raises ConfigError when the port cannot be had, else what `make` raises."""
-    serve(create_preview(Shown(make), renderer), host=_HOST, port=port, announce=announce)
+def topics_of(request: Request) -> tuple[str, ...]:
+    """The topics that an address asks for, as its ?topics=a+b says."""
+    return tuple(filter(None, re.split(r"[+ ]", request.query_params.get("topics", ""))))
+
+
+def query_of(request: Request) -> str:
+    """An address's query with its mark, to be carried along; "" where it has none."""
+    return f"?{request.url.query}" if request.url.query else ""
+
+
+def read_parts(preview: "Preview") -> tuple[list[tuple[str, str]], str, str]:
+    """Headers, HTML and text, decoded from the bytes themselves where they are a message."""
+    payload = preview.payload
+    if payload.lstrip().startswith(b"{"):  # a provider's request: it builds the message itself
+        return [], preview.rendition.html, preview.rendition.text
+    message = email.message_from_bytes(payload, policy=email.policy.default)
+    html, text = message.get_body(("html",)), message.get_body(("plain",))
+    headers = [(name, str(value)) for name, value in message.items()]
+    return headers, html.get_content() if html else "", text.get_content() if text else ""
+
+
+def annotate(html: str, findings: Sequence[Finding]) -> Iterator[tuple[int, str, list[Finding]]]:
+    """Each line of the HTML with its number and the findings that speak of it."""
+    by_line: dict[int, list[Finding]] = {}
+    for finding in findings:
+        if (finding.where or "").startswith("HTML") and (found := _LINE.search(finding.where or "")):
+            by_line.setdefault(int(found[1]), []).append(finding)
+    for number, line in enumerate(html.splitlines(), 1):
+        yield number, line, by_line.get(number, [])
+
+
+def serve_preview(desk: Desk, *, subscriber: str | None, port: int, announce: Callable[[str, "Preview"], None]) -> None:
+    """Serve on loopback until stopped. Raises ConfigError when the port cannot be had, else what `desk` raises."""
+    shown = Shown(desk, subscriber=subscriber)
+    first = shown.get(subscriber, ())
+    serve(create_preview(shown), host=_HOST, port=port, announce=lambda url: announce(url, first))
+
+
+def _files_in(watched: Sequence[Path]) -> Iterator[Path]:
+    for place in watched:
+        if place.is_dir():
+            yield from sorted(path for path in place.rglob("*") if path.is_file())
+        elif place.is_file():
+            yield place
+
+
+def _error_page(said: str, version: str) -> str:
+    """What is wrong, on a page that tries again when something has changed."""
+    from html import escape
+
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Digest preview</title>'
+        f'<meta name="color-scheme" content="light dark"></head><body data-version="{version}"><main>'
+        f"<h1>The edition cannot be shown</h1><p>{escape(said)}</p>"
+        "<p>This page looks again when a file has changed.</p>"
+        '</main><script src="/preview.js" defer></script></body></html>'
+    )

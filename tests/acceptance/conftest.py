@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 NEWSLETTER = """\
 [newsletter]
@@ -96,6 +98,18 @@ def sample_desk(desk: Desk) -> Desk:
     assert desk.digest("init").code == 0
     assert desk.digest("subscribers", "add", "reader@rehearsal.test").code == 0
     return desk
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The Chromium that is installed."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("needs chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 Answer = tuple[int, dict[str, str], bytes]

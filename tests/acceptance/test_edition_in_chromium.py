@@ -1,62 +1,16 @@
 """The edition and the pages as a browser shows them. Skipped by name where Chromium is missing."""
 
-import shutil
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from digest.models import Finding, Section
-from tests.golden.editions import ENGLISH, edition, item
+from digest.models import Section
+from tests.acceptance.looks import MEASURE
+from tests.golden.editions import edition, item
 from tests.golden.regenerate import THEMES, make_renderer, render_all
 
 MAILS = [f"{name} {theme}" for name in ("english", "arabic") for theme in THEMES]
-
-# Each visible text with its size in pixels and its contrast (WCAG 2.2 §1.4.3) to what lies behind it.
-_MEASURE = """
-() => {
-  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const rgba = (color) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const luminance = (color) => {
-    const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-    const [r, g, b] = rgba(color).map((v) => linear(v / 255));
-    return .2126 * r + .7152 * g + .0722 * b;
-  };
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const color = getComputedStyle(e).backgroundColor;
-      if (rgba(color)[3] === 255) return color;
-    }
-    return getComputedStyle(document.documentElement).colorScheme === 'dark' ? 'black' : 'white';
-  };
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const text = walker.currentNode.textContent.trim(), element = walker.currentNode.parentElement;
-    if (!text || !element.checkVisibility() || element.closest('style')) continue;
-    const style = getComputedStyle(element);
-    const [light, dark] = [luminance(style.color), luminance(behind(element))].sort((a, b) => b - a);
-    found.push({text, size: parseFloat(style.fontSize), contrast: (light + .05) / (dark + .05)});
-  }
-  return found;
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        pytest.skip("needs chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -108,7 +62,7 @@ def test_endless_words_do_not_make_the_mail_scroll_sideways(page, width):
 def test_every_word_is_large_enough_and_stands_out_from_its_ground(page, mails, name, scheme, width):
     show(page, mails[name], width, scheme)
 
-    texts = page.evaluate(_MEASURE)
+    texts = page.evaluate(MEASURE)
 
     assert len(texts) > 30
     assert [found for found in texts if found["size"] < 14] == []
@@ -137,7 +91,7 @@ def test_a_client_without_style_sheets_still_shows_a_mail(page, mails):
     show(page, bare, 375)
 
     assert width_of(page) <= 375
-    assert [found for found in page.evaluate(_MEASURE) if found["contrast"] < 4.5 or found["size"] < 14] == []
+    assert [found for found in page.evaluate(MEASURE) if found["contrast"] < 4.5 or found["size"] < 14] == []
 
 
 def test_the_lead_is_the_largest_headline_and_narrow_screens_get_smaller_ones(page, mails):
@@ -176,87 +130,7 @@ def test_the_way_out_is_a_button_that_can_be_seen_and_reached(page, language, sc
     show(page, html, 375, scheme)
 
     assert width_of(page) <= 375
-    assert [found for found in page.evaluate(_MEASURE) if found["contrast"] < 4.5 or found["size"] < 14] == []
+    assert [found for found in page.evaluate(MEASURE) if found["contrast"] < 4.5 or found["size"] < 14] == []
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.tagName") == "BUTTON"
     assert page.evaluate("document.activeElement.getBoundingClientRect().height") >= 44
-
-
-@pytest.fixture(scope="module")
-def preview_url() -> Iterator[str]:
-    """The preview page beside its mail, served on loopback."""
-    renderer = make_renderer()
-    rendition = renderer.render(ENGLISH, "all")
-    preview = renderer.render_page(
-        "web/preview.html",
-        language="en",
-        edition=ENGLISH,
-        stored=False,
-        subject=rendition.subject,
-        text=rendition.text,
-        html_bytes=len(rendition.html.encode()),
-        payload_bytes=40_000,
-        headers=[("From", "Morning Brief <brief@example.com>"), ("List-Unsubscribe", f"<https://x.test/{'y' * 200}>")],
-        verdict="warn",
-        findings=[Finding(rule="heading", severity="warn", message="The mail has no h1.", where="HTML")],
-    )
-    served = {"/": preview, "/html": rendition.html}
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = served.get(self.path, "").encode()
-            self.send_response(200 if body else 404)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-def test_the_preview_shows_the_mail_at_each_width_and_in_each_scheme_without_a_script(browser, preview_url):
-    # "null" leaves the scheme to the page: an emulated one would also rule the frame.
-    context = browser.new_context(color_scheme="null", viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.goto(preview_url)
-    assert page.locator("script").count() == 0
-    mail = page.frames[1]
-
-    def choose(label: str) -> None:
-        page.get_by_label(label, exact=True).check(force=True)
-
-    for label, width in (("375", 375), ("700", 700)):
-        choose(label)
-        page.wait_for_function("w => document.querySelector('iframe').clientWidth === w", arg=width)
-    choose("Dark")
-    mail.wait_for_function("matchMedia('(prefers-color-scheme: dark)').matches")
-    choose("Light")
-    mail.wait_for_function("!matchMedia('(prefers-color-scheme: dark)').matches")
-    choose("Text")
-    assert page.get_by_role("region", name="The text part").is_visible()
-    assert not page.locator("iframe").is_visible()
-    choose("Headers")
-    assert page.get_by_text("Morning Brief <brief@example.com>").is_visible()
-    context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1280])
-def test_the_preview_is_legible_and_never_scrolls_sideways(page, preview_url, width, scheme):
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
-    page.goto(preview_url)
-
-    for view in ("Headers", "Text", "Mail"):
-        page.get_by_label(view, exact=True).check(force=True)
-        assert width_of(page) <= width
-        texts = page.evaluate(_MEASURE)
-        assert [found for found in texts if found["contrast"] < 4.5 or found["size"] < 14] == []

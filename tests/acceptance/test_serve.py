@@ -1,15 +1,9 @@
 """`digest serve`: the edition at its time, the way out, the web view."""
 
-import contextlib
 import re
-import signal
 import sqlite3
-import subprocess
-import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -18,41 +12,7 @@ import pytest
 from digest.app import App
 from digest.config import load_config
 from tests.acceptance.conftest import Desk
-
-
-def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Ask until it is so. Fails when it is not in time."""
-    deadline = time.monotonic() + seconds
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
-        tick.wait(0.05)
-
-
-@contextlib.contextmanager
-def serving(desk: Desk) -> Iterator[str]:
-    """`digest serve` on a free port; gives its address, and sees that it ends well."""
-    process = desk.start("serve", "--port", "0")
-    said: list[str] = []
-    reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")), daemon=True)  # type: ignore[union-attr]
-    reader.start()
-    try:
-        wait_for(lambda: any("http://" in line for line in said) or process.poll() is not None, 40, "an address")
-        match = re.search(r"http://[\d.]+:\d+", "".join(said))
-        assert match, "".join(said)
-        yield match[0]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        reader.join(10)
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
-    assert "Traceback" not in "".join(said), "".join(said)
+from tests.acceptance.serving import serving, wait_for
 
 
 def ask(

@@ -1,0 +1,156 @@
+"""An edition as one reader would get it: to look at, or as a test message to one address. Nothing of it is kept."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Final, Protocol
+
+from digest import compose, deliver
+from digest.errors import RenderError, TransportError
+from digest.extract import text_of
+from digest.models import (
+    Batch,
+    DeliveryState,
+    Edition,
+    Item,
+    Outcome,
+    Passage,
+    Recipient,
+    Rendition,
+    StoredEdition,
+    Subscriber,
+    Variant,
+)
+from digest.ports import Borne, Composed, Ports, Preview, Settings
+from digest.rendering import Rendering
+from digest.sending import Sending
+
+_AROUND: Final = 160  # characters of an article shown on each side of a passage
+_LOOK_BACK: Final = 8  # editions among which the one before is looked for
+
+
+class Compose(Protocol):
+    """Makes the edition of a day; without `visit`, of what is stored."""
+
+    def __call__(self, day: date, *, visit: bool = True) -> Composed:
+        """Raises RenderError and StoreError."""
+        ...
+
+
+class Previewing:
+    """One newsletter's editions before anybody gets them."""
+
+    def __init__(
+        self, settings: Settings, ports: Ports, rendering: Rendering, sending: Sending, compose_edition: Compose
+    ) -> None:
+        """Nothing happens until it is asked for."""
+        self._settings = settings
+        self._ports = ports
+        self._rendering = rendering
+        self._sending = sending
+        self._compose = compose_edition
+
+    def preview(self, day: date, reader: Subscriber) -> Preview:
+        """The edition of `day` as `reader` would get it: as kept, else composed now, collecting when nothing is."""
+        composed, stored = self._find(day)
+        rendition = self._render_for(composed, reader)
+        batch = self._address(composed.edition, rendition, reader, stored)
+        return Preview(
+            edition=composed.edition,
+            rendition=rendition,
+            unsubscribe_url=batch.messages[0].unsubscribe_url,
+            payload=self._ports.lanes[0].transport.render(batch)[0],
+            findings=composed.findings,
+            stored=stored is not None,
+            previous=self._find_previous(day, rendition.variant),
+            borne=self._find_borne(composed.edition),
+        )
+
+    def send_test(self, day: date, reader: Subscriber) -> Outcome:
+        """Hand that message over by the first transport, its subject marked. Raises TransportError."""
+        composed, stored = self._find(day)
+        rendition = self._render_for(composed, reader)
+        rendition = replace(rendition, subject=f"[Test] {rendition.subject}")
+        outcomes: list[Outcome] = []
+        batch = self._address(composed.edition, rendition, reader, stored)
+        try:
+            self._ports.lanes[0].transport.send(batch, lambda _: None, outcomes.extend)
+        except TransportError as error:
+            if not outcomes:
+                raise
+            return replace(outcomes[0], raw=f"{outcomes[0].raw} {error}".strip())
+        return outcomes[0] if outcomes else Outcome(delivery=0, state=DeliveryState.UNKNOWN, raw="there was no answer")
+
+    def _find(self, day: date) -> tuple[Composed, StoredEdition | None]:
+        """As kept, or composed now. Raises RenderError when it has no story."""
+        ports, settings = self._ports, self._settings
+        stored = ports.editions.find(settings.newsletter, settings.cadence, day)
+        kept = tuple(ports.editions.renditions(stored.id).values()) if stored else ()
+        if stored and stored.edition and kept:
+            return Composed(edition=stored.edition, renditions=kept, findings=self._rendering.inspect(kept)), stored
+        composed = self._compose(day, visit=False)
+        if not composed.edition.items:
+            composed = self._compose(day)
+        if not composed.renditions:
+            failed = "; ".join(f"{report.id}: {report.error}" for report in composed.sources if not report.ok)
+            remedy = failed or "nothing new came since the last"
+            raise RenderError(f"the edition of {day}", "it has no story", remedy=remedy)
+        return composed, None
+
+    def _render_for(self, composed: Composed, reader: Subscriber) -> Rendition:
+        variant = compose.choose_variant(composed.edition, reader.topics) or Variant()
+        known = next((one for one in composed.renditions if one.variant == variant.key), None)
+        return known or self._rendering.render(composed.edition, [variant])[0]
+
+    def _address(
+        self, edition: Edition, rendition: Rendition, reader: Subscriber, stored: StoredEdition | None
+    ) -> Batch:
+        recipient = Recipient(
+            delivery=0,
+            send_key=self._ports.send_key(edition, reader.key),
+            subscriber_key=reader.key,
+            email=reader.email,
+            name=reader.name,
+        )
+        return Batch(
+            rendition=rendition,
+            letterhead=self._sending.letterhead(stored),
+            messages=(deliver.address(recipient, self._ports.unsubscribe_url),),
+        )
+
+    def _find_previous(self, day: date, variant: str) -> Rendition | None:
+        for stored in self._ports.editions.newest(self._settings.newsletter, _LOOK_BACK):
+            if stored.date < day and stored.edition:
+                kept = self._ports.editions.renditions(stored.id)
+                if kept:
+                    return kept.get(variant) or kept.get(Variant().key)
+        return None
+
+    def _find_borne(self, edition: Edition) -> dict[str, tuple[Borne, ...]]:
+        """Each summary's sentences beside their places in the lead's article, where that is still kept."""
+        known = self._ports.entries.get([int(item.id) for item in edition.items])
+        texts = {str(stored.number): text_of(stored) for stored in known}
+        return {item.id: _lay_beside(item, texts) for item in edition.items if item.summary}
+
+
+def _lay_beside(item: Item, texts: Mapping[str, str]) -> tuple[Borne, ...]:
+    text = texts.get(item.id, "")
+    found = []
+    for sentence in item.summary.sentences if item.summary else ():
+        place = (
+            sentence.support[0]
+            if sentence.support
+            else Passage(document=sentence.document, start=sentence.start, end=sentence.end)
+        )
+        # Other articles' texts go by other ids, and a person's words stand nowhere.
+        is_here = place.document == 0 and 0 < place.end <= len(text)
+        found.append(
+            Borne(
+                text=sentence.text,
+                before=text[max(0, place.start - _AROUND) : place.start] if is_here else "",
+                passage=text[place.start : place.end] if is_here else "",
+                after=text[place.end : place.end + _AROUND] if is_here else "",
+                outlet=sentence.outlet,
+            )
+        )
+    return tuple(found)
