@@ -47,6 +47,7 @@ T = TypeVar("T")
 
 _PAGES_SECONDS = 300.0  # for all pages that are fetched at once
 _AGAIN_SECONDS = 30.0  # for the pages of an edition's stories, before it is sent
+_LINKS_SECONDS = 60.0  # for all links of a mail that is inspected
 _PAGE_BYTES = 5_000_000
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 _INSTALLED = Path(__file__).parent / "share"
@@ -387,11 +388,21 @@ class App:
             for table in self.config.sources
         ]
 
-    def _fetch_pages(self, urls: Sequence[str], *, seconds: float) -> "list[Response | SourceError]":
+    def try_links(self, urls: Sequence[str]) -> dict[str, tuple[int | None, str] | None]:
+        """Follow links as a reader would: the status, if any, and the fault of each that did not answer, else None."""
+        answers = self._fetch_pages(urls, seconds=_LINKS_SECONDS, obeys_robots=False)
+        return {
+            url: (answer.status, answer.message) if isinstance(answer, SourceError) else None
+            for url, answer in zip(urls, answers, strict=True)
+        }
+
+    def _fetch_pages(
+        self, urls: Sequence[str], *, seconds: float, obeys_robots: bool = True
+    ) -> "list[Response | SourceError]":
         """Each page, or why it could not be had; in the order of `urls`."""
 
         async def fetch_all(fetch: Fetch) -> list[Response | SourceError]:
-            tasks = [asyncio.ensure_future(_fetch_one(fetch, url, obeys_robots=True)) for url in urls]
+            tasks = [asyncio.ensure_future(_fetch_one(fetch, url, obeys_robots=obeys_robots)) for url in urls]
             _, late = await asyncio.wait(tasks, timeout=seconds)
             for task in late:
                 task.cancel()

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from digest.cli.options import JsonOption
+from digest.cli.options import JsonOption, open_app
 from digest.cli.output import PARTIAL, leave, put, put_json
-from digest.errors import ConfigError
 from digest.operate import documents
 from digest.operate.documents import Document, Row, read_documents
 
@@ -140,12 +139,15 @@ def inspect_grounding(
 
 @commands.command("email")
 def inspect_email(
+    context: typer.Context,
     files: FilesArgument = None,
     manifest: ManifestOption = None,
-    online: Annotated[bool, typer.Option("--online", help="Also ask the network.")] = False,
+    online: Annotated[bool, typer.Option("--online", help="Also try its links; wants a configuration.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """HTML or a whole message: what preflight finds in it."""
-    if online:
-        raise ConfigError("--online", "it is not available in this version; all checks are offline")
-    _print(documents.inspect_emails(_open(files, manifest)), as_json)
+    if not online:
+        _print(documents.inspect_emails(_open(files, manifest)), as_json)
+        return
+    with open_app(context, None) as app:
+        _print(documents.inspect_emails(_open(files, manifest), app.try_links), as_json)

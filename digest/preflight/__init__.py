@@ -5,6 +5,7 @@ Pure: it looks at what it is given and asks the network nothing. Two things are 
 (`headers` given; nothing of the templates may be left in it). The rules, by the names in the findings:
 
     size                     Gmail clips near 102 kB of HTML: warns from 80,000 bytes, fails from 100,000
+    placeholder-text         words that were meant to be replaced
     token-left               a template's or a mail service's placeholder that nobody filled in
     unsubscribe-link         a way out in both parts
     unsubscribe-answer       the way out was tried, and did not answer
@@ -20,21 +21,28 @@ Pure: it looks at what it is given and asks the network nothing. Two things are 
     duplicate-headline       a story printed twice
     empty-section            a section's title with nothing under it
     subject-empty, subject-length
+    spam-…                   a subject that shouts or pretends, links that hide where they lead or say another site,
+                             pictures without words, many hidden words
+    link-dead, link-refused  a link was tried, and did not answer; asked for only
     header-…                 From, Date, Message-ID (RFC 5322), List-ID (RFC 2919), List-Unsubscribe
                              (RFC 2369) and List-Unsubscribe-Post (RFC 8058)
     unreadable               a document in which no mail could be found
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from digest.models import UNSUBSCRIBE_TOKEN, Finding, Severity
 from digest.preflight.document import UnreadableError, read_document
 from digest.preflight.headers import inspect_headers, inspect_subject, links_out
-from digest.preflight.html import inspect_html
-from digest.preflight.words import find_tokens, inspect_text
+from digest.preflight.html import inspect_html, list_links, parse_html
+from digest.preflight.links import judge_answers, links_to_try
+from digest.preflight.words import find_placeholders, find_tokens, inspect_text
 
-__all__ = ["inspect", "inspect_document", "verdict"]
+__all__ = ["TryLinks", "inspect", "inspect_document", "verdict"]
+
+# Asks addresses: the status, if any, and what was wrong with each that did not answer; None of those that did.
+TryLinks = Callable[[Sequence[str]], Mapping[str, tuple[int | None, str] | None]]
 
 _SEVERITIES: tuple[Severity, ...] = ("fail", "warn", "info")
 
@@ -71,16 +79,22 @@ def inspect(
     return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
 
 
-def inspect_document(raw: bytes) -> tuple[list[Finding], int]:
+def inspect_document(raw: bytes, try_links: TryLinks | None = None) -> tuple[list[Finding], int]:
     """The findings on an HTML file or a whole message (RFC 5322), and the bytes of its HTML in UTF-8.
 
     Which of the two it is, and whether it is gzipped, is told by its content. What is neither is a finding.
+    `try_links` asks the network, if that is wanted.
     """
     try:
         document = read_document(raw)
     except UnreadableError as error:
         return [Finding(rule="unreadable", severity="fail", message=str(error))], 0
     findings = inspect(document.html, document.text, headers=document.headers, subject=document.subject)
+    root = parse_html(document.html) if try_links else None
+    if try_links and root is not None:
+        places = links_to_try(list_links(root), links_out(document.headers or {}))
+        findings.extend(judge_answers(places, try_links(list(places))))
+        findings.sort(key=lambda finding: _SEVERITIES.index(finding.severity))
     return findings, len(document.html.encode(errors="replace"))
 
 
@@ -93,6 +107,7 @@ def _inspect(
         for finding in find_tokens(words, part):
             if UNSUBSCRIBE_TOKEN not in finding.message or lower is not None or part == "Subject":
                 yield finding
+        yield from find_placeholders(words, part)
     if html:
         yield from inspect_html(html, ways_out)
     else:

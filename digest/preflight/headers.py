@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from email.utils import getaddresses, parsedate_to_datetime
 
 from digest.models import Finding, Severity
-from digest.preflight.html import split_url
+from digest.preflight.distrust import distrust_subject
+from digest.preflight.links import split_url
 
 _LONGEST_SUBJECT = 150  # characters
 
@@ -16,6 +17,7 @@ def inspect_subject(subject: str) -> Iterator[Finding]:
         yield _finding("subject-empty", "fail", "The mail has no subject.", "Subject")
     if len(subject) > _LONGEST_SUBJECT:
         yield _finding("subject-length", "warn", f"The subject has {len(subject)} characters.", "Subject")
+    yield from distrust_subject(subject)
 
 
 def inspect_headers(headers: Mapping[str, str], *, rehearsal: bool) -> Iterator[Finding]:

@@ -1,16 +1,16 @@
 """The rules on the HTML part."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from urllib.parse import urlsplit
 
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from digest.models import Finding, Severity
 from digest.preflight.clients import inspect_clients
+from digest.preflight.distrust import distrust_html
 from digest.preflight.legibility import inspect_legibility
+from digest.preflight.links import is_reserved, split_url
 from digest.preflight.words import says_unsubscribe
 from digest.text import direction_of
 
@@ -18,7 +18,6 @@ _WARN_BYTES = 80_000
 _FAIL_BYTES = 100_000
 
 _SCHEMES = frozenset({"http", "https", "mailto", "tel"})
-_RESERVED = re.compile(r"(?:^|\.)(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)$|^127\.|^::1$", re.IGNORECASE)
 _FORBIDDEN: tuple[tuple[str, Severity], ...] = (
     ("script", "fail"),
     ("form", "fail"),
@@ -44,6 +43,7 @@ def inspect_html(html: str, ways_out: Sequence[str]) -> Iterator[Finding]:
         return
     yield from inspect_clients(root)
     yield from inspect_legibility(root)
+    yield from distrust_html(root)
     yield from _inspect_root(root)
     yield from _inspect_links(root, ways_out)
     yield from _inspect_elements(root)
@@ -57,6 +57,14 @@ def parse_html(html: str) -> HtmlElement | None:
         return document_fromstring(html.encode(errors="replace"), parser=parser)
     except (etree.LxmlError, ValueError):
         return None
+
+
+def list_links(root: HtmlElement) -> Iterator[tuple[str, str]]:
+    """Each link's address with its place; but those that speak of leaving: following one may have its effect."""
+    for link in root.iter("a"):
+        href = (link.get("href") or "").strip()
+        if href and not says_unsubscribe(href) and not says_unsubscribe(_text_of(link)):
+            yield href, f"HTML, line {link.sourceline}, <a>"
 
 
 def _inspect_root(root: HtmlElement) -> Iterator[Finding]:
@@ -86,7 +94,7 @@ def _inspect_links(root: HtmlElement, ways_out: Sequence[str]) -> Iterator[Findi
         elif scheme not in _SCHEMES and not href.startswith("#"):
             fault = f"goes by {scheme}:" if scheme else "is not absolute"
             yield _finding("link-scheme", "fail", f"The link {name} {fault}.", link)
-        elif _RESERVED.search(host):
+        elif is_reserved(host):
             reserved[host] += 1
     if reserved:
         names = ", ".join(sorted(reserved))
@@ -137,15 +145,6 @@ def _empty_sections(root: HtmlElement) -> Iterator[HtmlElement]:
             section = None
     if section is not None:
         yield section
-
-
-def split_url(url: str) -> tuple[str, str]:
-    """Scheme and host in lower case; empty for what is no URL."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme.lower(), (parts.hostname or "").lower()
-    except ValueError:
-        return "", ""
 
 
 def _text_of(element: HtmlElement) -> str:

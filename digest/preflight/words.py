@@ -10,6 +10,12 @@ _TOKEN = re.compile(
     r"\{\{.{0,80}?\}\}|\{%.{0,80}?%\}|\*\|[^|\n]{1,60}\|\*|%%[^%\s][^%\n]{0,60}%%|" + UNSUBSCRIBE_TOKEN,
     re.DOTALL,
 )
+# What a template's author meant to replace. Whole phrases only: articles have such words too.
+_PLACEHOLDER = re.compile(
+    r"lorem ipsum|\b(?:your|insert|add|enter) (?:text|copy|content|title|headline|name|logo|link|image|address) here\b"
+    r"|\[(?:insert|your|add) [^\]\n]{1,40}\]|\bFIXME\b|\bTODO:|\bX{5,}\b",
+    re.IGNORECASE,
+)
 _UNSUBSCRIBE = re.compile(
     r"unsubscri|opt[-_ ]?out|désabonn|désinscri|cancelar la suscripción|darse de baja|abbestell|abmelden"
     r"|إلغاء الاشتراك",
@@ -31,6 +37,17 @@ def find_tokens(words: str, part: str) -> Iterator[Finding]:
             where = f"{part}, line {words.count(chr(10), 0, found.start()) + 1}"
             message = f"“{token}” was not filled in."
             yield Finding(rule="token-left", severity="fail", message=message, where=where)
+
+
+def find_placeholders(words: str, part: str) -> Iterator[Finding]:
+    """Each text that stands for another, once."""
+    seen: set[str] = set()
+    for found in _PLACEHOLDER.finditer(words):
+        if found[0].casefold() not in seen:
+            seen.add(found[0].casefold())
+            where = f"{part}, line {words.count(chr(10), 0, found.start()) + 1}"
+            message = f"“{found[0]}” stands where words should be."
+            yield Finding(rule="placeholder-text", severity="warn", message=message, where=where)
 
 
 def inspect_text(text: str, html: str, ways_out: Sequence[str]) -> Iterator[Finding]:

@@ -215,7 +215,9 @@ def test_what_readers_or_clients_stumble_over_is_found_and_pointed_at(body, rule
 
 
 def test_an_empty_alternative_text_is_one():
-    assert inspect(mail('<img src="https://x.org/a.png" alt="">', leave="https://n.org/unsubscribe"), None) == []
+    findings = inspect(mail('<img src="https://x.org/a.png" alt="">', leave="https://n.org/unsubscribe"), None)
+
+    assert "image-alt" not in rules(findings)
 
 
 def test_a_section_with_a_picture_or_a_list_is_not_empty():

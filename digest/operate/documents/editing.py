@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digest.errors import DigestError, ExtractError
 from digest.models import Article, Budget, Summary
 from digest.operate.documents.reading import Document, Row, explain, inspect_one, records
+
+if TYPE_CHECKING:
+    from digest.preflight import TryLinks
 
 
 def inspect_stories(documents: Iterator[Document]) -> Iterator[Row]:
@@ -120,12 +123,12 @@ def inspect_grounding(documents: Iterator[Document]) -> Iterator[Row]:
             }
 
 
-def inspect_emails(documents: Iterator[Document]) -> Iterator[Row]:
-    """`path`, `findings`, `bytes`, `verdict` of each."""
+def inspect_emails(documents: Iterator[Document], try_links: "TryLinks | None" = None) -> Iterator[Row]:
+    """`path`, `findings`, `bytes`, `verdict` of each. `try_links` asks the network, if that is wanted."""
     from digest.preflight import inspect_document, verdict
 
     def inspect(document: Document) -> Row:
-        findings, size = inspect_document(document.body)
+        findings, size = inspect_document(document.body, try_links)
         return {
             "findings": [
                 {

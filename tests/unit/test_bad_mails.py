@@ -1,0 +1,150 @@
+"""Deliberately bad mails: each gets its finding, pointed at, and nothing of a good mail's is lost."""
+
+import pytest
+
+from digest.models import UNSUBSCRIBE_TOKEN, Finding
+from digest.preflight import inspect, inspect_document
+from digest.preflight.clients import as_of
+from digest.preflight.legibility import measure_contrast
+from tests.golden.editions import EDITIONS
+from tests.golden.regenerate import THEMES, render_all
+
+WORDS = "The council has decided, after a long evening, what is to be done about the old bridge. " * 4
+GOOD = f"""\
+<!DOCTYPE html>
+<html lang="en" dir="ltr">
+<head><title>Morning</title><style>
+@media (prefers-color-scheme: dark) {{ .paper {{ background-color: #15201e !important; color: #e6ecea !important; }} }}
+</style></head>
+<body style="margin:0;background-color:#ffffff;color:#14201e;font-size:16px">
+<div class="paper" style="background-color:#ffffff;color:#14201e">
+<h1>Morning</h1>
+<h2>World</h2>
+<h3>The old bridge closes</h3>
+<p>{WORDS}</p>
+<!-- here -->
+<p><a href="{UNSUBSCRIBE_TOKEN}" style="color:inherit">Unsubscribe</a></p>
+</div>
+</body>
+</html>
+"""
+HERE = GOOD[: GOOD.index("<!-- here -->")].count("\n") + 1
+
+
+def judge(html: str, subject: str = "The old bridge closes") -> list[Finding]:
+    return inspect(html, WORDS + UNSUBSCRIBE_TOKEN, subject=subject)
+
+
+def with_(body: str) -> str:
+    return GOOD.replace("<!-- here -->", body)
+
+
+def test_the_mail_that_they_are_made_of_is_good() -> None:
+    assert judge(GOOD) == []
+
+
+BAD = {
+    "flex boxes": ('<div style="display:flex"><p>a</p></div>', "client-css-display-flex", "fail"),
+    "a picture of vectors": ('<img src="https://x.org/a.svg" alt="A">', "client-image-svg", "fail"),
+    "a size that is reckoned": ('<p style="width:calc(100% - 2px)">a</p>', "client-css-unit-calc", "fail"),
+    "grey on white": ('<p style="color:#b8b8b8">Pale words</p>', "contrast-light", "fail"),
+    "words that vanish in the dark": ('<p style="color:#14201e">Dark words</p>', "contrast-dark", "fail"),
+    "tiny words": ('<p style="font-size:10px">Small print</p>', "text-size", "warn"),
+    "a link in disguise": ('<p><a href="https://evil.org/">bank.org</a></p>', "spam-link", "warn"),
+    "a shortened link": ('<p><a href="https://bit.ly/x">Read on</a></p>', "spam-link", "warn"),
+    "hidden words": (f'<div style="display: none">{WORDS * 2}</div>', "spam-hidden", "warn"),
+    "a text to be replaced": ("<p>Lorem ipsum dolor sit amet</p>", "placeholder-text", "warn"),
+    "a picture without words": ('<img src="https://x.org/a.png">', "image-alt", "warn"),
+    "a script": ("<script>alert(1)</script>", "forbidden-element", "fail"),
+    "an empty link": ('<p><a href="">Read on</a></p>', "link-empty", "fail"),
+}
+
+
+@pytest.mark.parametrize(("body", "rule", "severity"), BAD.values(), ids=BAD)
+def test_a_bad_mail_gets_its_finding_and_is_pointed_at(body: str, rule: str, severity: str) -> None:
+    found = [finding for finding in judge(with_(body)) if finding.rule == rule]
+    assert {finding.severity for finding in found} == {severity}
+    assert [finding for finding in found if finding.where and f"line {HERE}" in finding.where] or rule == "spam-hidden"
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_bad"),
+    [
+        ("OLD BRIDGE CLOSES TODAY", True),
+        ("Re: your account", True),
+        ("Fwd: the bridge", True),
+        ("Act now!!", True),
+        ("Win $$$ today", True),
+        ("NATO and the EU agree", False),
+        ("AI", False),
+        ("Really? Yes! The bridge closes", False),
+        ("Return of the ferry", False),
+        ("إغلاق الجسر القديم", False),
+    ],
+)
+def test_a_subject_that_shouts_or_pretends_is_a_warning(subject: str, is_bad: bool) -> None:
+    assert ("spam-subject" in {finding.rule for finding in judge(GOOD, subject)}) is is_bad
+
+
+def test_a_mail_of_pictures_is_a_warning() -> None:
+    html = GOOD.replace(WORDS, "").replace("<!-- here -->", '<img src="https://x.org/a.png" alt="All of it">')
+    assert "spam-image-only" in {finding.rule for finding in judge(html)}
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<a href="https://www.ledger.org/a">ledger.org</a>',
+        '<a href="https://news.ledger.org/a">ledger.org</a>',
+        '<a href="https://ledger.org/a">Read more at The Ledger</a>',
+    ],
+)
+def test_a_link_that_leads_where_it_says_is_no_finding(link: str) -> None:
+    assert judge(with_(f"<p>{link.replace('<a', '<a style=color:inherit')}</p>")) == []
+
+
+def test_a_feature_is_named_once_with_the_clients_that_lack_it() -> None:
+    [found] = [one for one in judge(with_('<p style="display:flex">a</p>\n' * 3)) if "flex" in one.rule]
+    assert found.clients and found.clients[0] in found.message and "below one another" in found.message
+    assert as_of() >= "2026"
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", EDITIONS)
+def test_our_own_themes_have_no_finding_but_remarks(theme: str, name: str) -> None:
+    mail = render_all(theme)[name]
+    findings = inspect(mail.html, mail.text, subject=mail.subject)
+    assert [finding for finding in findings if finding.severity != "info"] == []
+
+
+def test_contrast_is_reckoned_as_the_guidelines_do() -> None:
+    assert measure_contrast((0, 0, 0), (1, 1, 1)) == pytest.approx(21)
+    assert measure_contrast((1, 1, 1), (1, 1, 1)) == 1
+    assert measure_contrast((0x77 / 255,) * 3, (1, 1, 1)) == pytest.approx(4.48, abs=0.01)
+
+
+def test_links_are_tried_where_that_is_asked_for_and_never_the_way_out() -> None:
+    html = with_(
+        '<p><a href="https://a.org/ok">a</a> <a href="https://a.org/gone">b</a> <a href="https://a.org/shy">c</a>'
+        ' <a href="https://a.org/gone">d</a> <a href="mailto:x@a.org">e</a> <a href="https://news.example.com/">f</a>'
+        ' <a href="https://lost.org/">g</a> <a href="https://a.org/unsubscribe/1">h</a></p>'
+    )
+    tried: list[str] = []
+
+    def try_links(urls: list[str]) -> dict[str, tuple[int | None, str] | None]:
+        tried.extend(urls)
+        return {
+            "https://a.org/ok": None,
+            "https://a.org/gone": (404, "404 Not Found"),
+            "https://a.org/shy": (403, "403 Forbidden"),
+            "https://lost.org/": (None, "the name is not known"),
+        }
+
+    findings, _ = inspect_document(html.encode(), try_links)
+    assert tried == ["https://a.org/ok", "https://a.org/gone", "https://a.org/shy", "https://lost.org/"]
+    told = [(one.rule, one.severity, one.message.split()[0]) for one in findings if one.rule.startswith("link-")]
+    assert told == [
+        ("link-dead", "warn", "https://a.org/gone"),
+        ("link-dead", "warn", "https://lost.org/"),
+        ("link-refused", "info", "https://a.org/shy"),
+    ]
