@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from email.utils import parseaddr
 from functools import cached_property, partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -438,6 +439,7 @@ class App:
             min_stories=rules.min_stories,
             words=rules.words,
             memory=timedelta(days=rules.memory_days),
+            alerts=tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to),
             mix_languages=rules.mix_languages,
             approval=rules.approval,
             sender=newsletter.sender,

@@ -12,13 +12,14 @@ Running it again for the same day is safe at every point: what is there is taken
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from digest import cluster, collect, compose, extract, preflight, rank, recall, summarize
+from digest import alerting, cluster, collect, compose, extract, preflight, rank, recall, summarize
 from digest.earlier import Earlier
 from digest.log import Log
 from digest.models import (
     Budget,
     Edition,
     EditionState,
+    Finding,
     Outcome,
     Report,
     SourceReport,
@@ -54,8 +55,10 @@ class Pipeline:
         composed = None
         already = stored is not None and stored.state is EditionState.SENT
         if stored is None or _may_compose_again(stored):
-            composed = self.compose(day, log=log)
+            before, composed = stored, self.compose(day, log=log)
             stored = self._keep(composed)
+            if send and alerting.is_news(before, stored):
+                self._alert(stored, composed.findings, log)
         fault = None
         if send and stored.state in _OPEN:
             fault = self._sending.send(stored, log)
@@ -216,6 +219,19 @@ class Pipeline:
         )
         state = EditionState.HELD if reason else EditionState.READY
         return ports.editions.save(composed.edition, composed.renditions, state, reason, now=ports.clock())
+
+    def _alert(self, stored: StoredEdition, findings: Sequence[Finding], log: Log) -> None:
+        """Tell the operator of a held edition; that this fails is a remark, for the edition is held either way."""
+        if not self._settings.alerts:
+            return
+        fault = alerting.send_alert(
+            self._ports.lanes[0].transport,
+            self._sending.letterhead(stored),
+            alerting.write_alert(self._settings.name, stored, findings),
+            self._settings.alerts,
+            key=f"alert-{stored.id}-{int(self._ports.clock().timestamp())}",
+        )
+        log.note("alert", notes=[fault] if fault else (), addresses=len(self._settings.alerts))
 
 
 def _may_compose_again(stored: StoredEdition) -> bool:

@@ -52,6 +52,7 @@ class Settings:
     sender: str
     reply_to: str | None
     list_id: str
+    alerts: tuple[str, ...]  # the operator's own addresses
     rehearsal: bool  # nothing of it leaves this machine
     cadence: Cadence = "daily"
 

@@ -34,6 +34,7 @@ class Letterhead:
     list_id: str  # RFC 2919, without angle brackets
     list_name: str
     dated_at: datetime
+    is_bulk: bool = True  # False: a message to one person, of no list, with no way out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Message:
     send_key: str  # opaque, no personal data; the provider's events carry it back
     email: str
     name: str | None
-    unsubscribe_url: str
+    unsubscribe_url: str  # "" only where the letterhead is not bulk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,13 +38,14 @@ class Template:
     head: bytes  # the headers that all share
     pieces: tuple[bytes, ...]  # the body, cut where a link goes
     sender_domain: str
+    is_bulk: bool = True
 
     def address(self, message: Message) -> bytes:
         """The very bytes for one recipient, with CRLF line ends."""
         link = encode_link(message.unsubscribe_url)
         return b"".join(
             (
-                own_headers(message, self.sender_domain),
+                own_headers(message, self.sender_domain, is_bulk=self.is_bulk),
                 self.head,
                 link.join(self.pieces),
             )
@@ -54,7 +55,7 @@ class Template:
 def build(rendition: Rendition, letterhead: Letterhead) -> Template:
     """The template of a rendition. Raises RenderError when it has no place for the reader's way out."""
     for name, body in (("HTML", rendition.html), ("text", rendition.text)):
-        if UNSUBSCRIBE_TOKEN not in body:
+        if letterhead.is_bulk and UNSUBSCRIBE_TOKEN not in body:
             raise RenderError(f"variant {rendition.variant}", f"its {name} part has no unsubscribe link")
     boundary = "=_" + hashlib.blake2b(f"{rendition.html}\n{rendition.text}".encode(), digest_size=16).hexdigest()
     head = _shared_headers(rendition, letterhead) + (
@@ -71,18 +72,20 @@ def build(rendition: Rendition, letterhead: Letterhead) -> Template:
             pieces.append(_encode_piece(piece, last=number == len(rest)))
         pieces[-1] += b"\r\n"
     pieces[-1] += f"--{boundary}--\r\n".encode()
-    return Template(head=head, pieces=tuple(pieces), sender_domain=_domain_of(letterhead.sender))
+    domain = _domain_of(letterhead.sender)
+    return Template(head=head, pieces=tuple(pieces), sender_domain=domain, is_bulk=letterhead.is_bulk)
 
 
-def own_headers(message: Message, sender_domain: str) -> bytes:
-    """To, Message-ID and the way out (RFC 8058 §3.1) of one recipient."""
-    url = _CONTROL.sub("", message.unsubscribe_url)
-    return (
-        f"To: {format_address(message.name, message.email)}\r\n"
-        f"Message-ID: <{message.send_key}@{sender_domain}>\r\n"
-        f"List-Unsubscribe: <{url}>\r\n"
-        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-    ).encode()
+def own_headers(message: Message, sender_domain: str, *, is_bulk: bool = True) -> bytes:
+    """To, Message-ID and, of what is sent to many, the way out (RFC 8058 §3.1) of one recipient."""
+    lines = [
+        f"To: {format_address(message.name, message.email)}",
+        f"Message-ID: <{message.send_key}@{sender_domain}>",
+    ]
+    if is_bulk:
+        lines.append(f"List-Unsubscribe: <{_CONTROL.sub('', message.unsubscribe_url)}>")
+        lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def ascii_address(email: str) -> str:
@@ -122,9 +125,11 @@ def _shared_headers(rendition: Rendition, letterhead: Letterhead) -> bytes:
         shared["Reply-To"] = _clean(letterhead.reply_to)
     shared["Subject"] = _clean(rendition.subject)
     shared["Date"] = format_datetime(letterhead.dated_at)
-    shared["List-ID"] = f"{_clean(letterhead.list_name)} <{letterhead.list_id}>"
+    if letterhead.is_bulk:
+        shared["List-ID"] = f"{_clean(letterhead.list_name)} <{letterhead.list_id}>"
     shared["Auto-Submitted"] = "auto-generated"
-    shared["Precedence"] = "bulk"
+    if letterhead.is_bulk:
+        shared["Precedence"] = "bulk"
     return shared.as_bytes().removesuffix(b"\r\n")
 
 

@@ -176,9 +176,8 @@ def _shared(batch: Batch, *, sandbox: bool) -> dict[str, Any]:
             {"type": "text/html", "value": rendition.html},
         ],
         "headers": {
-            "List-ID": f"{_plain(letterhead.list_name)} <{letterhead.list_id}>",
+            **_list_headers(letterhead),
             "Auto-Submitted": "auto-generated",
-            "Precedence": "bulk",
             "Date": format_datetime(letterhead.dated_at),
         },
         "categories": [letterhead.list_id[:255]],
@@ -196,16 +195,22 @@ def _shared(batch: Batch, *, sandbox: bool) -> dict[str, Any]:
     return shared
 
 
+def _list_headers(letterhead: Letterhead) -> dict[str, str]:
+    if not letterhead.is_bulk:
+        return {}
+    return {"List-ID": f"{_plain(letterhead.list_name)} <{letterhead.list_id}>", "Precedence": "bulk"}
+
+
 def _personalize(message: Message, letterhead: Letterhead) -> dict[str, Any]:
     domain = parseaddr(letterhead.sender)[1].rpartition("@")[2]
+    way_out = {
+        "List-Unsubscribe": f"<{message.unsubscribe_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
     return {
         "to": [_party(message.name or "", ascii_address(message.email))],
-        "headers": {
-            "List-Unsubscribe": f"<{message.unsubscribe_url}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-            "Message-ID": f"<{message.send_key}@{domain}>",
-        },
-        "substitutions": {UNSUBSCRIBE_TOKEN: message.unsubscribe_url},
+        "headers": {**(way_out if letterhead.is_bulk else {}), "Message-ID": f"<{message.send_key}@{domain}>"},
+        **({"substitutions": {UNSUBSCRIBE_TOKEN: message.unsubscribe_url}} if letterhead.is_bulk else {}),
         "custom_args": {"send_key": message.send_key},
     }
 

@@ -1,6 +1,7 @@
 """Our requests against the service's own OpenAPI document."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,19 @@ def test_a_request_is_what_the_api_describes(validator: Draft202012Validator, sa
     transport.close()
     assert [error.message for error in validator.iter_errors(json.loads(body))] == []
     assert judge(body) is None
+
+
+def test_a_message_of_no_list_has_no_way_out_and_is_what_the_api_describes(validator: Draft202012Validator) -> None:
+    batch = make_batch(1)
+    transport = SendGridTransport(api_key="SG.key")
+    (raw,) = transport.render(replace(batch, letterhead=replace(batch.letterhead, is_bulk=False)))
+    transport.close()
+    body = json.loads(raw)
+    assert [error.message for error in validator.iter_errors(body)] == []
+    assert judge(raw) is None
+    assert set(body["headers"]) == {"Auto-Submitted", "Date"}
+    [one] = body["personalizations"]
+    assert set(one["headers"]) == {"Message-ID"} and "substitutions" not in one
 
 
 def test_the_double_refuses_what_the_documentation_forbids() -> None:

@@ -1,0 +1,80 @@
+"""What the operator is told by mail: an edition that a machine holds, and why. Once, when it becomes so."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+
+from digest.errors import TransportError
+from digest.models import (
+    Batch,
+    DeliveryState,
+    EditionState,
+    Finding,
+    Letterhead,
+    Message,
+    Outcome,
+    Rendition,
+    StoredEdition,
+)
+from digest.protocols import Transport
+from digest.reporting import Held
+
+_MOST = 20  # findings in a mail; the rest is counted
+
+
+def is_news(before: StoredEdition | None, now: StoredEdition) -> bool:
+    """Whether a machine has begun to hold the edition, or holds it for another reason than before. Pure."""
+    if now.state is not EditionState.HELD or not Held.of(now.reason).is_by_machine:
+        return False
+    return before is None or before.state is not EditionState.HELD or before.reason != now.reason
+
+
+def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding]) -> Rendition:
+    """The mail about an edition that is held. Pure."""
+    failed = [finding for finding in findings if finding.severity == "fail"]
+    told = [f"{one.rule}: {one.message}" + (f" ({one.where})" if one.where else "") for one in failed[:_MOST]]
+    if len(failed) > _MOST:
+        told.append(f"and {len(failed) - _MOST} more")
+    # A story of today may be in the subject and the findings: their words are text here, and nothing else.
+    first = f"The edition of {stored.date} is held and goes to nobody: {stored.reason}."
+    what = [
+        ("See it", f"digest preview --on {stored.date}"),
+        ("Mend what is wrong, and try again", f"digest run --on {stored.date}"),
+        ("Or send it as it is", f"digest editions approve {stored.date} --force"),
+    ]
+    lines = [first, "", *(f"- {line}" for line in told), *([""] if told else [])]
+    text = "\n".join([*lines, *(f"{label}:\n    {command}" for label, command in what)]) + "\n"
+    items = "".join(f"<li>{escape(line)}</li>" for line in told)
+    html = (
+        f'<!DOCTYPE html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8"><title>{escape(name)}</title></head>\n'
+        '<body style="font:16px/1.5 sans-serif">\n'
+        f'<h1 style="font-size:20px">{escape(name)}: held</h1>\n<p>{escape(first)}</p>\n'
+        + (f"<ul>{items}</ul>\n" if items else "")
+        + "".join(f"<p>{escape(label)}:<br><code>{escape(command)}</code></p>\n" for label, command in what)
+        + "</body></html>\n"
+    )
+    return Rendition(variant="alert", subject=f"[{name}] The edition of {stored.date} is held", html=html, text=text)
+
+
+def send_alert(
+    transport: Transport, letterhead: Letterhead, rendition: Rendition, to: Sequence[str], *, key: str
+) -> str | None:
+    """Hand it over to each address; returns what went wrong, without an address. Raises nothing: it is a remark."""
+    outcomes: list[Outcome] = []
+    messages = tuple(
+        Message(delivery=number, send_key=f"{key}-{number}", email=email, name=None, unsubscribe_url="")
+        for number, email in enumerate(to)
+    )
+    size = max(1, transport.batch_size)
+    try:
+        for start in range(0, len(messages), size):
+            batch = Batch(
+                rendition=rendition,
+                letterhead=replace(letterhead, is_bulk=False),
+                messages=messages[start : start + size],
+            )
+            transport.send(batch, lambda _: None, outcomes.extend)
+    except TransportError as error:
+        return str(error)
+    refused = [outcome for outcome in outcomes if outcome.state is not DeliveryState.ACCEPTED]
+    return f"{len(refused)} of {len(messages)} alerts were not accepted" if refused else None
