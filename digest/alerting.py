@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 
-from digest.errors import TransportError
+from digest.errors import TransportError, Unavailable
 from digest.models import (
     Batch,
     DeliveryState,
@@ -14,6 +14,7 @@ from digest.models import (
     Message,
     Outcome,
     Rendition,
+    Report,
     StoredEdition,
 )
 from digest.protocols import Transport
@@ -22,11 +23,19 @@ from digest.reporting import Held
 _MOST = 20  # findings in a mail; the rest is counted
 
 
-def is_news(before: StoredEdition | None, now: StoredEdition) -> bool:
-    """Whether a machine has begun to hold the edition, or holds it for another reason than before. Pure."""
-    if now.state is not EditionState.HELD or not Held.of(now.reason).is_by_machine:
+STAGE = "alert"  # as it stands in a run's report; with notes it did not go
+
+
+def is_held_by_machine(stored: StoredEdition) -> bool:
+    """Whether the operator is to be told of it. Pure."""
+    return stored.state is EditionState.HELD and Held.of(stored.reason).is_by_machine
+
+
+def is_told(last: Report | None, stored: StoredEdition) -> bool:
+    """Whether the newest run before this one told of the same edition for the same reason, or knew that. Pure."""
+    if last is None or last.edition != stored.id or (stored.reason or "") not in last.message:
         return False
-    return before is None or before.state is not EditionState.HELD or before.reason != now.reason
+    return any(stage.stage == STAGE and not stage.notes for stage in last.stages)
 
 
 def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding]) -> Rendition:
@@ -57,9 +66,22 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding]) -
 
 
 def send_alert(
+    transports: Sequence[Transport], letterhead: Letterhead, rendition: Rendition, to: Sequence[str], *, key: str
+) -> str | None:
+    """Hand it over to each address, by the first transport there is; returns what went wrong, and no address."""
+    faults = []
+    for transport in transports:
+        try:
+            return _send_by(transport, letterhead, rendition, to, key=key)
+        except Unavailable as error:  # certainly not sent
+            faults.append(str(error))
+    return "; ".join(faults) or "there is no transport"
+
+
+def _send_by(
     transport: Transport, letterhead: Letterhead, rendition: Rendition, to: Sequence[str], *, key: str
 ) -> str | None:
-    """Hand it over to each address; returns what went wrong, without an address. Raises nothing: it is a remark."""
+    """By one transport. Raises Unavailable where nothing was sent."""
     outcomes: list[Outcome] = []
     messages = tuple(
         Message(delivery=number, send_key=f"{key}-{number}", email=email, name=None, unsubscribe_url="")
@@ -75,6 +97,8 @@ def send_alert(
             )
             transport.send(batch, lambda _: None, outcomes.extend)
     except TransportError as error:
+        if isinstance(error, Unavailable) and not outcomes:
+            raise
         return str(error)
     refused = [outcome for outcome in outcomes if outcome.state is not DeliveryState.ACCEPTED]
     return f"{len(refused)} of {len(messages)} alerts were not accepted" if refused else None

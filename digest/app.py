@@ -216,12 +216,18 @@ class App:
         with self._scratch() as store:
             return self.pipeline(store).preview(day or self.today(), reader)
 
-    def send_test(self, email: str, day: date | None = None, *, topics: Sequence[str] = ()) -> Outcome:
-        """One message to an address by the configured transport, outside the ledger. Raises DigestError."""
+    def send_test(
+        self, email: str, day: date | None = None, *, like: str | None = None, topics: Sequence[str] = ()
+    ) -> Outcome:
+        """One message to an address by the configured transport, outside the ledger: what `preview` shows of these.
+
+        Its way out leads nobody out, for this is no subscription; also not that of the subscriber whom it is `like`.
+        """
         self._require_sources()
         address = parse_address(email)
-        key = "0" * 32  # a link that leads nobody out: this is no subscription
-        reader = Subscriber(email=address.email, name=None, topics=tuple(topics), state=SubscriberState.ACTIVE, key=key)
+        reader = replace(self._find_reader(None), email=address.email, topics=tuple(topics))
+        if like is not None:
+            reader = replace(reader, topics=self._find_reader(like).topics)
         with self._scratch() as store:
             return self.pipeline(store).send_test(day or self.today(), reader)
 

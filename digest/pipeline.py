@@ -55,9 +55,9 @@ class Pipeline:
         composed = None
         already = stored is not None and stored.state is EditionState.SENT
         if stored is None or _may_compose_again(stored):
-            before, composed = stored, self.compose(day, log=log)
+            composed = self.compose(day, log=log)
             stored = self._keep(composed)
-            if send and alerting.is_news(before, stored):
+            if send and settings.alerts and alerting.is_held_by_machine(stored):
                 self._alert(stored, composed.findings, log)
         fault = None
         if send and stored.state in _OPEN:
@@ -222,16 +222,18 @@ class Pipeline:
 
     def _alert(self, stored: StoredEdition, findings: Sequence[Finding], log: Log) -> None:
         """Tell the operator of a held edition; that this fails is a remark, for the edition is held either way."""
-        if not self._settings.alerts:
+        _, last = self._ports.runs.last(self._settings.newsletter) or (None, None)
+        if alerting.is_told(last, stored):
+            log.note(alerting.STAGE, known=len(self._settings.alerts))
             return
         fault = alerting.send_alert(
-            self._ports.lanes[0].transport,
+            [lane.transport for lane in self._ports.lanes],
             self._sending.letterhead(stored),
             alerting.write_alert(self._settings.name, stored, findings),
             self._settings.alerts,
             key=f"alert-{stored.id}-{int(self._ports.clock().timestamp())}",
         )
-        log.note("alert", notes=[fault] if fault else (), addresses=len(self._settings.alerts))
+        log.note(alerting.STAGE, notes=[fault] if fault else (), addresses=len(self._settings.alerts))
 
 
 def _may_compose_again(stored: StoredEdition) -> bool:

@@ -117,6 +117,7 @@ class Preview:
     unsubscribe_url: str  # this reader's own
     payload: bytes  # the very bytes that the transport would hand over: a message, or a provider's request
     findings: tuple[Finding, ...]
+    transport: str  # the name of what would carry it
     stored: bool  # False: composed now and kept nowhere
     previous: Rendition | None = None  # of the newest edition before it, in the same variant or whole
     borne: Mapping[str, tuple[Borne, ...]] = field(default_factory=dict)  # by the item's id

@@ -1,5 +1,6 @@
 """An edition as one reader would get it: to look at, or as a test message to one address. Nothing of it is kept."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -60,6 +61,7 @@ class Previewing:
             rendition=rendition,
             unsubscribe_url=batch.messages[0].unsubscribe_url,
             payload=self._ports.lanes[0].transport.render(batch)[0],
+            transport=self._ports.lanes[0].transport.name,
             findings=composed.findings,
             stored=stored is not None,
             previous=self._find_previous(day, rendition.variant),
@@ -73,6 +75,8 @@ class Previewing:
         rendition = replace(rendition, subject=f"[Test] {rendition.subject}")
         outcomes: list[Outcome] = []
         batch = self._address(composed.edition, rendition, reader, stored)
+        # Each try is a message of its own: mailboxes drop one whose Message-ID they have seen.
+        batch = replace(batch, messages=tuple(replace(one, send_key=secrets.token_hex(16)) for one in batch.messages))
         try:
             self._ports.lanes[0].transport.send(batch, lambda _: None, outcomes.extend)
         except TransportError as error:
@@ -98,7 +102,11 @@ class Previewing:
         return composed, None
 
     def _render_for(self, composed: Composed, reader: Subscriber) -> Rendition:
-        variant = compose.choose_variant(composed.edition, reader.topics) or Variant()
+        variant = compose.choose_variant(composed.edition, reader.topics)
+        if variant is None:
+            topics = ", ".join(section.id for section in composed.edition.sections if section.id)
+            subject = f"the edition of {composed.edition.date}"
+            raise RenderError(subject, "it has no story of this reader's topics", remedy=f"it has {topics}")
         known = next((one for one in composed.renditions if one.variant == variant.key), None)
         return known or self._rendering.render(composed.edition, [variant])[0]
 

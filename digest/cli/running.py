@@ -172,9 +172,9 @@ def _serve_preview(
         with open_app(context, config, answers=answers) as app:
             return app.preview(day, email=who, topics=topics)
 
-    def try_out(address: str, topics: Sequence[str]) -> "Outcome":
+    def try_out(address: str, like: str | None, topics: Sequence[str]) -> "tuple[str, Outcome]":
         with open_app(context, config, answers=answers) as app:
-            return app.send_test(address, day, topics=topics)
+            return app.lanes[0].transport.name, app.send_test(address, day, like=like, topics=topics)
 
     def load_renderer() -> "Renderer":
         with open_app(context, config) as app:
@@ -188,9 +188,17 @@ def _serve_preview(
             webbrowser.open(url)
 
     with open_app(context, config) as app:
-        watched = [app.config.path, app.config.path.parent / "templates"]
-        transport = app.lanes[0].transport.name
-    desk = Desk(preview=look, send_test=try_out, renderer=load_renderer, watched=watched, transport=transport)
+        watched = [app.config.path, app.config.path.parent / "templates", *app.store.files]
+        script = app.renderer.read_file("web/preview.js")
+        today = app.today  # of the configuration and the clock alone
+    desk = Desk(
+        preview=look,
+        send_test=try_out,
+        renderer=load_renderer,
+        script=script,
+        watched=watched,
+        today=lambda: day or today(),
+    )
     serve_preview(desk, subscriber=subscriber, port=port, announce=announce)
 
 

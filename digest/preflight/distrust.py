@@ -49,7 +49,7 @@ def _distrust_links(root: HtmlElement) -> Iterator[Finding]:
         place = f"HTML, line {link.sourceline}, <a>"
         if host.removeprefix("www.") in _SHORTENERS:
             yield _finding("spam-link", f"{host} hides where the link leads.", place)
-        said = _HOST_AS_WORDS.match("".join(str(link.text_content()).split()))
+        said = _HOST_AS_WORDS.match(str(link.text_content()).strip())
         if said and host and not _is_same_site(said[1].lower(), host):
             yield _finding("spam-link", f"The link says {said[1]} and leads to {host}.", place)
 

@@ -78,7 +78,7 @@ def _decode(raw: bytes, charset: str | None = None) -> str:
         try:
             if guess:
                 return raw.decode(guess)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, ValueError):
             continue
     return raw.decode("latin-1")
 

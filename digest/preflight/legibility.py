@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast
 import tinycss2
 import tinycss2.color4
 from cssselect import SelectorError
+from lxml import etree
 from lxml.cssselect import CSSSelector
 from lxml.html import HtmlElement
 
@@ -153,7 +154,7 @@ def _match(root: HtmlElement, rules: list[tuple[str, dict[str, str]]]) -> dict[H
             continue
         try:
             elements = CSSSelector(selector, translator="html")(root)
-        except (SelectorError, ValueError):
+        except (SelectorError, ValueError, etree.XPathError):
             continue
         for element in cast("list[HtmlElement]", elements):
             found.setdefault(element, {}).update(declared)
@@ -171,7 +172,10 @@ def _read_colour(value: str | None) -> Rgb | None:
     colour = tinycss2.color4.parse_color(value) if value else None
     if colour is None or colour == "currentcolor" or colour.alpha < 1:
         return None
-    red, green, blue = colour.to("srgb").coordinates
+    try:
+        red, green, blue = colour.to("srgb").coordinates
+    except NotImplementedError:  # oklch(), lab() and others: what most clients do not know either
+        return None
     return (red, green, blue)
 
 

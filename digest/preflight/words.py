@@ -13,7 +13,7 @@ _TOKEN = re.compile(
 # What a template's author meant to replace. Whole phrases only: articles have such words too.
 _PLACEHOLDER = re.compile(
     r"lorem ipsum|\b(?:your|insert|add|enter) (?:text|copy|content|title|headline|name|logo|link|image|address) here\b"
-    r"|\[(?:insert|your|add) [^\]\n]{1,40}\]|\bFIXME\b|\bTODO:|\bX{5,}\b",
+    r"|\[(?:insert|your|add) [^\]\n]{1,40}\]|(?-i:\bFIXME\b|\bTODO:|\bX{5,}\b)",
     re.IGNORECASE,
 )
 _UNSUBSCRIBE = re.compile(

@@ -34,6 +34,7 @@ _TEXT_WIDTH = 72
 _MOST_NUMBERS = 4
 
 _WEB_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_LONGEST_PICTURE = 2000  # characters of an address; no picture is worth more of what Gmail shows
 # What has no place in a URL unescaped (RFC 3986 §2), and what mail services take for a merge field.
 _UNSAFE_IN_URL = re.compile(r"[\x00-\x20\"'<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 
@@ -212,6 +213,11 @@ def _address(url: str | None) -> str:
     return _UNSAFE_IN_URL.sub(lambda found: quote(found.group(), safe=""), url)
 
 
+def _picture(url: str | None) -> str:
+    """The URL of a picture, or "" where it cannot be shown: what is no address ("data:") few clients show."""
+    return _address(url) if url and len(url) <= _LONGEST_PICTURE else ""
+
+
 def _among(text: str, direction: Direction) -> str:
     """The text between direction marks where it runs against what surrounds it: plain text has no `dir`."""
     mark = "\u200f" if direction == "rtl" else "\u200e"
@@ -238,6 +244,7 @@ def _tidy(text: str) -> str:
 
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "address": _address,
+    "picture": _picture,
     "among": _among,
     "direction": direction_of_text,
     "line": on_one_line,

@@ -113,6 +113,12 @@ class SqlStore:
             raise self._database.explain(error) from None
         return SqlStore(copy, temporary=True)
 
+    @property
+    def files(self) -> list[Path]:
+        """Where it lies: the database, and what is not yet in it."""
+        path = Path(self._database.path)
+        return [path, path.with_name(f"{path.name}-wal")]
+
     def close(self) -> None:
         """Let go of the connections. May be called twice."""
         self._database.engine.dispose()

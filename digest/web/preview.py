@@ -10,8 +10,10 @@ import email.policy
 import hashlib
 import re
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +48,11 @@ class Desk:
     """What the preview may do. Each may raise any DigestError."""
 
     preview: "Callable[[str | None, Sequence[str]], Preview]"  # a subscriber's address or none, topics or none
-    send_test: "Callable[[str, Sequence[str]], Outcome]"  # an address, topics
+    send_test: "Callable[[str, str | None, Sequence[str]], tuple[str, Outcome]]"  # to an address, as one of these
     renderer: "Callable[[], Renderer]"  # made anew when templates or configuration have changed
+    script: str  # the page's own, read at the start: it must be there when nothing else can be read
     watched: Sequence[Path]  # files and folders whose change is a new version
-    transport: str
+    today: Callable[[], date]  # the edition's day: another one is a new version
 
 
 class Shown:
@@ -60,23 +63,26 @@ class Shown:
         self.desk = desk
         self.subscriber = subscriber
         self._made: dict[tuple[str | None, tuple[str, ...]], tuple[str, Preview]] = {}
+        self._turn = threading.Lock()  # one composition at a time, and none that outlives `forget`
         self.get(subscriber, ())
 
     def get(self, subscriber: str | None, topics: tuple[str, ...]) -> "Preview":
         """The preview for a reader, of this version of the templates."""
-        version = self.version()
-        known = self._made.get((subscriber, topics))
-        if known is None or known[0] != version:
-            known = self._made[subscriber, topics] = (version, self.desk.preview(subscriber, topics))
-        return known[1]
+        with self._turn:
+            version = self.version()
+            known = self._made.get((subscriber, topics))
+            if known is None or known[0] != version:
+                known = self._made[subscriber, topics] = (version, self.desk.preview(subscriber, topics))
+            return known[1]
 
     def forget(self) -> None:
         """Compose anew the next time."""
-        self._made.clear()
+        with self._turn:
+            self._made.clear()
 
     def version(self) -> str:
         """Another text whenever a watched file has changed."""
-        seen = hashlib.sha256()
+        seen = hashlib.sha256(str(self.desk.today()).encode())
         for path in _files_in(self.desk.watched):
             try:
                 seen.update(f"{path}{path.stat().st_mtime_ns}".encode())
@@ -93,9 +99,11 @@ def create_preview(shown: Shown) -> FastAPI:
     token = secrets.token_urlsafe(16)  # a page on the web may post here, and cannot know this
     last: dict[str, str] = {}
 
+    def reader_of(request: Request) -> str | None:
+        return request.query_params.get("subscriber") or shown.subscriber
+
     def chosen(request: Request) -> "Preview":
-        subscriber = request.query_params.get("subscriber") or shown.subscriber
-        return shown.get(subscriber, topics_of(request))
+        return shown.get(reader_of(request), topics_of(request))
 
     @app.exception_handler(DigestError)
     def fail(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -115,7 +123,7 @@ def create_preview(shown: Shown) -> FastAPI:
             variant=preview.rendition.variant,
             topics=[section.id for section in preview.edition.sections if section.id],
             chosen=set(topics_of(request)),
-            subscriber=request.query_params.get("subscriber") or shown.subscriber or "",
+            subscriber=reader_of(request) or "",
             subject=preview.rendition.subject,
             headers=headers,
             text=text,
@@ -127,7 +135,7 @@ def create_preview(shown: Shown) -> FastAPI:
             clip=CLIP,
             findings=preview.findings,
             verdict=verdict(preview.findings),
-            transport=shown.desk.transport,
+            transport=preview.transport,
             token=token,
             answer=last.pop("answer", ""),
             query=query_of(request),
@@ -163,27 +171,26 @@ def create_preview(shown: Shown) -> FastAPI:
 
     @app.get("/preview.js")
     def show_script() -> Response:
-        script = shown.desk.renderer().read_file("web/preview.js")
-        return Response(script, media_type="text/javascript", headers={"Cache-Control": "no-store"})
+        return Response(shown.desk.script, media_type="text/javascript", headers={"Cache-Control": "no-store"})
 
     @app.post("/compose")
     def compose(request: Request, key: str = Form("")) -> Response:
-        if not secrets.compare_digest(key, token):
+        if not secrets.compare_digest(key.encode(), token.encode()):
             return PlainTextResponse("This page was not ours.", status_code=403)
         shown.forget()
         return Response(status_code=303, headers={"Location": f"/{query_of(request)}"})
 
     @app.post("/send-test")
     def send_test(request: Request, key: str = Form(""), address: str = Form("")) -> Response:
-        if not secrets.compare_digest(key, token):
+        if not secrets.compare_digest(key.encode(), token.encode()):
             return PlainTextResponse("This page was not ours.", status_code=403)
         try:
-            outcome = shown.desk.send_test(address, topics_of(request))
+            transport, outcome = shown.desk.send_test(address, reader_of(request), topics_of(request))
         except DigestError as error:
             last["answer"] = f"Not sent. {error}"
         else:
             said = f": {outcome.raw}" if outcome.raw else ""
-            last["answer"] = f"{outcome.state.value.capitalize()} by {shown.desk.transport}{said}"
+            last["answer"] = f"{outcome.state.value.capitalize()} by {transport}{said}"
         return Response(status_code=303, headers={"Location": f"/{query_of(request)}#test"})
 
     return app
@@ -229,10 +236,19 @@ def serve_preview(desk: Desk, *, subscriber: str | None, port: int, announce: Ca
 
 def _files_in(watched: Sequence[Path]) -> Iterator[Path]:
     for place in watched:
+        if place.suffix.endswith("-wal") and not _size_of(place):
+            continue  # it comes and goes with every look at the database
         if place.is_dir():
             yield from sorted(path for path in place.rglob("*") if path.is_file())
         elif place.is_file():
             yield place
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _error_page(said: str, version: str) -> str:
@@ -241,6 +257,9 @@ def _error_page(said: str, version: str) -> str:
 
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Digest preview</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 70ch; margin: 12vh auto; padding: 0 20px; "
+        "overflow-wrap: anywhere; }</style>"
         f'<meta name="color-scheme" content="light dark"></head><body data-version="{version}"><main>'
         f"<h1>The edition cannot be shown</h1><p>{escape(said)}</p>"
         "<p>This page looks again when a file has changed.</p>"

@@ -36,6 +36,14 @@ def test_a_held_edition_is_told_once_to_each_address(held: Desk) -> None:
     # It is a message to a person, of no list.
     assert not {"List-ID", "List-Unsubscribe", "List-Unsubscribe-Post", "Precedence"} & set(told[0].keys())
     assert told[0]["Auto-Submitted"] == "auto-generated"
+    for _ in range(2):
+        held.digest("run")
+    assert len(alerts(held)) == 2
+
+
+def test_what_was_held_while_somebody_looked_on_is_still_told(held: Desk) -> None:
+    held.digest("run", "--no-send")
+    assert alerts(held) == []
     held.digest("run")
     assert len(alerts(held)) == 2
 

@@ -1,5 +1,7 @@
 """The preview as an operator uses it: a real `digest preview`, in a real browser, before a real SMTP server."""
 
+import email
+import email.policy
 import re
 import shutil
 import struct
@@ -75,6 +77,12 @@ def wait_until(page: Page, said: str) -> None:
     """Until an expression about the mail's document holds."""
     mail = "const mail = document.querySelector('iframe').contentDocument"
     page.wait_for_function(f"() => {{ {mail}; return mail && mail.body && ({said}) }}")
+
+
+def serious_in(page: Page) -> list[tuple[str, str]]:
+    """What an accessibility checker minds."""
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}]
 
 
 def test_the_mail_is_shown_at_each_width_and_in_each_scheme(page: Page, url: str) -> None:
@@ -168,6 +176,7 @@ def test_a_reader_is_chosen_by_topics_or_by_address(page: Page, url: str) -> Non
     page.get_by_role("button", name="Show").click()
     page.get_by_role("heading", name="The edition cannot be shown").wait_for()
     assert "nobody@rehearsal.test" in page.locator("p").first.inner_text()
+    assert serious_in(page) == []
 
 
 @pytest.mark.timeout(180)
@@ -212,6 +221,53 @@ def test_a_test_message_goes_to_one_address(page: Page, url: str, desk: Desk, se
     assert {row["state"] for row in desk.digest("editions", "list", "--json").rows} == {"ready"}
 
 
+def test_a_test_message_is_what_the_page_shows_and_each_is_another(url: str, desk: Desk, server: SmtpServer) -> None:
+    before = len(server.messages)
+    query = "?subscriber=ada%40rehearsal.test"
+    key = re.search(r'name="key" value="([^"]+)"', ask(f"{url}/{query}")[1])
+    for _ in range(2):
+        ask(f"{url}/send-test{query}", body=f"key={key and key[1]}&address=me%40rehearsal.test".encode())
+    first, second = (
+        email.message_from_bytes(one.content, policy=email.policy.default) for one in server.messages[before:]
+    )
+    text = first.get_body(("plain",))
+    assert text is not None and first["To"] == "me@rehearsal.test"
+    shown = ask(f"{url}/text{query}")[1]
+    assert text.get_content().splitlines()[:20] == shown.splitlines()[:20]
+    assert first["Message-ID"] != second["Message-ID"]
+
+
+def test_what_another_command_changes_is_shown(url: str, desk: Desk) -> None:
+    version = ask(f"{url}/version")[1]
+    assert ask(f"{url}/")[0] == 200
+    assert ask(f"{url}/version")[1] == version  # a look changes nothing
+    assert desk.digest("editions", "edit", "latest", "--subject", "Another subject").code == 0
+    assert ask(f"{url}/version")[1] != version
+    assert "Another subject" in ask(f"{url}/")[1]
+
+
+def test_topics_without_a_story_are_said_to_have_none(url: str) -> None:
+    status, page, _ = ask(f"{url}/?topics=gardening")
+    assert status == 500
+    assert "no story of this reader" in page and "world" in page
+
+
+def test_a_broken_configuration_is_named_and_mended_on_the_spot(page: Page, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.digest("init").code == 0
+    path = desk.folder / "config.toml"
+    before = path.read_text()
+    with serving(desk, "preview", "--no-open") as url:
+        open_mail(page, url)
+        path.write_text(before + "\nzzz = [")
+        page.get_by_role("heading", name="The edition cannot be shown").wait_for()
+        assert "config.toml" in page.locator("p").first.inner_text()
+        path.write_text(
+            before.replace('kind = "outbox"', 'kind = "smtp"\nhost = "127.0.0.1"').replace('path = "outbox"\n', "")
+        )
+        page.get_by_text("By smtp, to").wait_for()
+
+
 def test_everything_is_reached_by_the_keyboard(page: Page, url: str) -> None:
     open_mail(page, url)
     page.keyboard.press("Tab")
@@ -249,9 +305,7 @@ def test_every_view_is_legible_accessible_and_never_scrolls_sideways(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
         texts = page.evaluate(MEASURE)
         assert [found for found in texts if found["contrast"] < 4.5 or found["size"] < 14] == [], view
-        found = Axe().run(page).response["violations"]
-        serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}]
-        assert serious == [], view
+        assert serious_in(page) == [], view
 
 
 def ask(url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, str, str]:
@@ -284,6 +338,7 @@ def test_a_page_on_the_web_gets_nothing_and_sends_nothing(url: str, server: Smtp
     assert ask(f"{url}/send-test", body=b"key=guess&address=me%40rehearsal.test")[0] == 403
     assert ask(f"{url}/send-test", body=b"address=me%40rehearsal.test")[0] == 403
     assert ask(f"{url}/compose", body=b"key=")[0] == 403
+    assert ask(f"{url}/compose", body=b"key=%C3%A9")[0] == 403
     assert len(server.messages) == before
 
 

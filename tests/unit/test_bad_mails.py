@@ -97,6 +97,8 @@ def test_a_mail_of_pictures_is_a_warning() -> None:
         '<a href="https://www.ledger.org/a">ledger.org</a>',
         '<a href="https://news.ledger.org/a">ledger.org</a>',
         '<a href="https://ledger.org/a">Read more at The Ledger</a>',
+        '<a href="https://ledger.org/a">U.S. economy grows</a>',
+        '<a href="https://ledger.org/a">Ante todo: lo que sabemos</a>',
     ],
 )
 def test_a_link_that_leads_where_it_says_is_no_finding(link: str) -> None:
@@ -115,6 +117,24 @@ def test_our_own_themes_have_no_finding_but_remarks(theme: str, name: str) -> No
     mail = render_all(theme)[name]
     findings = inspect(mail.html, mail.text, subject=mail.subject)
     assert [finding for finding in findings if finding.severity != "info"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<p style="color: oklch(0.5 0.2 20)">a</p>',
+        '<p style="background: color(display-p3 1 0 0)">a</p>',
+        "<style>x|p{color:red!important} ::: {color:red!important}</style>",
+    ],
+)
+def test_styles_that_nobody_can_judge_end_nothing(body: str) -> None:
+    assert "contrast-light" not in {finding.rule for finding in judge(with_(body))}
+
+
+@pytest.mark.parametrize("charset", ["undefined", "utf-8\0x", "no-such"])
+def test_a_charset_that_is_none_ends_nothing(charset: str) -> None:
+    raw = f"From: a@b.org\nContent-Type: text/html; charset={charset}\n\n{GOOD}".encode()
+    assert inspect_document(raw)[1] > 800
 
 
 def test_contrast_is_reckoned_as_the_guidelines_do() -> None:

@@ -5,8 +5,12 @@ import re
 import pytest
 
 from digest.models import Finding
+from digest.ports import Preview
+from digest.transports.sendgrid import SendGridTransport
 from digest.web.imitating import CLIP, imitate
-from digest.web.preview import annotate
+from digest.web.preview import annotate, read_parts
+from tests.contract.test_transports import make_batch
+from tests.golden.editions import ENGLISH
 from tests.golden.regenerate import render_all
 
 HTML = render_all()["english"].html
@@ -28,6 +32,11 @@ def test_word_gets_what_is_written_for_it_and_nothing_of_what_is_not() -> None:
     assert "button" not in shown and "<style" not in shown and "v:roundrect" not in shown
 
 
+def test_words_like_those_of_styles_are_left_alone() -> None:
+    html = '<p>Opacity: how banks hide fees</p><p>next <a href="https://x.org/a">Story</a></p>'
+    assert imitate(html, "outlook") == html
+
+
 def test_what_word_does_not_know_is_taken_from_our_own_mail_and_its_words_stay() -> None:
     shown = imitate(HTML, "outlook")
     assert not re.search(r"border-radius|max-width|<style", shown)
@@ -43,6 +52,22 @@ def test_a_longer_mail_is_cut_by_bytes_and_says_so() -> None:
     shown = imitate("é" * CLIP, "clipped")
     assert shown.startswith("é" * (CLIP // 2)) and "[Message clipped]" in shown
     assert len(shown.split("<hr>")[0].encode()) <= CLIP
+
+
+def test_of_a_providers_request_the_parts_are_the_renditions_and_there_are_no_headers() -> None:
+    batch = make_batch(1)
+    transport = SendGridTransport(api_key="SG.key")
+    shown = Preview(
+        edition=ENGLISH,
+        rendition=batch.rendition,
+        unsubscribe_url="https://news.test/x",
+        payload=transport.render(batch)[0],
+        transport=transport.name,
+        findings=(),
+        stored=False,
+    )
+    transport.close()
+    assert read_parts(shown) == ([], batch.rendition.html, batch.rendition.text)
 
 
 def test_a_finding_stands_beside_the_line_it_speaks_of() -> None:

@@ -326,6 +326,38 @@ def test_pictures_are_shown_only_where_they_may_be_and_the_operator_wants_them()
     assert "<img" not in make_renderer(brand=Brand(theme="plain")).render(ENGLISH, "all").html
 
 
+def two_of(story):
+    return edition((Section(id="world", title="World", items=(story, story)),))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        None,
+        "",
+        "data:image/png;base64,iVBORw0KGgo=",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "//ledger.example/a.png",
+        "https://ledger.example/" + "a" * 20_000 + ".png",
+    ],
+)
+def test_a_picture_that_cannot_be_shown_leaves_no_hole(image):
+    pictured = replace(item("A headline", "Words of it."), image=image)
+    html = make_renderer(brand=Brand(theme="magazine")).render(two_of(pictured), "all").html
+
+    assert "<img" not in html
+    assert "picture-cell" not in html.split("</style>")[-1]
+
+
+def test_a_picture_cannot_break_out_of_its_attribute():
+    pictured = replace(item("A headline", "Words of it."), image='https://ledger.example/a.png" onerror="alert(1)')
+    html = make_renderer(brand=Brand(theme="magazine")).render(two_of(pictured), "all").html
+
+    assert "<img" in html
+    assert 'onerror="' not in html
+
+
 def test_the_footer_names_sources_that_failed_unless_it_is_not_to():
     some = replace(ENGLISH, silent=("Northgate Post",))
     phrase = "Could not be reached today: Northgate Post."
