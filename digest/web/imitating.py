@@ -23,6 +23,7 @@ _UNKNOWN_TO_WORD: Final = re.compile(
     r"(?:border-radius|max-width|min-width|opacity|overflow-wrap|text-wrap|box-shadow)\s*:[^;\"]*;?", re.IGNORECASE
 )
 _STYLE: Final = re.compile(r'style="[^"]*"', re.IGNORECASE)
+_OFFICE: Final = re.compile(r"<xml\b.*?</xml>", re.DOTALL | re.IGNORECASE)  # settings of Word's, and nothing to show
 _ATTRIBUTE: Final = re.compile(r'(href|fillcolor)="([^"]*)"')
 _HEAD_END: Final = re.compile(r"</head>", re.IGNORECASE)
 _INVERTED: Final = (
@@ -46,7 +47,7 @@ def _strip_styles(html: str) -> str:
 
 def _as_word(html: str) -> str:
     shown = _NOT_MSO.sub("", html)
-    shown = _MSO_ONLY.sub(lambda found: _VML.sub(_draw, found[1]), shown)
+    shown = _MSO_ONLY.sub(lambda found: _VML.sub(_draw, _OFFICE.sub("", found[1])), shown)
     return _STYLE.sub(lambda found: _UNKNOWN_TO_WORD.sub("", found[0]), _STYLE_BLOCK.sub("", shown))
 
 

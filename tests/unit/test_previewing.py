@@ -22,13 +22,15 @@ def test_a_mode_that_is_not_known_shows_the_mail_as_it_is() -> None:
 
 def test_word_gets_what_is_written_for_it_and_nothing_of_what_is_not() -> None:
     html = (
-        "<head><style>p{color:red}</style></head><body><!--[if mso]><table><tr><td>ghost<![endif]-->"
+        "<head><style>p{color:red}</style><!--[if mso]><xml><o:PixelsPerInch>96</o:PixelsPerInch></xml><![endif]-->"
+        "</head><body><!--[if mso]><table><tr><td>ghost<![endif]-->"
         '<!--[if !mso]><!--><a style="border-radius:4px;max-width:600px;color:#000">button</a><!--<![endif]-->'
         '<!--[if mso]><v:roundrect href="https://x.test/" fillcolor="#0b6157"><center>shape</center></v:roundrect>'
         "<![endif]--></body>"
     )
     shown = imitate(html, "outlook")
     assert "ghost" in shown and "shape" in shown and 'href="https://x.test/"' in shown
+    assert "96" not in shown
     assert "button" not in shown and "<style" not in shown and "v:roundrect" not in shown
 
 
