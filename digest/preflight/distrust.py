@@ -8,6 +8,7 @@ from lxml.html import HtmlElement
 
 from digest.models import Finding
 from digest.preflight.links import split_url
+from digest.preflight.words import count_letters
 
 _SHOUTED: Final = 10  # letters from which a subject in capitals is shouting
 _SHARE: Final = 0.8  # of the letters that have a case
@@ -71,7 +72,7 @@ def _count_letters(body: HtmlElement) -> tuple[int, int]:
             style = re.sub(r"\s+", "", element.get("style") or "").lower()
             is_hidden = is_hidden or "display:none" in style or "visibility:hidden" in style
             said = [element.text, *(child.tail for child in element)]
-            letters = sum(sum(map(str.isalnum, words)) for words in said if words)
+            letters = sum(count_letters(words) for words in said if words)
             seen, hidden = (seen, hidden + letters) if is_hidden else (seen + letters, hidden)
             waiting.extend((child, is_hidden) for child in element)
     return seen, hidden

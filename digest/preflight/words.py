@@ -55,7 +55,7 @@ def inspect_text(text: str, html: str, ways_out: Sequence[str]) -> Iterator[Find
     if not text.strip():
         yield Finding(rule="text-part", severity="fail", message="The mail has no text part.", where="text")
         return
-    if _count_letters(text) < _count_letters(_UNSEEN.sub(" ", html)) // 2:
+    if count_letters(text) < count_letters(_UNSEEN.sub(" ", html)) // 2:
         message = "The text part says much less than the HTML."
         yield Finding(rule="text-part", severity="warn", message=message, where="text")
     if not says_unsubscribe(text) and not any(link in text for link in ways_out):
@@ -68,5 +68,6 @@ def says_unsubscribe(words: str) -> bool:
     return bool(_UNSUBSCRIBE.search(words))
 
 
-def _count_letters(words: str) -> int:
+def count_letters(words: str) -> int:
+    """The letters and digits of a text."""
     return sum(character.isalnum() for character in words)

@@ -6,6 +6,7 @@ the time is that of the whole exchange, and what is read of an answer is bounded
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -118,7 +119,7 @@ class Chat:
             raise Unreachable(self._base_url, fault, remedy="check base_url", kind="form") from None
 
     async def _ask(self, messages: Sequence[Mapping[str, str]]) -> bytes:
-        async with _mapped(self), self._open() as client:
+        async with self._talk() as client:
             request: dict[str, Any] = {"model": self._model, "messages": list(messages), "extra_body": self._options}
             async with client.chat.completions.with_streaming_response.create(**request) as response:
                 return await self._read_bounded(response)
@@ -126,7 +127,7 @@ class Chat:
     async def _list(self) -> bytes | None:
         from openai import NotFoundError
 
-        async with _mapped(self), self._open() as client:
+        async with self._talk() as client:
             try:
                 async with client.models.with_streaming_response.list() as response:
                     return await self._read_bounded(response)
@@ -157,50 +158,46 @@ class Chat:
         client.organization = client.project = None
         return client
 
+    @asynccontextmanager
+    async def _talk(self) -> "AsyncIterator[AsyncOpenAI]":
+        """A client for one exchange, whose errors are ours."""
+        try:
+            async with self._open() as client:
+                yield client
+        except SummarizeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - while the body is read, whatever the package stands on comes through
+            raise self._explain(error) from None  # a cause would be printed, and may hold the key
+
+    def _explain(self, error: Exception) -> SummarizeError:
+        """What the package raised, in our words."""
+        import openai
+
+        url = self._base_url
+        match error:
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                remedy = "set DIGEST_LLM_API_KEY in the environment"
+                return Unusable(url, f"it refused the key ({error.status_code})", remedy=remedy, kind="unusable")
+            case openai.NotFoundError():
+                said = self._hide(error.message)
+                return Unusable(url, f"it refused the request (404): {said}", kind="unusable")
+            # These may be about this one article: its length, or what it speaks of.
+            case openai.BadRequestError() | openai.UnprocessableEntityError():
+                said = self._hide(error.message)
+                return Unreachable(url, f"it refused the request ({error.status_code}): {said}", kind="refused")
+            case openai.APITimeoutError():
+                return Unreachable(url, "it did not answer in time", kind="timeout")
+            case openai.APIStatusError():
+                return Unreachable(url, f"it answered {error.status_code}", kind="unavailable")
+            case openai.APIConnectionError():
+                return Unreachable(url, "it cannot be reached", kind="unavailable")
+            case _:
+                return Unreachable(url, f"its answer broke off ({type(error).__name__})", kind="unavailable")
+
     def _hide(self, text: str) -> str:
         """Without the key, which some services repeat, and without what a terminal would obey."""
         hidden = text.replace(self._api_key, "…") if self._api_key else text
         return " ".join("".join(c if c.isprintable() else " " for c in hidden).split())[:200]
-
-
-class _mapped:  # noqa: N801 - it reads as what it does
-    """Turns what the package raises into our errors."""
-
-    def __init__(self, chat: Chat) -> None:
-        self._chat = chat
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        import openai
-
-        url = self._chat._base_url  # noqa: SLF001 - one thing in two classes
-        match error:
-            case openai.AuthenticationError() | openai.PermissionDeniedError():
-                remedy = "set DIGEST_LLM_API_KEY in the environment"
-                raise Unusable(
-                    url, f"it refused the key ({error.status_code})", remedy=remedy, kind="unusable"
-                ) from None
-            case openai.NotFoundError():
-                said = self._chat._hide(error.message)  # noqa: SLF001
-                raise Unusable(url, f"it refused the request (404): {said}", kind="unusable") from None
-            # These may be about this one article: its length, or what it speaks of.
-            case openai.BadRequestError() | openai.UnprocessableEntityError() | openai.PermissionDeniedError():
-                said = self._chat._hide(error.message)  # noqa: SLF001
-                raise Unreachable(
-                    url, f"it refused the request ({error.status_code}): {said}", kind="refused"
-                ) from None
-            case openai.APITimeoutError():
-                raise Unreachable(url, "it did not answer in time", kind="timeout") from None
-            case openai.APIStatusError():
-                raise Unreachable(url, f"it answered {error.status_code}", kind="unavailable") from None
-            case openai.APIConnectionError():
-                raise Unreachable(url, "it cannot be reached", kind="unavailable") from None
-            case SummarizeError():
-                return
-            case Exception():  # while the body is read, whatever the package stands on comes through
-                raise Unreachable(url, f"its answer broke off ({type(error).__name__})", kind="unavailable") from None
 
 
 def _make_http_client() -> Any:
