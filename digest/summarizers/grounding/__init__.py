@@ -17,7 +17,8 @@ from typing import Final, Literal
 
 from digest.meaning import measure_meaning
 from digest.summarizers.grounding.figures import Figure
-from digest.summarizers.grounding.moments import find_moments
+from digest.summarizers.grounding.hedges import find_lost_hedge
+from digest.summarizers.grounding.moments import Moment, find_moments
 from digest.summarizers.grounding.names import find_unknown_name, find_unknown_run
 from digest.summarizers.grounding.quotations import find_misquoted
 from digest.summarizers.grounding.reading import Reading, ReadSentence, Token, read_sentence
@@ -36,11 +37,15 @@ _DIGIT_ONE: Final = re.compile(r"(?<!\d)1(?!\d)")
 _PEOPLE: Final = frozenset({"person", "people", "persons"})
 _SINGULAR: Final = frozenset("1 one a an another the this that every each no single first last".split())
 _YEARS: Final = range(1900, 2100)
+_PLURAL: Final = re.compile(r"[a-z]{3,}s")
+_COUNTED_WITHIN: Final = 3  # words behind a number of which one is what it counts
+_COUNTED_ALIKE: Final = 0.3  # share of a sentence that a source sentence must have to count the same things
+_DATED_ALIKE: Final = 0.6  # the same to tell of the same moment
 _LEAST_COVERED: Final = 0.45  # share of an answer's weight that the source must have
 _LEAST_COVERED_IN_PAIRS: Final = 0.3  # the same of scripts that are read by pairs of characters
 # Of one sentence less need stand there, and nothing when a source sentence is near in meaning.
 _LEAST_ALONE: Final = 0.3
-_NEAR_IN_MEANING: Final = 0.3
+_NEAR_IN_MEANING: Final = 0.2
 _MOST_PASSAGES: Final = 3
 _LEAST_ADDED: Final = 0.12
 
@@ -91,8 +96,10 @@ def _find_fault(sentence: ReadSentence, source: Reading, whole: str) -> Fault | 
         return Fault(kind="name", text=name)
     if _share_known(sentence.tokens, source) < _LEAST_ALONE and _measure_nearness(sentence, source) < _NEAR_IN_MEANING:
         return Fault(kind="support", text=sentence.text)
-    if turned := find_turned(sentence, source):
-        return Fault(kind=turned[0], text=turned[1])
+    if word := find_turned(sentence, source):
+        return Fault(kind="negation", text=word)
+    if word := find_lost_hedge(sentence, source):
+        return Fault(kind="hedge", text=word)
     if verb := find_swapped(sentence, source):
         return Fault(kind="roles", text=verb)
     return None
@@ -107,7 +114,28 @@ def _find_unknown_number(sentence: ReadSentence, source: Reading) -> str | None:
         may_stand_by_chance = figure.value <= _SMALL_NUMBER or figure.value in _YEARS
         if not there or (may_stand_by_chance and not _tells(source, there, sentence, figure.start)):
             return figure.text
+        if figure.value <= _SMALL_NUMBER and _is_counted_otherwise(sentence, figure, source):
+            return figure.text
     return None
+
+
+def _is_counted_otherwise(sentence: ReadSentence, figure: Figure, source: Reading) -> bool:
+    """Whether the source counts the same things by other numbers only: "five seasons", where it has "eight seasons"."""
+    end = figure.start + len(figure.text)
+    counted = next((token for token in sentence.tokens if token.start == end + 1), None)
+    is_count = figure.unit != "ordinal" and source.language == "en" and sentence.plain[end : end + 1] == " "
+    if not is_count or counted is None or not counted.is_content or not _PLURAL.fullmatch(counted.text):
+        return False
+    shares = source.share([token for token in sentence.tokens if not token.text[0].isdigit()])
+    likest = 0.0
+    for share, other in zip(shares, source.sentences, strict=True):
+        for number in other.figures:
+            behind = [token for token in other.tokens if token.start > number.start][:_COUNTED_WITHIN]
+            if any(not token.keys.isdisjoint(counted.keys) for token in behind):
+                if number.value == figure.value:
+                    return False
+                likest = max(likest, share)
+    return likest >= _COUNTED_ALIKE
 
 
 def _is_pronoun(sentence: ReadSentence, figure: Figure) -> bool:
@@ -150,9 +178,23 @@ def _find_unknown_moment(sentence: ReadSentence, source: Reading) -> str | None:
         if _is_quoted(sentence, moment.start):
             continue
         there = [number for number, names in enumerate(known) if not names.isdisjoint(moment.names)]
-        if not _tells(source, there, sentence, moment.start):
+        if not _tells(source, there, sentence, moment.start) or _is_shifted(moment, sentence, source):
             return moment.text
     return None
+
+
+def _is_shifted(moment: Moment, sentence: ReadSentence, source: Reading) -> bool:
+    """Whether it is "last month" where the source sentence that has most of the words says "last week"."""
+    if not moment.is_shifted:
+        return False
+    shares = source.share(sentence.tokens)
+    likest = max(range(len(shares)), key=shares.__getitem__)
+    there = list(find_moments(source.sentences[likest].plain, source.language))
+    return (
+        shares[likest] >= _DATED_ALIKE
+        and any(one.is_shifted for one in there)
+        and all(one.names.isdisjoint(moment.names) for one in there)
+    )
 
 
 def _is_quoted(sentence: ReadSentence, start: int) -> bool:

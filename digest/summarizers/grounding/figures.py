@@ -29,7 +29,17 @@ _WELL_GROUPED: Final = re.compile(
     r"(?:\d{1,3}(?:[., \u00a0\u202f]\d{2,3})*[., \u00a0\u202f]\d{3}(?:[.,]\d+)?|\d+[.,]\d+)(?:[\s-]?[^\W\d]+)?"
 )
 _STRICT: Final = frozenset("ordinal percent second minute hour day week month year decade century".split())
-_MULTIPLES: Final = {"twice": "2", "thrice": "3", "triple": "3", "tripled": "3", "dozen": "12"}
+_MULTIPLES: Final = {
+    "twice": "2",
+    "double": "2",
+    "doubled": "2",
+    "doubling": "2",
+    "doubles": "2",
+    "thrice": "3",
+    "triple": "3",
+    "tripled": "3",
+    "dozen": "12",
+}
 _NUMBER: Final = re.compile(
     r"(?<!\d)(?<!\d[.,:])"
     r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,:]\d+)*)"
@@ -48,6 +58,8 @@ _ORDINAL_ENDINGS: Final = {
     "es": ("º", "ª"),
     "pt": ("º", "ª"),
 }
+_WITHIN_UNITS: Final = frozenset("more of us long full straight whole consecutive successive".split())
+_BROKEN: Final = re.compile(r"(?<=\d), (?=0\d\d(?!\d))")  # "41, 000", as some sites set it
 _FORTNIGHT: Final = re.compile(r"\bfortnights?\b", re.IGNORECASE)
 _TWO: Final = Decimal(2)
 _AGE: Final = re.compile(r"[\s-]*(?:years?[\s-]old|jährige?\w?\b|летн)", re.IGNORECASE)
@@ -136,7 +148,7 @@ def _find_unit(plain: str, after: "re.Match[str] | None", language: str) -> str 
     if further is None:
         return unit
     joined = _unit_of(f"{after[1]}-{further[1]}", language)
-    return joined or (_unit_of(further[1], language) if after[1].lower() in {"more", "of", "us"} else None)
+    return joined or (_unit_of(further[1], language) if after[1].lower() in _WITHIN_UNITS else None)
 
 
 def _find_spelled(text: str, language: str) -> Iterator[tuple[int, int, Decimal]]:
@@ -160,6 +172,7 @@ def _find_spelled(text: str, language: str) -> Iterator[tuple[int, int, Decimal]
 def spell_in_digits(text: str, language: str) -> str:
     """The text with its numbers in digits from 0 to 9: those of other scripts, and number words that are known."""
     digits = "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text)
+    digits = _BROKEN.sub(",", digits)
     if language in {"zh", "ja"}:
         return _NUMERALS.sub(_read_numeral, digits)
     if language not in _LANGUAGES:
@@ -174,6 +187,8 @@ def spell_in_digits(text: str, language: str) -> str:
 
 
 def _read_numeral(found: "re.Match[str]") -> str:
+    if found[0] == "一":  # an article more often than a number
+        return found[0]
     total = part = 0
     for character in found[0]:
         value = int(unicodedata.numeric(character))

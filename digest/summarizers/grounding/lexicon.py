@@ -22,9 +22,18 @@ class Lexicon:
 
     negations: frozenset[str]
     turning: frozenset[str]
+    denials: frozenset[str]
     refusals: frozenset[str]
+    refusals_to: frozenset[str]
     hedges: frozenset[str]
     binding: frozenset[str]
+    attributions: frozenset[str]
+    doubts_to: frozenset[str]
+    doubts_that: frozenset[str]
+    doubts_of_deeds: frozenset[str]
+    clauses: frozenset[str]
+    claims: frozenset[str]
+    modals: frozenset[str]
     open: frozenset[str]
     light: frozenset[str]
     deeds: frozenset[str]
@@ -35,6 +44,9 @@ class Lexicon:
     contraries: tuple[Sides, ...]
     moves: tuple[Sides, ...]
     aliases: tuple[tuple[str, ...], ...]
+    surnames: frozenset[str]  # of these three each character is one
+    transliterating: frozenset[str]
+    places: frozenset[str]
     capitals: dict[str, tuple[str, ...]]
 
 
@@ -57,9 +69,18 @@ def lexicon_of(language: str) -> Lexicon:
     return Lexicon(
         negations=words("negations"),
         turning=words("turning") | words("negations"),
+        denials=words("denials"),
         refusals=words("refusals"),
+        refusals_to=words("refusals_to"),
         hedges=words("hedges") | words("binding"),
         binding=words("binding"),
+        attributions=words("attributions"),
+        doubts_to=words("doubts_to"),
+        doubts_that=words("doubts_that"),
+        doubts_of_deeds=words("doubts_of_deeds"),
+        clauses=words("clauses"),
+        claims=words("claims"),
+        modals=words("modals"),
         open=words("open"),
         light=words("light"),
         deeds=words("deeds"),
@@ -69,6 +90,9 @@ def lexicon_of(language: str) -> Lexicon:
         numbers=tuple(map(fold, table.get("numbers", "").split())),
         contraries=sides("contraries"),
         moves=sides("moves"),
+        surnames=frozenset("".join(words("surnames"))),
+        transliterating=frozenset("".join(words("transliterating"))),
+        places=frozenset("".join(words("places"))),
         capitals={
             fold(line.split("|")[0]): tuple(map(fold, line.split("|")[1:])) for line in table.get("capitals", [])
         },

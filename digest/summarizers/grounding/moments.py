@@ -20,6 +20,7 @@ _SPANS: Final = """second minute hour day week weekend month quarter year decade
 _SHIFTED: Final = re.compile(
     rf"\b({'|'.join(_SHIFTS)})\s+(?:few\s+|several\s+|\d+\s+)?({'|'.join(_SPANS.split())})s?\b", re.IGNORECASE
 )
+_COUNTED: Final = frozenset({"day", "week", "month", "quarter", "year"})
 _NO_MOMENTS: Final = frozenset("may march mon sat sun wed".split())
 # "a month after": how long, where no number says it.
 _ONE: Final = re.compile(
@@ -27,6 +28,7 @@ _ONE: Final = re.compile(
     r"(?:ago|after|before|earlier|later|from)\b",
     re.IGNORECASE,
 )
+_RATE: Final = re.compile(r"\d\S*(?:\s|-)(?:a|per)(?:\s|-)$")  # "£200 a night"
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
@@ -41,6 +43,7 @@ class Moment:
     text: str
     names: frozenset[str]
     start: int
+    is_shifted: bool = False  # "last week": one of the spans that calendars count
 
 
 def find_moments(text: str, language: str) -> Iterator[Moment]:
@@ -51,7 +54,7 @@ def find_moments(text: str, language: str) -> Iterator[Moment]:
         yield Moment(span.of(text), frozenset(f"{month}-{day}" for day in days), span.start)
     for shifted in _SHIFTED.finditer(text) if language == "en" else ():
         names = frozenset(f"{word} {shifted[2].lower()}" for word in _SHIFTS[shifted[1].lower()].split())
-        yield Moment(shifted[0], names, shifted.start())
+        yield Moment(shifted[0], names, shifted.start(), is_shifted=shifted[2].lower() in _COUNTED)
     for alone in _ONE.finditer(text) if language == "en" else ():
         yield Moment(alone[0], _names_of_one(alone[1].lower()), alone.start(1))
     for dense in sorted(word for word in lexicon_of(language).relative if is_dense(word[0])):
@@ -62,6 +65,8 @@ def find_moments(text: str, language: str) -> Iterator[Moment]:
         word = found[0]
         if language == "en" and (word in _NO_MOMENTS or word.lower() in {"today's", "today’s"}):
             continue  # "today's climate" is no day
+        if language == "en" and _RATE.search(text[: found.start()]):
+            continue
         name = known.get(fold(bare_word(word)))
         if name is None and language != "en":  # elsewhere days are declined
             name = next((known[key] for key in keys_of(word, language) if key in known), None)

@@ -21,6 +21,7 @@ TITLES: Final = frozenset(
     """mr mrs ms miss dr sir dame lord lady prof professor rev reverend st saint herr frau señor señora don doña
     monsieur madame mme dr. mag sheikh i i'm i've ok tv rs inr usd eur gbp am pm north south east west""".split()
 )
+_LEAST_PART: Final = 5  # letters of a word that may be part of another
 _ROMAN: Final = re.compile("[IVXLC]+")
 _IDEOGRAPHS: Final = re.compile("[\u3400-\u9fff]+")
 _KATAKANA: Final = re.compile("[\u30a0-\u30ff]+")
@@ -66,9 +67,21 @@ def find_unknown_run(sentence: ReadSentence, source: Reading) -> str | None:
         if one.is_quoted or one.start + 1 != other.start or source.knows(one) or source.knows(other):
             continue
         run = one.text + other.text[-1]
-        if _IDEOGRAPHS.fullmatch(run) or _KATAKANA.fullmatch(run):
+        if _KATAKANA.fullmatch(run) or (_IDEOGRAPHS.fullmatch(run) and _may_hold_name(run, source.language)):
             return run
     return None
+
+
+def _may_hold_name(run: str, language: str) -> bool:
+    """Whether three characters may be of a name, where the lexicon knows what names are written with."""
+    lexicon = lexicon_of(language)
+    if not lexicon.surnames:
+        return True
+    return (
+        not lexicon.surnames.isdisjoint(run[:2])
+        or run[-1] in lexicon.places
+        or sum(character in lexicon.transliterating for character in run) > 1
+    )
 
 
 def _is_name(tokens: Sequence[Token], number: int, language: str) -> bool:
@@ -110,6 +123,11 @@ def _is_known_otherwise(token: Token, source: Reading) -> bool:
         return all(part in source.keys for part in re.split(r"[-.]", bare) if len(part) > 1)
     if len(bare) >= 4 and not _roots_of(bare).isdisjoint(_all_roots(tuple(source.words))):
         return True
+    # "Windparkstreit", where the source has "Windpark".
+    if source.language in _NOUN_CAPITALS and is_compound(token.text, source.language):
+        parts = [word for word in source.words if len(word) >= _LEAST_PART]
+        if any(bare.startswith(word) or bare.endswith(word) for word in parts):
+            return True
     if source.language in _DECLINED | _NOUN_CAPITALS:
         least = max(4, len(bare) - 3) if source.language in _DECLINED else max(5, len(bare) - 3)
         return len(bare) >= least and any(word[:least] == bare[:least] for word in source.words)

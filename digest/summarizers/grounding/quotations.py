@@ -40,9 +40,13 @@ def find_misquoted(sentence: str, source: str) -> str | None:
     closed goes on to the end.
     """
     known = spell_out(source)
-    quotations = [span.of(sentence) for span in find_quotations(sentence)]
+    spans = find_quotations(sentence)
+    quotations = [span.of(sentence) for span in spans]
+    closed = {span.end for span in spans}
     for opening, closing in (("“", "”"), ("„", "“"), ("«", "»"), ("‹", "›")):
-        if sentence.count(opening) == 1 and sentence.find(closing, sentence.find(opening) + 1) < 0:
+        at = sentence.find(opening)
+        # The mark that opens in English closes in German.
+        if sentence.count(opening) == 1 and at not in closed and sentence.find(closing, at + 1) < 0:
             quotations.append(sentence[sentence.find(opening) + 1 :])
     for quotation in quotations:
         parts = [_without_edges(part) for part in map(spell_out, _ELLIPSIS.split(quotation)) if part.strip()]

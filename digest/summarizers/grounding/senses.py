@@ -1,15 +1,14 @@
-"""Whether "not", "denied" and "allegedly" survive: what an answer says may not be surer, or other, than the source.
+"""Whether "not" and "denied" survive: what an answer says may not be the contrary of what the source says.
 
 What an answer says of a deed is laid beside the source sentences that speak of the same. Where each of those negates it
-and the answer does not, or the other way round, or calls it an allegation that the answer calls a fact, or says the
-contrary word, the answer is refused. Words and their order are all that is looked at, so a sense that turns without
-them turns unseen.
+and the answer does not, or the other way round, or says the contrary word, the answer is refused. Words and their order
+are all that is looked at, so a sense that turns without them turns unseen.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Final
 
-from digest.summarizers.grounding.lexicon import lexicon_of
+from digest.summarizers.grounding.lexicon import Lexicon, lexicon_of
 from digest.summarizers.grounding.reading import Reading, ReadSentence, Token
 
 _AUXILIARIES: Final = frozenset(
@@ -21,87 +20,59 @@ _BEFORE_NOUNS: Final = frozenset(
     "the a an his her its their our my your this that these those of more most very".split()
 )
 _STEP: Final = 2  # words between a negation and what it negates, small words not counted
-_BOUND: Final = 5  # words behind a hedge that it binds
-_NEAR: Final = 6  # words within which a negation or a hedge belongs to the same clause
-# Share of what stands around a word that a source sentence must have to speak of the same.
-_SAME: Final = 0.3  # the same of a whole sentence
+_BOUND: Final = 5  # words behind a refusal within which stands what is refused
+_NEAR: Final = 6  # words within which a negation belongs to the same clause
+# Share of what stands around a word that a source sentence must have to speak of the same: for a deed, for any word.
 _LIKE: Final = 0.1
+_LIKE_ANY: Final = 0.3
 _FAR: Final = 8  # words around a deed that tell which one is meant
 _ALIKE: Final = 0.4  # share of a clause that a source sentence must have to be laid beside it
 
 
-def find_turned(sentence: ReadSentence, source: Reading) -> tuple[Literal["negation", "hedge"], str] | None:
-    """The kind ("negation" or "hedge") and the word where a sentence turns what the source says; None: nowhere."""
-    if word := _find_contrary(sentence, source) or _find_turned(sentence, source):
-        return "negation", word
-    if word := _find_lost_hedge(sentence, source):
-        return "hedge", word
-    return None
+def find_turned(sentence: ReadSentence, source: Reading) -> str | None:
+    """The word where a sentence says the contrary of what the source says; None: nowhere."""
+    return _find_contrary(sentence, source) or _find_turned(sentence, source)
 
 
 def _find_turned(sentence: ReadSentence, source: Reading) -> str | None:
-    """A deed that the source denies and the answer affirms.
-
-    Not the other way round: what a source says of others, or by other words, an answer may well deny.
-    """
-    lexicon = lexicon_of(source.language)
-    for number, token in enumerate(sentence.tokens):
-        if not _may_be_compared(sentence.tokens, number, source.language):
-            continue
-        told = list(_find_told(token, source))
-        if not told:
-            continue
-        nearest, likeness = _nearest(sentence, number, told, source)
-        clause = sentence.tokens[max(0, number - _FAR - 2) : number + _NEAR + 1]
-        if (
-            likeness >= _LIKE
-            and not _is_negated(sentence.tokens, number, lexicon.negations)
-            and not _turns(clause, lexicon.turning | lexicon.open)
-            and all(_is_negated(other.tokens, place, lexicon.negations, lexicon.refusals) for other, place in nearest)
-        ):
-            return token.text
+    """What the source denies and the answer affirms, or the other way round."""
+    for number in range(len(sentence.tokens)):
+        if _may_be_compared(sentence.tokens, number, source.language):
+            told = list(_find_told(sentence.tokens[number], source))
+            if told and _is_turned(sentence, number, told, source):
+                return sentence.tokens[number].text
     return None
 
 
+def _is_turned(sentence: ReadSentence, number: int, told: Sequence[tuple[ReadSentence, int]], source: Reading) -> bool:
+    tokens, lexicon = sentence.tokens, lexicon_of(source.language)
+    nearest, likeness = _nearest(sentence, number, told, source)
+    if is_negated(tokens, number, lexicon):
+        # Only of a plain "not": "never before" and "no man's are finer" tell of a first and of a best.
+        return (
+            is_negated(tokens, number, lexicon, by=lexicon.denials)
+            and likeness >= _LIKE_ANY
+            and not any(is_negated(other.tokens, place, lexicon, is_told=True) for other, place in told)
+            and not any(_turns(other.tokens, lexicon) for other, _ in nearest)
+        )
+    clause, least = tokens, _LIKE_ANY
+    if is_deed(tokens, number, source.language):
+        clause, least = tokens[max(0, number - _FAR - 2) : number + _NEAR + 1], _LIKE
+    return (
+        likeness >= least
+        and not _turns(clause, lexicon)
+        and all(is_negated(other.tokens, place, lexicon, is_told=True) for other, place in nearest)
+    )
+
+
 def _may_be_compared(tokens: Sequence[Token], number: int, language: str) -> bool:
-    """Whether a word may be a deed, says enough by itself, and is the answer's own."""
+    """Whether a word says enough by itself, and is the answer's own."""
     token, lexicon = tokens[number], lexicon_of(language)
     if token.is_quoted or not token.is_content or token.is_capital or len(token.bare) < 3 or token.text[0].isdigit():
         return False
     if token.bare in lexicon.turning | lexicon.hedges or not token.keys.isdisjoint(lexicon.light):
         return False
-    is_part = token.is_joined or (number > 0 and tokens[number - 1].is_joined)
-    return not is_part and is_deed(tokens, number, language)
-
-
-def _find_lost_hedge(sentence: ReadSentence, source: Reading) -> str | None:
-    """What the nearest source sentence calls an allegation or a possibility, and this one a fact."""
-    lexicon = lexicon_of(source.language)
-    shares = source.share(sentence.tokens)
-    if not shares or max(shares) < _SAME or _has(sentence.tokens, lexicon.hedges | lexicon.open):
-        return None
-    nearest = source.sentences[shares.index(max(shares))]
-    if charge := _find_charge(sentence, nearest, lexicon.charges):
-        return charge
-    for place, token in enumerate(nearest.tokens):
-        if token.bare in lexicon.binding:
-            for behind in nearest.tokens[place + 1 : place + 1 + _BOUND]:
-                if behind.is_content and not sentence.keys.isdisjoint(behind.keys):
-                    return behind.text
-    return None
-
-
-def _find_charge(sentence: ReadSentence, nearest: ReadSentence, charges: frozenset[str]) -> str | None:
-    """A deed of which somebody is only accused: "suspected of stealing", where the answer has "stole"."""
-    for place, token in enumerate(nearest.tokens):
-        if not token.bare.endswith("ing") or not place or nearest.tokens[place - 1].bare not in {"of", "with"}:
-            continue
-        if not _has(nearest.tokens[max(0, place - _FAR) : place], charges):
-            continue
-        for number, own in enumerate(sentence.tokens):
-            if not own.keys.isdisjoint(token.keys) and is_deed(sentence.tokens, number, "en"):
-                return own.text
-    return None
+    return not token.is_joined and not (number > 0 and tokens[number - 1].is_joined)
 
 
 def _find_told(token: Token, source: Reading) -> Iterator[tuple[ReadSentence, int]]:
@@ -131,12 +102,12 @@ def _find_contrary(sentence: ReadSentence, source: Reading) -> str | None:
             continue
         has_number = any(one.text[0].isdigit() for one in _clause(sentence.tokens, number))
         for own, contrary in (*lexicon.contraries, *(lexicon.moves if has_number else ())):
-            if token.keys.isdisjoint(own) or _has(_clause(sentence.tokens, number), lexicon.negations):
+            if token.keys.isdisjoint(own) or has_any(_clause(sentence.tokens, number), lexicon.negations):
                 continue
             if not sentence.keys.isdisjoint(contrary) or not source.keys.isdisjoint(own):
                 continue
             if any(
-                not other.keys.isdisjoint(contrary) and not _has(other.tokens, lexicon.negations)
+                not other.keys.isdisjoint(contrary) and not has_any(other.tokens, lexicon.negations)
                 for other in _lay_beside(sentence, number, source)
             ):
                 return token.text
@@ -170,23 +141,32 @@ def _clause(tokens: Sequence[Token], number: int, reach: int = _NEAR) -> Sequenc
     return tokens[max(0, number - reach) : number + reach + 1]
 
 
-def _is_negated(
-    tokens: Sequence[Token], number: int, negations: frozenset[str], refusals: frozenset[str] = frozenset()
+def is_negated(
+    tokens: Sequence[Token],
+    number: int,
+    lexicon: Lexicon,
+    *,
+    by: frozenset[str] | None = None,
+    is_told: bool = False,
 ) -> bool:
     """Whether a negation stands right before a word, but for small words and one other, and none beside it.
 
+    `by`: which words negate, else all that do. `is_told`: in a source, where what is refused counts as negated too.
     "No reason why it should not" says that it should, and "it should not have" that it did.
     """
-    if sum(token.bare in negations for token in _clause(tokens, number)) > 1:
+    if sum(token.bare in lexicon.negations for token in _clause(tokens, number)) > 1:
+        return False
+    bound = tokens[max(0, number - _BOUND) : number]
+    # "Denied that the company had ignored it": what is refused may stand further on than what is negated.
+    if is_told and any(_is_refusal(tokens, token, lexicon) for token in bound):
+        return True
+    if any(token.bare in _OUGHT for token in bound):
         return False
     steps = 0
-    # "Denied that the company had ignored it": what is refused may stand further on than what is negated.
-    if any(token.bare in refusals for token in tokens[max(0, number - _BOUND) : number]):
-        return True
-    if any(token.bare in _OUGHT for token in tokens[max(0, number - _BOUND) : number]):
-        return False
     for token in reversed(tokens[:number]):
-        if token.bare in negations or token.bare.endswith("n't") or _is_yet_to(tokens, token):
+        if token.bare in (lexicon.negations if by is None else by) or token.bare.endswith("n't"):
+            return True
+        if by is None and _is_yet_to(tokens, token):
             return True
         steps += token.bare not in _AUXILIARIES
         if steps >= _STEP:
@@ -194,15 +174,25 @@ def _is_negated(
     return False
 
 
+def _is_refusal(tokens: Sequence[Token], token: Token, lexicon: Lexicon) -> bool:
+    """Whether it refuses what follows: some words only before "to", as "declined" does."""
+    return token.bare in lexicon.refusals or (token.bare in lexicon.refusals_to and _is_before_to(tokens, token))
+
+
+def _is_before_to(tokens: Sequence[Token], token: Token) -> bool:
+    return next((one.bare for one in tokens if one.start > token.start), "") == "to"
+
+
 def _is_yet_to(tokens: Sequence[Token], token: Token) -> bool:
     """Whether it is the "yet" of "has yet to be found"."""
-    behind = next((one.bare for one in tokens if one.start > token.start), "")
-    return token.bare == "yet" and behind == "to"
+    return token.bare == "yet" and _is_before_to(tokens, token)
 
 
-def _turns(tokens: Sequence[Token], listed: frozenset[str]) -> bool:
-    return any(token.bare in listed or _is_yet_to(tokens, token) for token in tokens)
+def _turns(tokens: Sequence[Token], lexicon: Lexicon) -> bool:
+    listed = lexicon.turning | lexicon.open
+    return any(token.bare in listed or token.bare.endswith("n't") or _is_yet_to(tokens, token) for token in tokens)
 
 
-def _has(tokens: Sequence[Token], listed: frozenset[str]) -> bool:
+def has_any(tokens: Sequence[Token], listed: frozenset[str]) -> bool:
+    """Whether one of the words stands there."""
     return any(token.bare in listed for token in tokens)
