@@ -23,6 +23,7 @@ from digest.audience.links import Links, make_send_key
 from digest.config import Config
 from digest.errors import ConfigError, RenderError, SourceError
 from digest.models import (
+    ANYBODY,
     Edition,
     Item,
     Outcome,
@@ -32,6 +33,7 @@ from digest.models import (
     StoredEdition,
     Subscriber,
     SubscriberState,
+    Viewpoint,
 )
 from digest.protocols import Clock, Fetch, Request, Response, Summarizer
 
@@ -207,27 +209,21 @@ class App:
         with self._kept() as store:
             self.pipeline(store).close(stored, reason)
 
-    def preview(self, day: date | None = None, *, email: str | None = None, topics: Sequence[str] = ()) -> "Preview":
-        """The edition of that day as one subscriber, or a reader of these topics, would get it. Writes nothing."""
+    def preview(self, day: date | None = None, viewpoint: Viewpoint = ANYBODY) -> "Preview":
+        """The edition of that day as one subscriber, or a reader of some topics, would get it. Writes nothing."""
         self._require_sources()
-        reader = self._find_reader(email)
-        if topics and email is None:
-            reader = replace(reader, topics=tuple(topics))
+        reader = self._find_reader(viewpoint)
         with self._scratch() as store:
             return self.pipeline(store).preview(day or self.today(), reader)
 
-    def send_test(
-        self, email: str, day: date | None = None, *, like: str | None = None, topics: Sequence[str] = ()
-    ) -> Outcome:
-        """One message to an address by the configured transport, outside the ledger: what `preview` shows of these.
+    def send_test(self, email: str, day: date | None = None, viewpoint: Viewpoint = ANYBODY) -> Outcome:
+        """One message to an address by the configured transport, outside the ledger: what `preview` shows from there.
 
-        Its way out leads nobody out, for this is no subscription; also not that of the subscriber whom it is `like`.
+        Its way out leads nobody out, for this is no subscription; also not that of the subscriber whom it is like.
         """
         self._require_sources()
-        address = parse_address(email)
-        reader = replace(self._find_reader(None), email=address.email, topics=tuple(topics))
-        if like is not None:
-            reader = replace(reader, topics=self._find_reader(like).topics)
+        address, like = parse_address(email), self._find_reader(viewpoint)
+        reader = replace(self._find_reader(ANYBODY), email=address.email, topics=like.topics, language=like.language)
         with self._scratch() as store:
             return self.pipeline(store).send_test(day or self.today(), reader)
 
@@ -278,6 +274,7 @@ class App:
             in_threads=self.engine.in_threads if self.config.summarizer.kind == "llm" else None,
             summarizers=self.summarizers(store),
             subject=self._subject,
+            languages=self.renderer.languages,
             render=self.renderer.render,
             unsubscribe_url=self.links.unsubscribe_url,
             send_key=lambda edition, reader: make_send_key(
@@ -335,9 +332,9 @@ class App:
             language=self.config.newsletter.language,
             direction="ltr",
         )
-        return self._subject(self.today(), lead, 1)
+        return self._subject(self.today(), lead, 1, self.config.newsletter.language)
 
-    def _subject(self, day: date, lead: Item | None, count: int) -> str:
+    def _subject(self, day: date, lead: Item | None, count: int, language: str) -> str:
         from digest.render import render_subject
 
         newsletter = self.config.newsletter
@@ -345,13 +342,13 @@ class App:
             newsletter.subject,
             newsletter=newsletter.name,
             day=day,
-            language=newsletter.language,
+            language=language,
             lead=lead,
             count=count,
         )
 
-    def subject_of(self, day: date) -> Callable[[Item | None, int], str]:
-        """The subject of that day's edition, for a lead and a number of stories."""
+    def subject_of(self, day: date) -> Callable[[Item | None, int, str], str]:
+        """The subject of that day's edition, for a lead, a number of stories and a language."""
         return partial(self._subject, day)
 
     def revise(self, number: int, edition: Edition, **arguments: Any) -> bool:
@@ -419,9 +416,16 @@ class App:
 
         return self.on_network(fetch_all) if urls else []
 
-    def _find_reader(self, email: str | None) -> Subscriber:
+    def _find_reader(self, viewpoint: Viewpoint) -> Subscriber:
+        email = viewpoint.email
         if email is None:
-            return Subscriber(email="reader@example.com", name=None, state=SubscriberState.ACTIVE, key="0" * 32)
+            return Subscriber(
+                email="reader@example.com",
+                topics=viewpoint.topics,
+                language=viewpoint.language,
+                state=SubscriberState.ACTIVE,
+                key="0" * 32,
+            )
         reader = self.store.subscribers.find(self.config.newsletter.slug, email)
         if reader is None:
             raise ConfigError(

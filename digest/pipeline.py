@@ -11,6 +11,7 @@ Running it again for the same day is safe at every point: what is there is taken
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 
 from digest import alerting, cluster, collect, compose, extract, preflight, rank, recall, summarize
 from digest.earlier import Earlier
@@ -134,7 +135,7 @@ class Pipeline:
             language=settings.language,
             topics=settings.topics,
             max_stories=settings.max_stories,
-            subject=lambda lead, count: ports.subject(day, lead, count),
+            subject=partial(ports.subject, day),
             composed_at=now,
             cutoff_at=now,
             silent=[self._name(report.id) for report in sources if not report.ok and not report.entries],

@@ -1,6 +1,6 @@
 """What the pipeline is handed: the operator's decisions as values, the world as callables and slices of a store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -73,7 +73,8 @@ class Ports:
     parallel: Parallel  # processes, for what computes
     in_threads: Parallel | None  # for what waits; None: summarizers do not
     summarizers: Sequence[Summarizer]
-    subject: Callable[[date, Item | None, int], str]
+    subject: Callable[[date, Item | None, int, str], str]
+    languages: Callable[[], Collection[str]]  # those that the mail can speak around its stories
     render: Callable[[Edition, str], Rendition]
     unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
     send_key: Callable[[Edition, str], str]  # an edition, a subscriber's key → the delivery's opaque name

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final, Protocol
 
-from digest import compose, deliver
+from digest import deliver
 from digest.errors import RenderError, TransportError
 from digest.extract import text_of
 from digest.models import (
@@ -102,7 +102,7 @@ class Previewing:
         return composed, None
 
     def _render_for(self, composed: Composed, reader: Subscriber) -> Rendition:
-        variant = compose.choose_variant(composed.edition, reader.topics)
+        variant = self._rendering.choose_variant(composed.edition, reader)
         if variant is None:
             topics = ", ".join(section.id for section in composed.edition.sections if section.id)
             subject = f"the edition of {composed.edition.date}"

@@ -1,9 +1,10 @@
 """Edition → renditions and what preflight finds in them: for a run, a revision and a preview alike."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import cached_property, partial
 
 from digest import compose, preflight
-from digest.models import Edition, Finding, Item, Rendition, Subscriber, Variant
+from digest.models import Edition, Finding, Rendition, Subscriber, Variant
 from digest.ports import Ports, Settings
 
 
@@ -15,19 +16,25 @@ class Rendering:
         self._settings = settings
         self._ports = ports
 
+    @cached_property
+    def _spoken(self) -> Collection[str]:
+        return self._ports.languages()
+
     def choose_variants(self, edition: Edition, readers: Sequence[Subscriber]) -> list[Variant]:
         """The variants that these readers need, and the whole edition."""
-        wanted = {variant for reader in readers if (variant := compose.choose_variant(edition, reader.topics))}
-        return sorted({Variant(), *wanted}, key=lambda variant: variant.topics)
+        wanted = {variant for reader in readers if (variant := self.choose_variant(edition, reader))}
+        return sorted({Variant(), *wanted}, key=lambda variant: (variant.topics, variant.language or ""))
+
+    def choose_variant(self, edition: Edition, reader: Subscriber) -> Variant | None:
+        """What one reader gets; None: the edition has nothing for them."""
+        return compose.choose_variant(edition, reader.topics, reader.language, spoken=self._spoken)
 
     def render(self, edition: Edition, variants: Sequence[Variant]) -> tuple[Rendition, ...]:
         """Each variant of an edition; none of one without a story. Raises RenderError."""
         if not edition.items:
             return ()
 
-        def subject(lead: Item | None, count: int) -> str:
-            return self._ports.subject(edition.date, lead, count)
-
+        subject = partial(self._ports.subject, edition.date)
         return tuple(self._ports.render(compose.narrow(edition, v, subject), v.key) for v in variants)
 
     def inspect(self, renditions: Sequence[Rendition]) -> tuple[Finding, ...]:

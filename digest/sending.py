@@ -1,6 +1,6 @@
 """A ready edition → planned, delivered, closed: the half of a run that may be interrupted anywhere and go on."""
 
-from digest import compose, deliver, extract, reread
+from digest import deliver, extract, reread
 from digest.log import Log
 from digest.models import Edition, EditionState, Letterhead, Planned, Rendition, StoredEdition
 from digest.ports import Ports, Settings
@@ -82,7 +82,7 @@ class Sending:
         """Who gets which variant, and why someone is left out."""
         planned = []
         for reader in self._ports.subscribers.reached(self._settings.newsletter):
-            variant = compose.choose_variant(edition, reader.topics)
+            variant = self._rendering.choose_variant(edition, reader)
             reason = None if variant else "none of the reader's topics has a story today"
             if reader.frequency != edition.cadence:
                 variant, reason = None, f"the reader asked for the {reader.frequency} edition"

@@ -136,6 +136,13 @@ def direction_of(language: str | None) -> Direction:
     return "rtl" if (language or "").split("-")[0].lower() in _RTL else "ltr"
 
 
+def widen_tag(language: str) -> Iterator[str]:
+    """A BCP 47 tag and what it is a part of, in small letters: pt-BR → pt-br, pt. Other signs are left out."""
+    parts = ["".join(filter(str.isalnum, part)) for part in language.lower().replace("_", "-").split("-")]
+    for length in range(len(parts), 0, -1):
+        yield "-".join(parts[:length])
+
+
 def direction_of_text(text: str) -> Direction:
     """The direction of most of the letters of a text."""
     balance = 0

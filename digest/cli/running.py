@@ -1,7 +1,7 @@
 """digest run, preview, serve and status."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, re
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
 from digest.config.schema import OutboxTable
 from digest.errors import ConfigError
-from digest.models import UNSUBSCRIBE_TOKEN, DeliveryState
+from digest.models import UNSUBSCRIBE_TOKEN, DeliveryState, Viewpoint
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -134,7 +134,7 @@ def preview(
         raise ConfigError(str(out), "it is not known what to write there", remedy=f"end the name in {', '.join(kinds)}")
     if out:
         with open_app(context, config) as app:
-            shown = app.preview(day, email=subscriber)
+            shown = app.preview(day, Viewpoint(email=subscriber))
         _write_preview(shown, out)
         put(str(out))
         return
@@ -168,13 +168,13 @@ def _serve_preview(
 
     answers: dict[str, str] = {}  # what a model said stays known from one look to the next
 
-    def look(who: str | None, topics: Sequence[str]) -> "Preview":
+    def look(viewpoint: Viewpoint) -> "Preview":
         with open_app(context, config, answers=answers) as app:
-            return app.preview(day, email=who, topics=topics)
+            return app.preview(day, viewpoint)
 
-    def try_out(address: str, like: str | None, topics: Sequence[str]) -> "tuple[str, Outcome]":
+    def try_out(address: str, viewpoint: Viewpoint) -> "tuple[str, Outcome]":
         with open_app(context, config, answers=answers) as app:
-            return app.lanes[0].transport.name, app.send_test(address, day, like=like, topics=topics)
+            return app.lanes[0].transport.name, app.send_test(address, day, viewpoint)
 
     def load_renderer() -> "Renderer":
         with open_app(context, config) as app:

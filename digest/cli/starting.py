@@ -50,7 +50,9 @@ def init(
         raise ConfigError(str(directory / taken[0]), "it is there already; nothing was written", remedy=remedy)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(shipped("templates"), directory / "templates")
+        # The preview's page is the program's own: a copy would hide the one of a newer version.
+        preview = shutil.ignore_patterns("preview.*")
+        shutil.copytree(shipped("templates"), directory / "templates", ignore=preview)
         shutil.copytree(shipped("samples"), directory / "samples")
         example = directory / ".env.example"
         if not example.exists():

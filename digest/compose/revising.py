@@ -84,7 +84,9 @@ def rename(edition: Edition, subject: str) -> Edition:
 
 def _revised(edition: Edition, sections: Sequence[Section], subject: Subject) -> Edition:
     revised = replace(edition, sections=tuple(sections), is_revised=True)
-    return revised if edition.has_own_subject else replace(revised, subject=subject(revised.lead, len(revised.items)))
+    if edition.has_own_subject:
+        return revised
+    return replace(revised, subject=subject(revised.lead, len(revised.items), revised.language))
 
 
 def _find(edition: Edition, number: int) -> Item:

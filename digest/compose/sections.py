@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from digest.models import Item, Section
 
-Subject = Callable[[Item | None, int], str]  # the lead and the number of stories → the subject line
+# The lead, the number of stories and the language → the subject line.
+Subject = Callable[[Item | None, int, str], str]
 
 
 def put_first(sections: Sequence[Section], lead: Item | None) -> tuple[Section, ...]:

@@ -7,9 +7,11 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 """
 
 from digest.models.audience import (
+    ANYBODY,
     Frequency,
     Subscriber,
     SubscriberState,
+    Viewpoint,
 )
 from digest.models.collecting import (
     Article,
@@ -68,6 +70,7 @@ from digest.models.reporting import (
 )
 
 __all__ = [
+    "ANYBODY",
     "UNSUBSCRIBE_TOKEN",
     "Article",
     "Batch",
@@ -116,4 +119,5 @@ __all__ = [
     "Summary",
     "Told",
     "Variant",
+    "Viewpoint",
 ]

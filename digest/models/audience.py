@@ -34,3 +34,15 @@ class Subscriber:
     consent_text: str | None = None
     key: str = ""
     id: int = 0  # the store's own key of the subscription; 0 before it is stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewpoint:
+    """As whom an edition is looked at: a subscriber, or anybody of these topics and this language."""
+
+    email: str | None = None
+    topics: tuple[str, ...] = ()
+    language: str | None = None
+
+
+ANYBODY = Viewpoint()

@@ -70,11 +70,13 @@ class Variant:
     """Which subscribers share a rendition. `topics` is sorted; empty means every topic of the day."""
 
     topics: tuple[str, ...] = ()
+    language: str | None = None  # in which the mail speaks around the stories; None: the newsletter's own
 
     @property
     def key(self) -> str:
-        """A name for the variant: "all", or the topics joined by "+"."""
-        return "+".join(self.topics) or "all"
+        """A name for the variant: "all", or the topics joined by "+", and behind an "@" a language of its own."""
+        topics = "+".join(self.topics) or "all"
+        return f"{topics}@{self.language}" if self.language else topics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

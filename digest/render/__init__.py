@@ -23,7 +23,7 @@ from digest.models import UNSUBSCRIBE_TOKEN, Direction, Edition, Item, News, Ren
 from digest.render.inlining import inline_css
 from digest.render.sandbox import Sandbox, on_one_line
 from digest.render.theming import Brand, Logo, Theme, load_theme
-from digest.render.wording import Wording, format_day, load_phrases
+from digest.render.wording import Wording, find_languages, format_day, load_phrases
 from digest.text import count_words, direction_of, direction_of_text
 
 __all__ = ["Brand", "Logo", "Renderer", "render_subject", "web_view_url"]
@@ -72,6 +72,10 @@ class Renderer:
     def phrases(self, language: str) -> Mapping[str, str]:
         """The phrases of a language by key; English where it has none. Raises RenderError."""
         return load_phrases(self._folders, language)
+
+    def languages(self) -> frozenset[str]:
+        """Those that there are phrases of, as tags in small letters."""
+        return find_languages(self._folders)
 
     def render(self, edition: Edition, variant: str) -> Rendition:
         """The rendition of an edition, already narrowed to `variant` (its key). Raises RenderError.

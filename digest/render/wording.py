@@ -1,7 +1,7 @@
 """How an edition speaks its language: phrases from TOML tables; plurals, numbers and dates by Babel."""
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_decimal
 
 from digest.errors import RenderError
+from digest.text import widen_tag
 
 _FALLBACK = "en"
 
@@ -65,7 +66,7 @@ def format_day(day: date, language: str) -> str:
 def load_phrases(folders: Sequence[Path], language: str) -> Mapping[str, str]:
     """`email/phrases/*.toml` of the language over its parent's over English. Raises RenderError."""
     phrases: dict[str, str] = {}
-    for name in dict.fromkeys((_FALLBACK, *reversed(list(_parents(language))))):
+    for name in dict.fromkeys((_FALLBACK, *reversed(list(widen_tag(language))))):
         for folder in reversed(folders):
             phrases.update(_read(folder / "email" / "phrases" / f"{name}.toml"))
     if not phrases:
@@ -74,6 +75,11 @@ def load_phrases(folders: Sequence[Path], language: str) -> Mapping[str, str]:
             f"email/phrases/{_FALLBACK}.toml", "the phrases are missing", remedy=f"put them under {looked}"
         )
     return phrases
+
+
+def find_languages(folders: Sequence[Path]) -> frozenset[str]:
+    """The languages that there are phrases of, as tags in small letters."""
+    return frozenset(path.stem.lower() for folder in folders for path in (folder / "email" / "phrases").glob("*.toml"))
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -89,15 +95,8 @@ def _read(path: Path) -> dict[str, str]:
     return table
 
 
-def _parents(language: str) -> Iterator[str]:
-    """pt-BR → pt-br, pt. Nothing but letters, digits and hyphens, since it becomes a file's name."""
-    parts = ["".join(filter(str.isalnum, part)) for part in language.lower().replace("_", "-").split("-")]
-    for length in range(len(parts), 0, -1):
-        yield "-".join(parts[:length])
-
-
 def _locale(language: str) -> Locale:
-    for name in _parents(language):
+    for name in widen_tag(language):
         try:
             return Locale.parse(name, sep="-")
         except (UnknownLocaleError, ValueError):

@@ -22,7 +22,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from digest.errors import DigestError
-from digest.models import UNSUBSCRIBE_TOKEN, Finding
+from digest.models import UNSUBSCRIBE_TOKEN, Finding, Viewpoint
 from digest.preflight import verdict
 from digest.web.imitating import CLIP, imitate
 from digest.web.serving import serve
@@ -47,8 +47,8 @@ _LINE = re.compile(r"line (\d+)")
 class Desk:
     """What the preview may do. Each may raise any DigestError."""
 
-    preview: "Callable[[str | None, Sequence[str]], Preview]"  # a subscriber's address or none, topics or none
-    send_test: "Callable[[str, str | None, Sequence[str]], tuple[str, Outcome]]"  # to an address, as one of these
+    preview: "Callable[[Viewpoint], Preview]"
+    send_test: "Callable[[str, Viewpoint], tuple[str, Outcome]]"  # to an address, what is shown from there
     renderer: "Callable[[], Renderer]"  # made anew when templates or configuration have changed
     script: str  # the page's own, read at the start: it must be there when nothing else can be read
     watched: Sequence[Path]  # files and folders whose change is a new version
@@ -62,17 +62,17 @@ class Shown:
         """Made once at the start, so that what is wrong shows there."""
         self.desk = desk
         self.subscriber = subscriber
-        self._made: dict[tuple[str | None, tuple[str, ...]], tuple[str, Preview]] = {}
+        self._made: dict[Viewpoint, tuple[str, Preview]] = {}
         self._turn = threading.Lock()  # one composition at a time, and none that outlives `forget`
-        self.get(subscriber, ())
+        self.get(Viewpoint(email=subscriber))
 
-    def get(self, subscriber: str | None, topics: tuple[str, ...]) -> "Preview":
+    def get(self, viewpoint: Viewpoint) -> "Preview":
         """The preview for a reader, of this version of the templates."""
         with self._turn:
             version = self.version()
-            known = self._made.get((subscriber, topics))
+            known = self._made.get(viewpoint)
             if known is None or known[0] != version:
-                known = self._made[subscriber, topics] = (version, self.desk.preview(subscriber, topics))
+                known = self._made[viewpoint] = (version, self.desk.preview(viewpoint))
             return known[1]
 
     def forget(self) -> None:
@@ -99,11 +99,8 @@ def create_preview(shown: Shown) -> FastAPI:
     token = secrets.token_urlsafe(16)  # a page on the web may post here, and cannot know this
     last: dict[str, str] = {}
 
-    def reader_of(request: Request) -> str | None:
-        return request.query_params.get("subscriber") or shown.subscriber
-
     def chosen(request: Request) -> "Preview":
-        return shown.get(reader_of(request), topics_of(request))
+        return shown.get(read_viewpoint(request, shown.subscriber))
 
     @app.exception_handler(DigestError)
     def fail(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -113,17 +110,20 @@ def create_preview(shown: Shown) -> FastAPI:
 
     @app.get("/")
     def show(request: Request) -> Response:
-        preview = chosen(request)
+        viewpoint, renderer = read_viewpoint(request, shown.subscriber), shown.desk.renderer()
+        preview = shown.get(viewpoint)
         headers, html, text = read_parts(preview)
-        page = shown.desk.renderer().render_page(
+        page = renderer.render_page(
             "web/preview.html",
             language="en",
             edition=preview.edition,
             stored=preview.stored,
             variant=preview.rendition.variant,
             topics=[section.id for section in preview.edition.sections if section.id],
-            chosen=set(topics_of(request)),
-            subscriber=reader_of(request) or "",
+            chosen=viewpoint.topics,
+            languages=sorted(renderer.languages()),
+            spoken=viewpoint.language or "",
+            subscriber=viewpoint.email or "",
             subject=preview.rendition.subject,
             headers=headers,
             text=text,
@@ -185,7 +185,7 @@ def create_preview(shown: Shown) -> FastAPI:
         if not secrets.compare_digest(key.encode(), token.encode()):
             return PlainTextResponse("This page was not ours.", status_code=403)
         try:
-            transport, outcome = shown.desk.send_test(address, reader_of(request), topics_of(request))
+            transport, outcome = shown.desk.send_test(address, read_viewpoint(request, shown.subscriber))
         except DigestError as error:
             last["answer"] = f"Not sent. {error}"
         else:
@@ -196,9 +196,14 @@ def create_preview(shown: Shown) -> FastAPI:
     return app
 
 
-def topics_of(request: Request) -> tuple[str, ...]:
-    """The topics that an address asks for, as its ?topics=a+b says."""
-    return tuple(filter(None, re.split(r"[+ ]", request.query_params.get("topics", ""))))
+def read_viewpoint(request: Request, subscriber: str | None) -> Viewpoint:
+    """As whom an address asks to look, as its ?topics=a+b&language=fr&subscriber=… says; else as `subscriber`."""
+    asked = request.query_params
+    return Viewpoint(
+        email=asked.get("subscriber") or subscriber,
+        topics=tuple(filter(None, re.split(r"[+ ]", asked.get("topics", "")))),
+        language=asked.get("language") or None,
+    )
 
 
 def query_of(request: Request) -> str:
@@ -230,7 +235,7 @@ def annotate(html: str, findings: Sequence[Finding]) -> Iterator[tuple[int, str,
 def serve_preview(desk: Desk, *, subscriber: str | None, port: int, announce: Callable[[str, "Preview"], None]) -> None:
     """Serve on loopback until stopped. Raises ConfigError when the port cannot be had, else what `desk` raises."""
     shown = Shown(desk, subscriber=subscriber)
-    first = shown.get(subscriber, ())
+    first = shown.get(Viewpoint(email=subscriber))
     serve(create_preview(shown), host=_HOST, port=port, announce=lambda url: announce(url, first))
 
 

@@ -125,6 +125,8 @@ for (const form of document.querySelectorAll("form[data-goes]")) {
     const wanted = new URLSearchParams();
     const topics = [...form.querySelectorAll("input[name=topics]:checked")].map((input) => input.value);
     const subscriber = form.querySelector("input[name=subscriber]").value.trim();
+    const language = form.querySelector("select[name=language]")?.value;
+    if (language) wanted.set("language", language);
     if (topics.length) wanted.set("topics", topics.join("+"));
     if (subscriber) wanted.set("subscriber", subscriber);
     location.assign(`/?${wanted}${location.hash}`);

@@ -114,6 +114,13 @@ def test_without_readers_the_edition_is_ready_and_that_is_no_fault(desk: Desk) -
     assert "nobody is subscribed" in done.rows[0]["message"]
 
 
+def test_init_leaves_the_previews_page_to_the_program(desk: Desk) -> None:
+    desk.digest("init")
+    assert (desk.folder / "templates" / "web" / "base.html").is_file()
+    assert list(desk.folder.rglob("preview.*")) == []
+    assert desk.digest("check", "--json").rows
+
+
 def test_init_overwrites_nothing(desk: Desk) -> None:
     desk.configure()
     before = (desk.folder / "config.toml").read_bytes()
@@ -145,6 +152,24 @@ def test_a_readers_topics_bound_what_the_reader_gets(sample_desk: Desk) -> None:
     assert text
     assert "SPORT" in text.get_content().upper()
     assert "BUSINESS" not in text.get_content().upper()
+
+
+def test_a_reader_gets_the_mail_in_their_language_with_the_stories_as_they_were_told(sample_desk: Desk) -> None:
+    added = sample_desk.digest("subscribers", "add", "wafaa@rehearsal.test", "--language", "ar-BH")
+    assert added.code == 0, added.err
+    shown = sample_desk.folder / "shown.html"
+    assert sample_desk.digest("preview", "--subscriber", "wafaa@rehearsal.test", "--out", str(shown)).code == 0
+    (report,) = sample_desk.digest("run", "--json").rows
+    assert (report["verdict"], report["deliveries"]) == ("ok", {"accepted": 2})
+    english, arabic = sorted((_read(sample_desk, n) for n in range(2)), key=lambda mail: str(mail["To"]))
+    assert english["Subject"] == arabic["Subject"]  # the lead's own headline
+    bodies = [body.get_content() for mail in (english, arabic) if (body := mail.get_body(("html",)))]
+    assert '<html lang="en" dir="ltr"' in bodies[0]
+    assert '<html lang="ar" dir="rtl"' in bodies[1]
+    assert "إلغاء الاشتراك" in bodies[1]
+    assert "?variant=all%40ar" in bodies[1]
+    # Composed before, at another moment, and yet the same but for line ends.
+    assert shown.read_text(encoding="utf-8").splitlines() == bodies[1].splitlines()
 
 
 def test_what_too_few_stories_hold_goes_out_by_force_only_and_that_is_recorded(sample_desk: Desk) -> None:

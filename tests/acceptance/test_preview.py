@@ -147,6 +147,17 @@ def test_the_edition_before_stands_beside_this_one(page: Page, url: str) -> None
     assert f"{YESTERDAY.day}, {YESTERDAY.year}" not in dates[0]
 
 
+def test_a_language_is_chosen_and_the_mail_runs_its_way(page: Page, url: str) -> None:
+    open_mail(page, url)
+    page.get_by_label("Language of a reader").select_option("ar")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**/?language=ar*")
+    wait_until(page, "mail.documentElement.dir === 'rtl' && mail.documentElement.lang === 'ar'")
+    assert page.get_by_label("Language of a reader").input_value() == "ar"
+    assert page.locator(".kicker").inner_text().endswith("all, in ar")
+    assert serious_in(page) == []
+
+
 def test_what_is_chosen_can_be_linked_to(page: Page, url: str) -> None:
     page.goto(f"{url}/#view=stories")
     page.get_by_text("Rest on a sentence").wait_for()

@@ -1,7 +1,10 @@
 """Items → an edition and its variants."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
+
+import pytest
 
 from digest.compose import choose_variant, compose, narrow
 from digest.models import Edition, Item, Variant
@@ -10,8 +13,9 @@ from tests.unit.builders import NOON, make_item
 TOPICS = {"world": "World", "science": "Science", "sport": "Sport"}
 
 
-def _subject(lead: Item | None, count: int) -> str:
-    return f"{lead.headline if lead else 'nothing'} ({count})"
+def _subject(lead: Item | None, count: int, language: str = "en") -> str:
+    said = f"{lead.headline if lead else 'nothing'} ({count})"
+    return said if language == "en" else f"{said} {language}"
 
 
 _FIELDS: dict[str, Any] = {
@@ -72,6 +76,43 @@ def test_a_variant_has_its_sections_and_a_subject_of_its_own_lead() -> None:
     narrowed = narrow(edition, Variant(topics=("sport",)), _subject)
     assert [section.id for section in narrowed.sections] == ["sport"]
     assert narrowed.subject == "Headline number 2 (2)"
+
+
+@pytest.mark.parametrize(
+    ("newsletters", "readers", "language"),
+    [
+        ("en", "ar", "ar"),
+        ("en", "fr-CA", "fr"),  # the nearest that there are phrases of
+        ("en-GB", "en", None),  # the newsletter's own
+        ("ar", "en-US", "en"),
+        ("en", "tlh", None),  # nobody wrote phrases for it
+        ("en", None, None),
+    ],
+)
+def test_a_reader_gets_the_language_they_asked_for_where_it_is_spoken(
+    newsletters: str, readers: str | None, language: str | None
+) -> None:
+    edition = _compose("world", "sport", language=newsletters)
+    assert choose_variant(edition, (), readers, spoken={"en", "ar", "fr"}) == Variant(language=language)
+
+
+def test_a_variants_name_tells_its_topics_and_its_language() -> None:
+    assert Variant(topics=("sport", "world"), language="fr").key == "sport+world@fr"
+    assert Variant(language="ar").key == "all@ar"
+
+
+def test_a_variant_of_another_language_runs_its_way_and_says_its_subject() -> None:
+    edition = _compose("world", "sport")
+    arabic = narrow(edition, Variant(language="ar"), _subject)
+    assert (arabic.language, arabic.direction, arabic.subject) == ("ar", "rtl", "Headline number 1 (2) ar")
+    assert arabic.sections == edition.sections
+    sport = narrow(edition, Variant(topics=("sport",), language="ar"), _subject)
+    assert (sport.direction, sport.subject) == ("rtl", "Headline number 2 (1) ar")
+
+
+def test_a_subject_of_a_persons_own_stays_in_every_language() -> None:
+    edition = replace(_compose("world"), subject="Mine", has_own_subject=True)
+    assert narrow(edition, Variant(language="ar"), _subject).subject == "Mine"
 
 
 def test_an_edition_without_items_has_no_lead() -> None:

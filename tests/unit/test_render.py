@@ -14,6 +14,7 @@ from lxml import html as lxml_html
 from digest.errors import RenderError
 from digest.models import UNSUBSCRIBE_TOKEN, Section
 from digest.render import Brand, Logo, Renderer, render_subject, web_view_url
+from digest.render.inlining import _inline
 from tests.golden.editions import ARABIC, DAY, ENGLISH, edition, item
 from tests.golden.regenerate import FOLDER, TEMPLATES, THEMES, make_renderer, render_all
 
@@ -103,6 +104,16 @@ def test_rules_for_clients_survive_inlining_and_the_mark_for_premailer_does_not(
     assert "[data-ogsc] .headline" in html
     assert "<!--[if mso]><table" in html
     assert "data-premailer" not in html
+
+
+def test_what_was_inlined_once_is_not_inlined_again():
+    renderer = make_renderer()
+    before = _inline.cache_info()
+    mails = {renderer.render(replace(ENGLISH, subject="Twice"), "all").html for _ in range(3)}
+    after = _inline.cache_info()
+
+    assert len(mails) == 1
+    assert (after.misses - before.misses, after.hits - before.hits) == (1, 2)
 
 
 def test_nothing_is_fetched_and_nobody_is_tracked():

@@ -14,7 +14,7 @@ from tests.unit.builders import NOON, make_item
 TOPICS = {"world": "World", "sport": "Sport", "science": "Science"}
 
 
-def subject(lead: Item | None, count: int) -> str:
+def subject(lead: Item | None, count: int, language: str) -> str:
     return f"{lead.headline if lead else 'Morning Brief'} ({count})"
 
 
