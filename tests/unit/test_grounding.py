@@ -115,6 +115,16 @@ def test_what_is_denied_or_only_charged_is_no_fact(source: str, summary: str, ki
         ("“I have worked for the party for 25 long years,” she said.", "She worked for the party for 25 years."),
         ("They stayed in a £200-a-night house.", "The house cost £200 a night."),
         ("Some 41, 000 men fall ill each year.", "Each year 41,000 men fall ill."),
+        ("The owner wants to process chicken and not just turkeys.", "The owner wants to process turkeys and chicken."),
+        ("The board refuses to comment on boat tours.", "Of boat tours the board says little."),
+        ("The turkey firm was sold to Mr Bee on Tuesday.", "Mr Bee bought the turkey firm on Tuesday."),
+        ("Between 5 and 25% of the shares must be offered.", "They must offer between 5% and 25% of the shares."),
+        (
+            "Thames Water will make £100m a year if the tunnel comes.",
+            "The tunnel gives Thames Water £100m a year from its start.",
+        ),
+        ("Three of the bus passengers were treated. Sixty passengers fled.", "Three passengers were treated."),
+        ("She lost to the Belgian Ada Lindqvist.", "Belgium's Ada Lindqvist beat her."),
         ("The figure is nearly double the one of last year.", "The figure is nearly twice that of last year."),
     ],
 )

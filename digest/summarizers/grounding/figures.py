@@ -7,10 +7,11 @@ words like those around it in the answer.
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Final
 
 from digest.months import find_days
@@ -59,6 +60,7 @@ _ORDINAL_ENDINGS: Final = {
     "pt": ("º", "ª"),
 }
 _WITHIN_UNITS: Final = frozenset("more of us long full straight whole consecutive successive".split())
+_RANGE: Final = re.compile(r"\s*(?:-|–|and|to|or|und|bis|y|et|à|a|e)\s*")
 _BROKEN: Final = re.compile(r"(?<=\d), (?=0\d\d(?!\d))")  # "41, 000", as some sites set it
 _FORTNIGHT: Final = re.compile(r"\bfortnights?\b", re.IGNORECASE)
 _TWO: Final = Decimal(2)
@@ -102,7 +104,19 @@ class Figure:
 
 def find_figures(text: str, language: str) -> list[Figure]:
     """The numbers of a sentence in their order, in digits and in words; "one" is none, since it is a pronoun too."""
-    return sorted(_find_figures(text, language), key=lambda figure: figure.start)
+    return list(_share_units(text, sorted(_find_figures(text, language), key=lambda figure: figure.start)))
+
+
+def _share_units(plain: str, figures: Sequence[Figure]) -> Iterator[Figure]:
+    """The first of "5 and 25%" is of per cent too."""
+    for figure, behind in zip_longest(figures, figures[1:]):
+        is_shared = (
+            behind is not None
+            and figure.unit is None
+            and behind.unit != "ordinal"
+            and _RANGE.fullmatch(plain[figure.start + len(figure.text) : behind.start])
+        )
+        yield replace(figure, unit=behind.unit) if is_shared else figure
 
 
 def _find_figures(plain: str, language: str) -> Iterator[Figure]:

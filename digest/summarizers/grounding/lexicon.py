@@ -23,6 +23,7 @@ class Lexicon:
     negations: frozenset[str]
     turning: frozenset[str]
     denials: frozenset[str]
+    limits: frozenset[str]
     refusals: frozenset[str]
     refusals_to: frozenset[str]
     hedges: frozenset[str]
@@ -70,6 +71,7 @@ def lexicon_of(language: str) -> Lexicon:
         negations=words("negations"),
         turning=words("turning") | words("negations"),
         denials=words("denials"),
+        limits=words("limits"),
         refusals=words("refusals"),
         refusals_to=words("refusals_to"),
         hedges=words("hedges") | words("binding"),

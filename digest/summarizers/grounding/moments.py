@@ -56,6 +56,8 @@ def find_moments(text: str, language: str) -> Iterator[Moment]:
         names = frozenset(f"{word} {shifted[2].lower()}" for word in _SHIFTS[shifted[1].lower()].split())
         yield Moment(shifted[0], names, shifted.start(), is_shifted=shifted[2].lower() in _COUNTED)
     for alone in _ONE.finditer(text) if language == "en" else ():
+        if _RATE.search(text[: alone.start(1)]):
+            continue
         yield Moment(alone[0], _names_of_one(alone[1].lower()), alone.start(1))
     for dense in sorted(word for word in lexicon_of(language).relative if is_dense(word[0])):
         if (start := text.find(dense)) >= 0:

@@ -55,13 +55,13 @@ def _is_turned(sentence: ReadSentence, number: int, told: Sequence[tuple[ReadSen
             and not any(is_negated(other.tokens, place, lexicon, is_told=True) for other, place in told)
             and not any(_turns(other.tokens, lexicon) for other, _ in nearest)
         )
-    clause, least = tokens, _LIKE_ANY
-    if is_deed(tokens, number, source.language):
+    clause, least, may_be_refused = tokens, _LIKE_ANY, is_deed(tokens, number, source.language)
+    if may_be_refused:
         clause, least = tokens[max(0, number - _FAR - 2) : number + _NEAR + 1], _LIKE
     return (
         likeness >= least
         and not _turns(clause, lexicon)
-        and all(is_negated(other.tokens, place, lexicon, is_told=True) for other, place in nearest)
+        and all(is_negated(other.tokens, place, lexicon, is_told=may_be_refused) for other, place in nearest)
     )
 
 
@@ -163,7 +163,11 @@ def is_negated(
     if any(token.bare in _OUGHT for token in bound):
         return False
     steps = 0
-    for token in reversed(tokens[:number]):
+    for place in range(number - 1, -1, -1):
+        token = tokens[place]
+        # "Not just turkeys": turkeys too.
+        if place + 1 < number and tokens[place + 1].bare in lexicon.limits:
+            return False
         if token.bare in (lexicon.negations if by is None else by) or token.bare.endswith("n't"):
             return True
         if by is None and _is_yet_to(tokens, token):
