@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from email.message import EmailMessage
 from itertools import count as count_up
 
+from benchmarks.audience import MEASURES as AUDIENCE
 from benchmarks.collecting import MEASURES as COLLECTING
 from benchmarks.editing import MEASURES as EDITING
 from benchmarks.figures import Figure, cpu_seconds
@@ -185,6 +186,7 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     **COLLECTING,
     **EDITING,
     **GROUNDING,
+    **AUDIENCE,
     "render": measure_render,
     "address": measure_address,
     "sendgrid": measure_sendgrid,

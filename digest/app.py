@@ -201,7 +201,7 @@ class App:
     def run(self, day: date | None = None, *, send: bool = True, dry: bool = False) -> Report:
         """One edition now. `dry` works on a copy of the database and sends nothing."""
         self._require_sources()
-        with self._scratch() if dry else self._kept() as store:
+        with self.scratch() if dry else self._kept() as store:
             return self.pipeline(store).run(day or self.today(), send=send and not dry)
 
     def close_late(self, stored: StoredEdition, reason: str) -> None:
@@ -213,7 +213,7 @@ class App:
         """The edition of that day as one subscriber, or a reader of some topics, would get it. Writes nothing."""
         self._require_sources()
         reader = self._find_reader(viewpoint)
-        with self._scratch() as store:
+        with self.scratch() as store:
             return self.pipeline(store).preview(day or self.today(), reader)
 
     def send_test(self, email: str, day: date | None = None, viewpoint: Viewpoint = ANYBODY) -> Outcome:
@@ -224,7 +224,7 @@ class App:
         self._require_sources()
         address, like = parse_address(email), self._find_reader(viewpoint)
         reader = replace(self._find_reader(ANYBODY), email=address.email, topics=like.topics, language=like.language)
-        with self._scratch() as store:
+        with self.scratch() as store:
             return self.pipeline(store).send_test(day or self.today(), reader)
 
     def visit(self, ids: Sequence[str] = ()) -> list[SourceReport]:
@@ -471,7 +471,7 @@ class App:
         yield self.store
 
     @contextmanager
-    def _scratch(self) -> "Iterator[SqlStore]":
+    def scratch(self) -> "Iterator[SqlStore]":
         """A copy of the database that is thrown away."""
         scratch = self.store.scratch()
         try:

@@ -32,6 +32,7 @@ from digest.models import (
     Subscriber,
     SubscriberState,
     Summary,
+    Taken,
 )
 
 A = TypeVar("A")
@@ -361,6 +362,16 @@ class SubscriberStore(Protocol):
 
     def add_many(self, newsletter: str, subscribers: Iterable[Subscriber], *, now: datetime) -> int:
         """Add many, in commits of some thousands; returns how many were new."""
+        ...
+
+    def take(
+        self, newsletter: str, readers: Sequence[Subscriber], *, now: datetime, mark: tuple[str, int] | None = None
+    ) -> Taken:
+        """Take some thousand in as one transaction; `mark` is the import that they are of, and how far it came.
+
+        Nobody who left, bounced or complained is revived; who is said to have is no longer mailed; who was pending and
+        has agreed now is active.
+        """
         ...
 
     def everyone(self, newsletter: str, state: SubscriberState | None = None) -> list[Subscriber]:

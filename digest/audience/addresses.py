@@ -4,13 +4,17 @@ Syntax only; no DNS is asked. The library is email-validator; it refuses names t
 which we take with a remark, because operators rehearse with them.
 """
 
+import re
 from dataclasses import dataclass
 from email.utils import parseaddr
+from functools import lru_cache
 
 import email_validator
 
 from digest.errors import ConfigError
 
+# A local part of less than 64 characters that needs no quoting; its domain is tried by the library.
+_COMMON = re.compile(r"([A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,15}){0,2})@([A-Za-z0-9.-]{1,128})")
 # RFC 2606, RFC 6761, RFC 6762: names that no mail server will ever answer for.
 _RESERVED = ("test", "example", "invalid", "localhost", "local", "example.com", "example.net", "example.org")
 
@@ -48,6 +52,26 @@ def parse_address(raw: str) -> Address:
         ) from None
     normalized = found.normalized.removesuffix(".com") if checked != email else found.normalized
     return Address(email=normalized, name=name or None, reserved=reserved)
+
+
+def read_address(raw: str) -> tuple[str, str | None, bool]:
+    """Address, name, and whether it is reserved, as `parse_address` has them: quickly where it is a common one."""
+    found = _COMMON.fullmatch(raw)
+    domain = _read_domain(found[2]) if found else None
+    if found is None or domain is None:
+        address = parse_address(raw)
+        return address.email, address.name, address.reserved
+    return f"{found[1]}@{domain[0]}", None, domain[1]
+
+
+@lru_cache(maxsize=16_384)
+def _read_domain(domain: str) -> tuple[str, bool] | None:
+    """A domain as it is written by rule, and whether it is reserved; None when no address can be of it."""
+    try:
+        address = parse_address(f"a@{domain}")
+    except ConfigError:
+        return None
+    return address.email.removeprefix("a@"), address.reserved
 
 
 def is_reserved(domain: str) -> bool:

@@ -6,7 +6,8 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
@@ -64,6 +65,20 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
         return [to_json(item) for item in value]
     return value
+
+
+@contextmanager
+def progress(of: str) -> Iterator[Callable[[int], None]]:
+    """How far something of unknown length has come, on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    with Progress(SpinnerColumn(), TextColumn("{task.completed:,.0f} " + of), console=Console(stderr=True)) as bar:
+        task = bar.add_task(of, total=None)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def report_error(error: DigestError) -> int:

@@ -1,14 +1,17 @@
 """digest subscribers: who gets the newsletter."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from digest.cli.options import ConfigOption, JsonOption, open_app
-from digest.cli.output import PARTIAL, leave, put, put_json, put_rows, say
+from digest.cli.output import PARTIAL, leave, progress, put, put_json, put_rows, say
 from digest.errors import ConfigError
 from digest.models import Subscriber, SubscriberState
+
+if TYPE_CHECKING:
+    from digest.audience.importing import Told
 
 _SHOWN_REMARKS = 10
 
@@ -41,7 +44,7 @@ def add_subscriber(
     config: ConfigOption = None,
 ) -> None:
     """Add one reader, who has agreed to it."""
-    from digest.audience.importing import read_row
+    from digest.audience.rows import Terms, read_row
 
     with open_app(context, config) as app:
         row = {
@@ -53,19 +56,20 @@ def add_subscriber(
             "frequency": frequency,
         }
         known = [topic.id for topic in app.config.topics]
-        read = read_row(row, consent=consent, topics=known, now=app.clock())
-        if read.remark:
-            say(f"digest: {read.remark}")
-        if app.store.subscribers.add(app.config.newsletter.slug, read.subscriber, now=app.clock()):
-            put(f"added {read.subscriber.email}")
+        terms = Terms(consent=consent, consent_from="the command line", topics=known, now=app.clock())
+        reader, remark = read_row(row, terms)
+        if remark:
+            say(f"digest: {remark}")
+        if app.store.subscribers.add(app.config.newsletter.slug, reader, now=app.clock()):
+            put(f"added {reader.email}")
             return
-        before = app.store.subscribers.find(app.config.newsletter.slug, read.subscriber.email)
+        before = app.store.subscribers.find(app.config.newsletter.slug, reader.email)
         if before and before.state in {SubscriberState.ACTIVE, SubscriberState.PENDING}:
             put(f"{before.email} is subscribed already ({before.state}); nothing was changed")
             return
         why = f"left before ({before.state})" if before else "must not be mailed (suppressed)"
         raise ConfigError(
-            read.subscriber.email,
+            reader.email,
             f"this address {why}",
             remedy="only the reader can come back, by subscribing again",
         )
@@ -87,39 +91,83 @@ def remove_subscriber(
 @commands.command("import")
 def import_subscribers(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A CSV file with a header; only the column email is needed.")],
+    file: Annotated[Path, typer.Argument(help="CSV with a header, or JSON Lines; only the column email is needed.")],
     consent: Annotated[
         str | None,
         typer.Option(help="How these readers agreed; without it they come in as pending.", show_default=False),
     ] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COLUMN=FIELD",
+            help="What a column is; COLUMN= leaves it out. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="As cp1252; else it is told from the file.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and keep nothing.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Add many readers from CSV. Repeating it is harmless; nobody who left is revived.
+    """Add many readers. Repeating it is harmless; nobody who left is revived.
 
-    Columns: email, name, topics, language, timezone, frequency, state, consent_at.
+    Columns: email, name, topics, language, timezone, frequency, state, consent_at, consent_text, consent_from, tags;
+    exports of listmonk and Mailchimp are known. Who left, bounced or complained there is not mailed here.
     """
-    from digest.audience.importing import Tally, read_csv
+    from digest.audience.tables import read_mapping
+    from digest.operate.importing import import_file
 
-    with open_app(context, config) as app:
-        known = [topic.id for topic in app.config.topics]
-        rows = read_csv(file, consent=consent, topics=known, now=app.clock())
-        tally = Tally()
-        added = app.store.subscribers.add_many(app.config.newsletter.slug, tally.pick(rows), now=app.clock())
-    for row in tally.remarks[:_SHOWN_REMARKS]:
-        say(f"{file}:{row.line}: {row.remark}")
-    if len(tally.remarks) > _SHOWN_REMARKS:
-        say(f"{file}: {len(tally.remarks) - _SHOWN_REMARKS} more remarks like these")
-    for row in tally.refused:
-        say(f"{file}:{row.line}: {row.fault}")
-    result = {"added": added, "known": tally.taken - added, "refused": len(tally.refused)}
+    remarks = 0
+
+    def tell(told: "Told") -> None:
+        nonlocal remarks
+        remarks += not told.is_fault
+        if told.is_fault or remarks <= _SHOWN_REMARKS:
+            say(f"{file}:{told.line}: {told.said}")
+
+    with open_app(context, config) as app, progress("rows") as on_progress:
+        done = import_file(
+            app,
+            file,
+            consent=consent,
+            mapping=read_mapping(mapping or ()),
+            encoding=encoding,
+            dry=dry_run,
+            tell=tell,
+            on_progress=on_progress,
+        )
+    if remarks > _SHOWN_REMARKS:
+        say(f"{file}: {remarks - _SHOWN_REMARKS} more remarks like these")
+    if done.resumed_after:
+        say(f"{file}: it was broken off behind line {done.resumed_after}, and went on there")
+    if done.ignored:
+        say(f"{file}: nothing was made of {', '.join(done.ignored)}")
+    if done.encoding == "cp1252" and not encoding:
+        say(f"{file}: it is no UTF-8 and was read as cp1252; --encoding names another")
+    counts = {
+        "added": done.added,
+        "activated": done.activated,
+        "ended": done.ended,
+        "known": done.known,
+        "left_out": done.left_out,
+        "refused": done.refused,
+        "dry_run": dry_run,
+    }
     if as_json:
-        put_json(result)
+        put_json(counts)
     else:
-        put(f"{added} added, {tally.taken - added} known already or suppressed, {len(tally.refused)} refused")
-        if added and not consent:
+        would = "would be " if dry_run else ""
+        said = [f"{done.added} {would}added"]
+        said += [f"{done.activated} that were pending {would}made active"] if done.activated else []
+        said += [f"{done.ended} {would}no longer mailed"] if done.ended else []
+        said += [f"{done.known} known already", f"{done.left_out} not to be mailed", f"{done.refused} refused"]
+        put(", ".join(said))
+        if done.added and not consent:
             say("Without --consent, rows that carry none of their own came in as pending: they are not mailed.")
-    if tally.refused:
+    if done.refused or done.left_out:
         leave(PARTIAL)
 
 
@@ -133,4 +181,7 @@ def _row(reader: Subscriber) -> dict[str, object]:
         "timezone": reader.timezone,
         "frequency": reader.frequency,
         "consent_at": reader.consent_at,
+        "consent_text": reader.consent_text,
+        "consent_from": reader.consent_from,
+        "tags": list(reader.tags),
     }

@@ -11,6 +11,7 @@ from digest.models.audience import (
     Frequency,
     Subscriber,
     SubscriberState,
+    Taken,
     Viewpoint,
 )
 from digest.models.collecting import (
@@ -117,6 +118,7 @@ __all__ = [
     "Subscriber",
     "SubscriberState",
     "Summary",
+    "Taken",
     "Told",
     "Variant",
     "Viewpoint",

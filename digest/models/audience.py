@@ -32,8 +32,20 @@ class Subscriber:
     state: SubscriberState = SubscriberState.PENDING
     consent_at: datetime | None = None
     consent_text: str | None = None
+    consent_from: str | None = None  # where: an address of the network, or a file
+    tags: tuple[str, ...] = ()  # the operator's own labels
     key: str = ""
     id: int = 0  # the store's own key of the subscription; 0 before it is stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of subscribers that were handed over together. Whoever is in none of the numbers was known before."""
+
+    added: int
+    activated: int = 0  # pending before, and agreed now
+    ended: int = 0  # mailed before, and said now to have left, bounced or complained
+    left_out: tuple[tuple[int, str], ...] = ()  # places among those handed over, and why they are not mailed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,13 @@ from sqlalchemy import (
 )
 
 
+def write_instant(value: datetime) -> str:
+    """As the database has it. Raises ValueError for what has no zone."""
+    if value.tzinfo is None:
+        raise ValueError("an instant without a zone")
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC instant as ISO text of fixed width: it sorts as time does, and people can read it."""
 
@@ -30,9 +37,7 @@ class Instant(TypeDecorator[datetime]):
         """To text; refuses what has no zone."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError("an instant without a zone")
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return write_instant(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """From text."""
@@ -116,10 +121,22 @@ subscriptions = Table(
     Column("state", String(16), nullable=False),
     Column("consent_at", Instant),
     Column("consent_text", Text),
+    Column("consent_from", Text),  # where they agreed: an address of the network, or a file
+    Column("tags", Text, nullable=False, server_default="[]"),
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
     UniqueConstraint("newsletter", "person"),
     Index("ix_subscriptions_state", "newsletter", "state"),
+)
+
+# How far an import came that has not ended: its name is made of what the file is and holds.
+imports = Table(
+    "imports",
+    metadata,
+    Column("newsletter", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("changed_at", Instant, nullable=False),
 )
 
 suppressions = Table(

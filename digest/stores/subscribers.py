@@ -1,30 +1,24 @@
 """Who asked for what. A person is known once; a subscription is the person's to one newsletter."""
 
 import json
-import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, select, update
 
-from digest.models import Subscriber, SubscriberState
+from digest.models import Subscriber, SubscriberState, Taken
 from digest.stores.database import Database, upsert
-from digest.stores.schema import people, subscriptions
+from digest.stores.schema import imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
-
-_CHUNK = 5000
-_GONE = {SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED, SubscriberState.COMPLAINED}
-
-
-def fold(email: str) -> str:
-    """What makes two spellings one address: letter case. The local part's case is kept for sending."""
-    return email.strip().casefold()
+from digest.stores.taking import fold, take
 
 
 class SqlSubscribers:
     """protocols.SubscriberStore."""
+
+    CHUNK = 5000  # rows that are committed together
 
     def __init__(self, database: Database, suppressing: Suppressing) -> None:
         """Over an open database."""
@@ -37,56 +31,40 @@ class SqlSubscribers:
 
     def add_many(self, newsletter: str, subscribers: Iterable[Subscriber], *, now: datetime) -> int:
         """Add many, in commits of some thousands; returns how many were new. Who left is never revived."""
-        added = 0
         rest = iter(subscribers)
-        while chunk := list(islice(rest, _CHUNK)):
-            with self._database.write() as connection:
-                added += self._add_chunk(connection, newsletter, chunk, now)
-        return added
+        return sum(
+            self.take(newsletter, chunk, now=now).added for chunk in iter(lambda: list(islice(rest, self.CHUNK)), [])
+        )
 
-    def _add_chunk(self, connection: Connection, newsletter: str, chunk: list[Subscriber], now: datetime) -> int:
-        by_key = {fold(reader.email): reader for reader in reversed(chunk)}  # the first of two spellings counts
-        suppressed = self._suppressing.among(connection, newsletter, list(by_key))
-        rows = [
-            {"email": r.email, "email_key": key, "name": r.name, "created_at": now}
-            for key, r in reversed(by_key.items())
-        ]
-        connection.execute(upsert(people).on_conflict_do_nothing(), rows)
-        known = self._known(connection, newsletter, list(by_key))
-        new = []
-        gone: dict[SubscriberState, list[str]] = {}
-        for key, reader in reversed(by_key.items()):
-            person, is_subscribed = known[key]
-            if is_subscribed:
-                continue
-            if reader.state in _GONE:
-                gone.setdefault(reader.state, []).append(key)
-            elif key in suppressed:
-                continue
-            new.append(_row(newsletter, person, reader, now))
-        for state, members in gone.items():
-            scope = newsletter if state is SubscriberState.UNSUBSCRIBED else ""
-            self._suppressing.add(connection, scope, members, state.value, now=now)
-        if new:
-            connection.execute(insert(subscriptions), new)
-        return len(new)
+    def take(
+        self, newsletter: str, readers: Sequence[Subscriber], *, now: datetime, mark: tuple[str, int] | None = None
+    ) -> Taken:
+        """Take some thousand in as one transaction; `mark` is the import that they are of, and how far it came.
 
-    @staticmethod
-    def _known(connection: Connection, newsletter: str, keys: Sequence[str]) -> dict[str, tuple[int, bool]]:
-        """By folded address: the person, and whether it has a subscription to the newsletter."""
-        found: dict[str, tuple[int, bool]] = {}
-        for start in range(0, len(keys), 500):
-            query = (
-                select(people.c.email_key, people.c.id, subscriptions.c.id)
-                .outerjoin(
-                    subscriptions,
-                    (subscriptions.c.person == people.c.id) & (subscriptions.c.newsletter == newsletter),
+        Of an import a power cut may undo the last of them, with their mark; once `unmark` returned, nothing.
+        """
+        with self._database.write_fast() if mark else self._database.write() as connection:
+            taken = take(connection, self._suppressing, newsletter, readers, now)
+            if mark:
+                values = {"newsletter": newsletter, "name": mark[0], "line": mark[1], "changed_at": now}
+                keep = upsert(imports).values(values)
+                connection.execute(
+                    keep.on_conflict_do_update(
+                        index_elements=["newsletter", "name"], set_={"line": mark[1], "changed_at": now}
+                    )
                 )
-                .where(people.c.email_key.in_(keys[start : start + 500]))
-            )
-            for key, person, subscription in connection.execute(query):
-                found[key] = (person, subscription is not None)
-        return found
+            return taken
+
+    def marked(self, newsletter: str, name: str) -> int:
+        """The line that an import of that name came to before it was broken off; 0: it was not."""
+        query = select(imports.c.line).where(imports.c.newsletter == newsletter, imports.c.name == name)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() or 0
+
+    def unmark(self, newsletter: str, name: str) -> None:
+        """The import has ended."""
+        with self._database.write() as connection:
+            connection.execute(delete(imports).where(imports.c.newsletter == newsletter, imports.c.name == name))
 
     def everyone(self, newsletter: str, state: SubscriberState | None = None) -> list[Subscriber]:
         """By address."""
@@ -148,23 +126,6 @@ class SqlSubscribers:
         return [reader for reader in active if fold(reader.email) not in suppressed]
 
 
-def _row(newsletter: str, person: int, reader: Subscriber, now: datetime) -> dict[str, object]:
-    return {
-        "newsletter": newsletter,
-        "person": person,
-        "key": secrets.token_hex(16),
-        "topics": json.dumps(reader.topics),
-        "language": reader.language,
-        "timezone": reader.timezone,
-        "frequency": reader.frequency,
-        "state": reader.state.value,
-        "consent_at": reader.consent_at,
-        "consent_text": reader.consent_text,
-        "created_at": now,
-        "changed_at": now,
-    }
-
-
 def _subscribers() -> Select[Any]:
     return select(subscriptions, people.c.email, people.c.name.label("person_name")).join(
         people, people.c.id == subscriptions.c.person
@@ -182,6 +143,8 @@ def _subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
         state=SubscriberState(row.state),
         consent_at=row.consent_at,
         consent_text=row.consent_text,
+        consent_from=row.consent_from,
+        tags=tuple(json.loads(row.tags)),
         key=row.key,
         id=row.id,
     )

@@ -40,6 +40,11 @@ class Suppressing:
         if rows:
             connection.execute(upsert(suppressions).on_conflict_do_nothing(), rows)
 
+    def hashes(self, connection: Connection, email_keys: Sequence[str]) -> list[str | None]:
+        """By what the list knows each of these addresses; None for all while nobody was ever put on it."""
+        secret = self._keys.kept_in(connection, _KEY)
+        return [_hash(secret, key) if secret else None for key in email_keys]
+
     def among(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
         """Those of these addresses that must not be mailed."""
         secret = self._keys.kept_in(connection, _KEY)

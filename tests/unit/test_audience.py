@@ -4,15 +4,12 @@ import random
 import secrets
 import string
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from digest.audience.addresses import parse_address
-from digest.audience.importing import Tally, read_csv, read_row
 from digest.audience.links import Links, make_send_key
 from digest.errors import BadToken, ConfigError
-from digest.models import SubscriberState
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TOPICS = ["world", "sport"]
@@ -112,50 +109,3 @@ def test_a_send_key_is_the_same_on_every_try_and_differs_by_edition_and_reader()
 
     assert key() == key()
     assert len({key(), key(day="2026-03-03"), key(subscriber="1" * 32), key(newsletter="evening")}) == 4
-
-
-def test_a_row_without_consent_is_pending_and_with_it_active() -> None:
-    row = {"email": "a@mail.org"}
-    assert read_row(row, consent=None, topics=TOPICS, now=NOW).subscriber.state is SubscriberState.PENDING
-    agreed = read_row(row, consent="asked at the fair", topics=TOPICS, now=NOW).subscriber
-    assert (agreed.state, agreed.consent_at, agreed.consent_text) == (
-        SubscriberState.ACTIVE,
-        NOW,
-        "asked at the fair",
-    )
-
-
-def test_a_row_that_says_active_without_consent_is_pending_all_the_same() -> None:
-    row = {"email": "a@mail.org", "state": "active"}
-    assert read_row(row, consent=None, topics=TOPICS, now=NOW).subscriber.state is SubscriberState.PENDING
-
-
-@pytest.mark.parametrize("state", ["unsubscribed", "bounced", "complained"])
-def test_who_left_or_bounced_elsewhere_stays_so_even_with_consent(state: str) -> None:
-    row = {"email": "a@mail.org", "state": state}
-    assert read_row(row, consent="yes", topics=TOPICS, now=NOW).subscriber.state.value == state
-
-
-def test_a_file_gives_subscribers_and_a_fault_for_each_row_that_cannot_be_taken(tmp_path: Path) -> None:
-    path = tmp_path / "readers.csv"
-    path.write_text(
-        "\ufeffEmail;Name;Topics;Timezone\na@mail.org;Aa;world,sport;Asia/Bahrain\n;;;\nnobody;;;\nb@mail.org;;chess;\n"
-        "c@mail.org;;;Mars/Olympus\nd@rehearsal.test;;;\ne@mail.org;;;;;;\n",
-        encoding="utf-8",
-    )
-    tally = Tally()
-    taken = list(tally.pick(read_csv(path, consent="yes", topics=TOPICS, now=NOW)))
-    assert [(reader.email, reader.name, reader.topics) for reader in taken] == [
-        ("a@mail.org", "Aa", ("world", "sport")),
-        ("d@rehearsal.test", None, ()),
-    ]
-    assert [row.line for row in tally.refused] == [4, 5, 6, 8]
-    assert [row.line for row in tally.remarks] == [7]
-
-
-@pytest.mark.parametrize("content", ["", "name,topics\nA,world\n", "email,favourite colour\na@mail.org,red\n"])
-def test_a_file_without_the_right_columns_is_refused_as_a_whole(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "readers.csv"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(ConfigError, match="column"):
-        list(read_csv(path, consent=None, topics=TOPICS, now=NOW))
