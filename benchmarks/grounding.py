@@ -3,7 +3,8 @@
 A row has an `id`, its `kind` ("faithful", or what was made false), the `summary`, and what it is of: `article`, the
 id of one in the developer sets beside the repository, or a `text` of its own with its `language` (else English), or
 `text_of`, the id of the row that has it. `of` names the faithful row that was spoilt, `changed` says how, and `unseen`
-marks those that no rule was made for. Every faithful summary is also held against another article.
+marks the batch that was added last, by someone who had not seen the rules. A name of the article in another's place
+is of the kind "roles". Every faithful summary is also held against another article.
 """
 
 import json

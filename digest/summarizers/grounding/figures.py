@@ -61,6 +61,7 @@ _ORDINAL_ENDINGS: Final = {
 }
 _WITHIN_UNITS: Final = frozenset("more of us long full straight whole consecutive successive".split())
 _RANGE: Final = re.compile(r"\s*(?:-|–|and|to|or|und|bis|y|et|à|a|e)\s*")
+_SHIFTED: Final = re.compile(r"\bfrom\b[^.;]*\bto\s+$", re.IGNORECASE)
 _BROKEN: Final = re.compile(r"(?<=\d), (?=0\d\d(?!\d))")  # "41, 000", as some sites set it
 _FORTNIGHT: Final = re.compile(r"\bfortnights?\b", re.IGNORECASE)
 _TWO: Final = Decimal(2)
@@ -108,7 +109,8 @@ def find_figures(text: str, language: str) -> list[Figure]:
 
 
 def _share_units(plain: str, figures: Sequence[Figure]) -> Iterator[Figure]:
-    """The first of "5 and 25%" is of per cent too."""
+    """The first of "5 and 25%" is of per cent too, and so is the last of "from 55 per cent … to 26"."""
+    has_shares = any(figure.unit == "percent" for figure in figures)
     for figure, behind in zip_longest(figures, figures[1:]):
         is_shared = (
             behind is not None
@@ -116,7 +118,12 @@ def _share_units(plain: str, figures: Sequence[Figure]) -> Iterator[Figure]:
             and behind.unit != "ordinal"
             and _RANGE.fullmatch(plain[figure.start + len(figure.text) : behind.start])
         )
-        yield replace(figure, unit=behind.unit) if is_shared else figure
+        if is_shared and behind:
+            yield replace(figure, unit=behind.unit)
+        elif has_shares and figure.unit is None and _SHIFTED.search(plain[: figure.start]):
+            yield replace(figure, unit="percent")
+        else:
+            yield figure
 
 
 def _find_figures(plain: str, language: str) -> Iterator[Figure]:

@@ -88,7 +88,7 @@ def _is_party(token: Token) -> bool:
 
 def _is_passive(tokens: Sequence[Token], number: int) -> bool:
     before = {token.bare for token in tokens[max(0, number - 3) : number]}
-    behind = [token.bare for token in tokens[number + 1 : number + 4]]
+    behind = [token.bare for token in tokens[number + 1 : number + 7]]
     return "by" in behind[:1] or (not before.isdisjoint(_BE) and "by" in behind)
 
 

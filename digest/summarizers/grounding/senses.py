@@ -58,10 +58,13 @@ def _is_turned(sentence: ReadSentence, number: int, told: Sequence[tuple[ReadSen
     clause, least, may_be_refused = tokens, _LIKE_ANY, is_deed(tokens, number, source.language)
     if may_be_refused:
         clause, least = tokens[max(0, number - _FAR - 2) : number + _NEAR + 1], _LIKE
+    steps = _STEP if may_be_refused else 1  # "nobody gave black people rights" denies no people
     return (
         likeness >= least
         and not _turns(clause, lexicon)
-        and all(is_negated(other.tokens, place, lexicon, is_told=may_be_refused) for other, place in nearest)
+        and all(
+            is_negated(other.tokens, place, lexicon, is_told=may_be_refused, steps=steps) for other, place in nearest
+        )
     )
 
 
@@ -148,6 +151,7 @@ def is_negated(
     *,
     by: frozenset[str] | None = None,
     is_told: bool = False,
+    steps: int = _STEP,
 ) -> bool:
     """Whether a negation stands right before a word, but for small words and one other, and none beside it.
 
@@ -162,7 +166,7 @@ def is_negated(
         return True
     if any(token.bare in _OUGHT for token in bound):
         return False
-    steps = 0
+    left = steps
     for place in range(number - 1, -1, -1):
         token = tokens[place]
         # "Not just turkeys": turkeys too.
@@ -172,8 +176,8 @@ def is_negated(
             return True
         if by is None and _is_yet_to(tokens, token):
             return True
-        steps += token.bare not in _AUXILIARIES
-        if steps >= _STEP:
+        left -= token.bare not in _AUXILIARIES
+        if left <= 0:
             return False
     return False
 
