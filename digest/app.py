@@ -170,6 +170,7 @@ class App:
             dark=table.dark.model_dump(exclude_none=True),
             heading_font=table.heading_font,
             text_font=table.text_font,
+            arabic_font=table.arabic_font,
             logo=logo,
             images=table.images,
             names_failed=table.name_failed_sources,
@@ -362,13 +363,28 @@ class App:
         return SqlStore.upgrade(self.config.store.url)
 
     def probe_unsubscribe(self) -> str | None:
-        """What is wrong with the readers' way out at `base_url`; None when it answers over HTTPS."""
+        """What is wrong with the readers' way out at `base_url`; None when it answers over HTTPS, and is this one.
+
+        Asked are a link that is signed and one that was altered: who takes both, or neither, is not this newsletter.
+        """
         url = self.links.unsubscribe_url("0" * 32)
         if not url.startswith("https://"):
             return f"base_url {self.config.newsletter.base_url} is not https"
+        altered = url[:-1] + ("A" if url[-1] != "A" else "B")
+
+        async def ask(fetch: Fetch) -> tuple[Response | SourceError, Response | SourceError]:
+            return (
+                await _fetch_one(fetch, url, obeys_robots=False),
+                await _fetch_one(fetch, altered, obeys_robots=False),
+            )
+
         # The operator's own host, which may well have a private address from here.
-        answer = self._on_network(partial(_fetch_one, url=url, obeys_robots=False), _EVERYWHERE)
-        return str(answer) if isinstance(answer, SourceError) else None
+        sound, refused = self._on_network(ask, _EVERYWHERE)
+        if isinstance(sound, SourceError):
+            return str(sound)
+        if not isinstance(refused, SourceError):
+            return f"{self.config.newsletter.base_url} answers, but it takes altered links: it is not this newsletter"
+        return None
 
     def _on_network(self, work: Callable[[Fetch], Coroutine[Any, Any, T]], allow_private: Sequence[str]) -> T:
         from digest.sources.fetch import Fetcher

@@ -62,7 +62,7 @@ class Previewing:
             unsubscribe_url=batch.messages[0].unsubscribe_url,
             payload=self._ports.lanes[0].transport.render(batch)[0],
             transport=self._ports.lanes[0].transport.name,
-            findings=composed.findings,
+            findings=self._rendering.inspect([rendition]),
             stored=stored is not None,
             previous=self._find_previous(day, rendition.variant),
             borne=self._find_borne(composed.edition),

@@ -17,6 +17,11 @@ class Rendering:
         self._ports = ports
 
     @cached_property
+    def _broken(self) -> str | None:
+        """What is wrong with the readers' way out; it is tried once."""
+        return self._ports.probe_unsubscribe()
+
+    @cached_property
     def _spoken(self) -> Collection[str]:
         return self._ports.languages()
 
@@ -39,7 +44,7 @@ class Rendering:
 
     def inspect(self, renditions: Sequence[Rendition]) -> tuple[Finding, ...]:
         """The findings over all variants, each once."""
-        broken = None if self._settings.rehearsal or not renditions else self._ports.probe_unsubscribe()
+        broken = None if self._settings.rehearsal or not renditions else self._broken
         found: dict[Finding, None] = {}
         for rendition in renditions:
             inspected = preflight.inspect(

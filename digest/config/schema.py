@@ -70,6 +70,7 @@ class ThemeTable(_Table):
     name: str = Field(default="plain", pattern=r"^[a-z0-9][a-z0-9_-]*$")
     heading_font: FontList | None = None
     text_font: FontList | None = None
+    arabic_font: FontList | None = None
     logo: SecureUrl | None = None
     logo_alt: str = ""
     logo_width: int = Field(default=160, ge=16, le=600)

@@ -124,7 +124,7 @@ def _make_article(
         published_at=min(dated_at, stored.seen_at),
         author=entry.author or (page.author if page else None),
         language=entry.language or (page.language if page else None),
-        image=page.image if page and may_quote else None,
+        image=((page.image if page else None) or entry.image) if may_quote else None,
         topics=_match_topics(entry.tags, topic_names) or profile.topics,
         weight=profile.weight,
         trusted=profile.trusted,

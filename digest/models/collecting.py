@@ -37,6 +37,7 @@ class Entry:
     content: str | None = None  # sanitised HTML
     text: str | None = None  # the article's plain text, where the source itself is the page (a text or HTML file)
     enclosures: tuple[str, ...] = ()
+    image: str | None = None  # absolute http(s)
     tags: tuple[str, ...] = ()
     language: str | None = None  # BCP 47
 

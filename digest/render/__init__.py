@@ -16,7 +16,7 @@ from email.utils import parseaddr
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from digest.errors import RenderError
 from digest.models import UNSUBSCRIBE_TOKEN, Direction, Edition, Item, News, Rendition
@@ -34,7 +34,9 @@ _TEXT_WIDTH = 72
 _MOST_NUMBERS = 4
 
 _WEB_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-_LONGEST_PICTURE = 2000  # characters of an address; no picture is worth more of what Gmail shows
+_LONGEST_ADDRESS = 2000  # characters; what is longer is no address that browsers take, and Gmail shows 102 kB in all
+# Pictures that some clients do not show, by how their addresses end.
+_UNSHOWN = re.compile(r"\.(?:svgz?|avif|heic|heif|jxl|tiff?|bmp|ico|pdf)(?:$|[?#])", re.IGNORECASE)
 # What has no place in a URL unescaped (RFC 3986 §2), and what mail services take for a merge field.
 _UNSAFE_IN_URL = re.compile(r"[\x00-\x20\"'<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 
@@ -85,7 +87,10 @@ class Renderer:
         # No feed can know this word, so none can smuggle a reader's own link into a headline.
         way_out = f"DIGEST{sha256(repr(edition).encode(errors='replace')).hexdigest()[:24]}"
         context = self._context(edition, variant) | {"unsubscribe_url": way_out}
-        html = inline_css(self._sandbox.render("email/edition.html", context), subject="email/edition.html")
+        filled = self._sandbox.render("email/edition.html", context)
+        if not filled.strip():
+            raise RenderError("email/edition.html", "it and its theme print nothing", remedy="correct the templates")
+        html = inline_css(filled, subject="email/edition.html")
         text = _tidy(self._sandbox.render("email/edition.txt", context))
         bodies = []
         for name, body in (("email/edition.html", html), ("email/edition.txt", text)):
@@ -97,6 +102,8 @@ class Renderer:
 
     def check(self) -> str:
         """Whether every template is sound; says how many there are, and the theme. Raises RenderError."""
+        for language in self.languages():
+            self.phrases(language)
         return f"{self._sandbox.compile_all()} templates, theme {self.theme.name}"
 
     def read_file(self, name: str) -> str:
@@ -212,14 +219,16 @@ def _shorten(text: str, limit: int) -> str:
 
 def _address(url: str | None) -> str:
     """The URL as it may stand in a mail, or "" where it is not of the web."""
-    if not url or not _WEB_ADDRESS.match(url):
+    if not url or not _WEB_ADDRESS.match(url) or len(url) > _LONGEST_ADDRESS:
         return ""
     return _UNSAFE_IN_URL.sub(lambda found: quote(found.group(), safe=""), url)
 
 
 def _picture(url: str | None) -> str:
-    """The URL of a picture, or "" where it cannot be shown: what is no address ("data:") few clients show."""
-    return _address(url) if url and len(url) <= _LONGEST_PICTURE else ""
+    """The URL of a picture, or "" where it cannot be shown: no address ("data:"), a kind that clients lack, a login."""
+    if not url or _UNSHOWN.search(url) or "@" in urlsplit(url).netloc:
+        return ""
+    return _address(url)
 
 
 def _among(text: str, direction: Direction) -> str:

@@ -5,7 +5,7 @@ templates/email/themes/NAME.toml  <  the same in the operator's own folder  <  [
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ class Brand:
     dark: Mapping[str, str] = field(default_factory=dict)
     heading_font: str | None = None
     text_font: str | None = None
+    arabic_font: str | None = None
     logo: Logo | None = None
     images: bool = True  # pictures of sources whose rights allow it, where the theme has room for them
     names_failed: bool = True  # whether the footer names the sources that could not be reached
@@ -80,14 +81,21 @@ def load_theme(folders: Sequence[Path], brand: Brand) -> Theme:
         gutter=merged["gutter"],
         text_font=brand.text_font or merged["text_font"],
         heading_font=brand.heading_font or merged["heading_font"],
-        arabic_font=merged["arabic_font"],
+        arabic_font=brand.arabic_font or merged["arabic_font"],
         light=colours["light"],
         dark=colours["dark"],
         coloured_masthead=bool(merged.get("coloured_masthead")),
-        logo=brand.logo,
+        logo=_fit(brand.logo, merged["width"] - 2 * merged["gutter"]),
         images=brand.images,
         names_failed=brand.names_failed,
     )
+
+
+def _fit(logo: Logo | None, width: int) -> Logo | None:
+    """A logo that is no wider than the column: Outlook would stretch the column."""
+    if logo is None or logo.width <= width:
+        return logo
+    return replace(logo, width=width, height=max(1, round(logo.height * width / logo.width)))
 
 
 def list_themes(folders: Sequence[Path]) -> list[str]:

@@ -1,5 +1,6 @@
 """How an edition speaks its language: phrases from TOML tables; plurals, numbers and dates by Babel."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, tzinfo
@@ -13,6 +14,8 @@ from digest.errors import RenderError
 from digest.text import widen_tag
 
 _FALLBACK = "en"
+_PLURALS = frozenset({"zero", "one", "two", "few", "many", "other"})
+_NAME = re.compile(r"\{(\w+)\}")
 
 
 class Wording:
@@ -65,10 +68,19 @@ def format_day(day: date, language: str) -> str:
 
 def load_phrases(folders: Sequence[Path], language: str) -> Mapping[str, str]:
     """`email/phrases/*.toml` of the language over its parent's over English. Raises RenderError."""
+    tables = [_find_tables(folder) for folder in folders]
     phrases: dict[str, str] = {}
-    for name in dict.fromkeys((_FALLBACK, *reversed(list(widen_tag(language))))):
-        for folder in reversed(folders):
-            phrases.update(_read(folder / "email" / "phrases" / f"{name}.toml"))
+    names: dict[str, frozenset[str]] = {}  # of each phrase, what is filled in
+    for tag in dict.fromkeys((_FALLBACK, *reversed(list(widen_tag(language))))):
+        for table in reversed(tables):
+            if path := table.get(tag):
+                own = _read(path)
+                _check_names(path, own, names)
+                phrases.update(own)
+        if tag == _FALLBACK:
+            for key, phrase in phrases.items():
+                family = _family(key)
+                names[family] = names.get(family, frozenset()) | set(_NAME.findall(phrase))
     if not phrases:
         looked = " or ".join(str(folder) for folder in folders)
         raise RenderError(
@@ -77,9 +89,31 @@ def load_phrases(folders: Sequence[Path], language: str) -> Mapping[str, str]:
     return phrases
 
 
+def _check_names(path: Path, phrases: Mapping[str, str], names: Mapping[str, frozenset[str]]) -> None:
+    """What nobody fills in would be mailed as it stands."""
+    for key, phrase in phrases.items():
+        known_names = names.get(_family(key))
+        if known_names is None:  # a phrase for the operator's own templates
+            continue
+        if unknown := set(_NAME.findall(phrase)) - known_names:
+            known = ", ".join(f"{{{name}}}" for name in sorted(known_names)) or "none"
+            raise RenderError(str(path), f"{key} has {{{min(unknown)}}}, which is not filled in", remedy=f"use {known}")
+
+
+def _family(key: str) -> str:
+    """A phrase's key without its plural form: in one of them a number may be a word."""
+    stem, _, form = key.rpartition("_")
+    return stem if form in _PLURALS else key
+
+
+def _find_tables(folder: Path) -> dict[str, Path]:
+    """The tables of a folder by their language's tag in small letters: files may well be called pt-BR.toml."""
+    return {path.stem.lower(): path for path in sorted((folder / "email" / "phrases").glob("*.toml"))}
+
+
 def find_languages(folders: Sequence[Path]) -> frozenset[str]:
     """The languages that there are phrases of, as tags in small letters."""
-    return frozenset(path.stem.lower() for folder in folders for path in (folder / "email" / "phrases").glob("*.toml"))
+    return frozenset(tag for folder in folders for tag in _find_tables(folder))
 
 
 def _read(path: Path) -> dict[str, str]:

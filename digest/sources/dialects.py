@@ -11,7 +11,7 @@ from digest.models import Entry, Feed
 from digest.sources.constructs import read_markup, read_text
 from digest.sources.dates import parse_date
 from digest.sources.markup import absolute, join, plain_name, sanitise, squeeze
-from digest.sources.vocabulary import ENCLOSURES, ENTRY_FIELDS, FEED_FIELDS, TAG_LISTS, TAGS, Names
+from digest.sources.vocabulary import ENCLOSURES, ENTRY_FIELDS, FEED_FIELDS, IMAGES, TAG_LISTS, TAGS, Names
 from digest.sources.xmltree import Element
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -84,6 +84,7 @@ class Document:
             summary=self._body(found, ENTRY_FIELDS["summary"]),
             content=self._body(found, ENTRY_FIELDS["content"]),
             enclosures=self._enclosures(found),
+            image=self._image(found),
             tags=_read_tags(found),
             language=squeeze(self._text(found, ENTRY_FIELDS["language"]) or item.get(_LANG) or _inner_language(found)),
         )
@@ -178,6 +179,16 @@ class Document:
                 if link:
                     links[link] = None
         return tuple(links)
+
+    def _image(self, found: _Found) -> str | None:
+        """The first that says it is a picture; a thumbnail always is one."""
+        for name in IMAGES:
+            for element in found.get(name, ()):
+                kind = element.get("medium") or element.get("type") or ""
+                is_image = name == "media:thumbnail" or kind.lower().startswith("image")
+                if is_image and (link := absolute(element.get("url") or element.get("href"), self._base(element))):
+                    return link
+        return None
 
     def _authors(self, found: _Found, names: Sequence[str]) -> str | None:
         """Names, and an address only where there is no name."""

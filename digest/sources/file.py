@@ -113,6 +113,7 @@ class FileSource:
             published_at=page.date,
             author=page.author,
             text=page.text,
+            image=page.image,
             language=page.language,
         )
         return Feed(entries=(entry,))

@@ -46,6 +46,7 @@ def _entry(item: _Json, url: str, feed_authors: str | None, language: str | None
         summary=_text_as_html(_string(item, "summary")),
         content=sanitise(html, url) if html else _text_as_html(_string(item, "content_text")),
         enclosures=tuple(dict.fromkeys(link for link in (absolute(value, url) for value in _enclosures(item)) if link)),
+        image=absolute(_string(item, "image"), url) or absolute(_string(item, "banner_image"), url),
         tags=tuple(dict.fromkeys(tag for tag in map(plain_name, _strings(item.get("tags"))) if tag)),
         language=squeeze(_string(item, "language")),
     )

@@ -27,6 +27,7 @@ FEED_FIELDS: Final = {
 TAGS: Final = ("category", "dc:subject", "media:category", "itunes:category")
 TAG_LISTS: Final = ("media:keywords", "itunes:keywords")  # many in one element, with commas
 ENCLOSURES: Final = ("enclosure", "media:content")
+IMAGES: Final = ("media:content", "enclosure", "media:thumbnail")
 
 NAMESPACES: Final = {
     "http://www.w3.org/2005/atom": "",

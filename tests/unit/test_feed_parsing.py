@@ -258,6 +258,20 @@ def test_media_of_groups_are_enclosures() -> None:
     assert (entry.enclosures, entry.summary) == (("https://x.example/v.mp4",), "About")
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        '<m:content url="https://x.example/v.mp4" type="video/mp4"/><m:content url="/a.jpg" medium="image"/>',
+        '<enclosure url="https://x.example/a.jpg" type="image/jpeg" length="1"/>',
+        '<m:group><m:thumbnail url="https://x.example/a.jpg"/></m:group>',
+    ],
+)
+def test_a_picture_is_what_says_that_it_is_one(inner: str) -> None:
+    entry = item(inner, attributes='xmlns:m="http://search.yahoo.com/mrss/"')
+    assert (entry.image or "").endswith("/a.jpg")
+    assert item('<enclosure url="https://x.example/a.mp3" type="audio/mpeg"/>').image is None
+
+
 def test_html_that_is_not_escaped_does_not_lose_the_items_after_it() -> None:
     items = "<item><title>A</title><description>x<br>y <p>z</description></item><item><title>B</title></item>"
     feed = parse(rss(items))

@@ -106,6 +106,28 @@ def test_rules_for_clients_survive_inlining_and_the_mark_for_premailer_does_not(
     assert "data-premailer" not in html
 
 
+def test_a_logo_is_no_wider_than_the_column():
+    logo = Logo(url="https://brand.example/logo.png", alt="The Brand", width=1200, height=300)
+    html = make_renderer(brand=Brand(theme="compact", logo=logo)).render(ENGLISH, "all").html
+
+    width, height = map(int, re.search(r'<img src="https://brand[^>]* width="(\d+)" height="(\d+)"', html).groups())
+    assert width <= 560
+    assert abs(width / height - 4) < 0.05
+
+
+def test_a_table_may_be_called_as_the_language_is_written_and_what_nobody_fills_in_is_refused(tmp_path):
+    phrases = tmp_path / "email" / "phrases" / "pt-BR.toml"
+    phrases.parent.mkdir(parents=True)
+    phrases.write_text('end = "Por hoje e so."\n')
+    renderer = make_renderer(tmp_path)
+
+    assert "pt-br" in renderer.languages()
+    assert "Por hoje e so." in renderer.render(replace(ENGLISH, language="pt-BR"), "all").html
+    phrases.write_text('update_before = "antes {dya}"\n')
+    with pytest.raises(RenderError, match="dya"):
+        renderer.check()
+
+
 def test_what_was_inlined_once_is_not_inlined_again():
     renderer = make_renderer()
     before = _inline.cache_info()
@@ -351,6 +373,9 @@ def two_of(story):
         "javascript:alert(1)",
         "//ledger.example/a.png",
         "https://ledger.example/" + "a" * 20_000 + ".png",
+        "https://ledger.example/chart.svg?width=600",
+        "https://ledger.example/photo.avif",
+        "https://me:secret@ledger.example/a.png",
     ],
 )
 def test_a_picture_that_cannot_be_shown_leaves_no_hole(image):
@@ -389,6 +414,24 @@ def test_the_footer_names_sources_that_failed_unless_it_is_not_to():
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", 1, "recursion"),
         ("{% for a in range(9000) %}\n{% for b in range(9000) %}{% endfor %}{% endfor %}", 2, "100,000 steps"),
         ("{% for a in range(9999) %}\n{{ 'x' * 9999 }}{% endfor %}", 2, "3,000,000 characters"),
+        ("\n{{ (10 ** (10 ** 8)) % 7 }}", 2, "too many digits"),
+        ("{% set n = namespace(v=3) %}{% for i in range(64) %}\n{% set n.v = n.v * n.v %}{% endfor %}", 2, "digits"),
+        (
+            "{% set n = namespace(v='aa') %}{% for i in range(64) %}\n{% set n.v = n.v ~ n.v %}{% endfor %}",
+            2,
+            "too long",
+        ),
+        (
+            "{% set n = namespace(v='aa') %}{% for i in range(64) %}\n{% set n.v = n.v + n.v %}{% endfor %}",
+            2,
+            "too long",
+        ),
+        ("\n{{ 'a' * 3 * 10 ** 9 }}", 2, "repeated too often"),
+        ("\n{{ [1] * 10 ** 9 }}", 2, "repeated too often"),
+        ("\n{{ '%0999999999d' % 1 }}", 2, "too wide"),
+        ("\n{{ '{:>999999999}'.format(1) }}", 2, "too wide"),
+        ("\n{{ 'a'.center(10 ** 9) }}", 2, "too long"),
+        ("\n{{ 'a' | center(10 ** 9) }}", 2, "too long"),
     ],
 )
 def test_a_wrong_template_is_named_with_its_line(tmp_path, source, line, words):
@@ -399,6 +442,37 @@ def test_a_wrong_template_is_named_with_its_line(tmp_path, source, line, words):
 
     assert caught.value.subject in {f"{tmp_path}/email/edition.html:{line}", "email/edition.html"}
     assert caught.value.remedy
+
+
+def test_what_a_template_may_reckon_and_join_is_as_ever(tmp_path):
+    source = "{{ 2 ** 10 + 3 * 4 }} {{ 7 % 4 }} {{ '%s-%04d' % ('a', 7) }} {{ 'a' ~ 1 ~ '<b>' }} {{ 'ab' * 2 }}"
+    shown = own_template(tmp_path, f"<p>{source} {{{{ unsubscribe_url }}}}</p>").render(ENGLISH, "all").html
+
+    assert "1036 3 a-0007 a1&lt;b&gt; abab" in shown
+
+
+def test_a_template_that_is_no_utf_8_is_named(tmp_path):
+    renderer = own_template(tmp_path, b"\xff\xfe", name="email/themes/plain.html")
+
+    with pytest.raises(RenderError) as caught:
+        renderer.render(ENGLISH, "all")
+
+    assert caught.value.subject == f"{tmp_path}/email/themes/plain.html"
+
+
+def test_a_subject_that_asks_for_another_template_is_named_itself():
+    with pytest.raises(RenderError) as caught:
+        subject_of("{% include 'email/base.html' %}")
+
+    assert caught.value.subject == "[newsletter] subject"
+
+
+def test_an_endless_address_is_no_link_and_an_endless_word_is_cut():
+    endless = replace(item("A headline", "Words of it. " + "a" * 15_000), link="https://x.example/" + "a" * 60_000)
+    rendition = make_renderer().render(two_of(endless), "all")
+
+    assert len(rendition.html.encode()) < 60_000
+    assert "https://x.example/aaa" not in rendition.html
 
 
 def test_a_fault_inside_an_included_template_is_named_there(tmp_path):
@@ -416,7 +490,7 @@ def test_a_fault_inside_an_included_template_is_named_there(tmp_path):
         (b"\xff\xfe", "not UTF-8"),
         ("{% include 'email/gone.html' %}", "email/gone.html: the template is missing"),
         ("a mail without a link to leave", "no way out"),
-        ("", "could not be inlined"),
+        ("", "print nothing"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_one_clear_error(tmp_path, source, words):
