@@ -106,7 +106,8 @@ class Previewing:
         if variant is None:
             topics = ", ".join(section.id for section in composed.edition.sections if section.id)
             subject = f"the edition of {composed.edition.date}"
-            raise RenderError(subject, "it has no story of this reader's topics", remedy=f"it has {topics}")
+            remedy = f"it has {topics or 'no topics'}"
+            raise RenderError(subject, "it has no story of this reader's topics", remedy=remedy)
         known = next((one for one in composed.renditions if one.variant == variant.key), None)
         return known or self._rendering.render(composed.edition, [variant])[0]
 

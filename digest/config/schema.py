@@ -49,7 +49,7 @@ class Newsletter(_Table):
     subject: str = "{{ lead.headline }}"
     language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     postal_address: str = ""
-    base_url: AsciiUrl = "http://127.0.0.1:8000"
+    base_url: AsciiUrl = Field(default="http://127.0.0.1:8000", max_length=400)  # it stands in a header of one line
 
 
 class Colours(_Table):

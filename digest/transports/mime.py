@@ -28,6 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9' !#$%&*+/?^_`{|}~-]{1,60}")
 _POLICY = SMTP.clone(utf8=False)
 _LINE = 76
+_EMPTY_LINE = re.compile(rb"^([A-Za-z-]+:)\s*\r\n ([^\r\n]+)", re.MULTILINE)
 _LONGEST_NAME = 100
 
 
@@ -126,11 +127,18 @@ def _shared_headers(rendition: Rendition, letterhead: Letterhead) -> bytes:
     shared["Subject"] = _clean(rendition.subject)
     shared["Date"] = format_datetime(letterhead.dated_at)
     if letterhead.is_bulk:
-        shared["List-ID"] = f"{_clean(letterhead.list_name)} <{letterhead.list_id}>"
+        shared["List-ID"] = format_address(_clean(letterhead.list_name), letterhead.list_id)
     shared["Auto-Submitted"] = "auto-generated"
     if letterhead.is_bulk:
         shared["Precedence"] = "bulk"
-    return shared.as_bytes().removesuffix(b"\r\n")
+    return _EMPTY_LINE.sub(_fill_first_line, shared.as_bytes().removesuffix(b"\r\n"))
+
+
+def _fill_first_line(found: "re.Match[bytes]") -> bytes:
+    """The library leaves the first line empty where a text would just fit on the next: some filters distrust that."""
+    name, text = found[1], found[2]
+    cut = text.rfind(b" ", 0, _LINE - len(name))
+    return b"%b %b\r\n %b" % (name, text[:cut], text[cut + 1 :]) if cut > 0 else found[0]
 
 
 def _clean(text: str) -> str:

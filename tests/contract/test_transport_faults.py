@@ -4,7 +4,6 @@ import contextlib
 import logging
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from digest.models import DeliveryState
 from digest.transports.sendgrid import SendGridTransport
 from digest.transports.smtp import SmtpTransport
 from tests.contract.test_transports import Account, make_batch
+from tests.doubles.certificates import make_certificate
 from tests.doubles.sendgrid_api import SendGridDouble
 from tests.doubles.smtp_script import SmtpScript
 from tests.doubles.smtp_server import SmtpServer
@@ -151,14 +151,7 @@ def test_a_server_without_starttls_is_not_talked_to_in_the_clear() -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
     """A certificate for 127.0.0.1 that nobody vouches for, and a server's side of it."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, path = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(path)],
-        check=True,
-        capture_output=True,
-    )
+    path, key = make_certificate(tmp_path_factory.mktemp("tls"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path, key)
     return path, context

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from digest.models import UNSUBSCRIBE_TOKEN, Message
 from digest.transports import mime
-from tests.contract.test_transports import LETTERHEAD, RENDITION
+from tests.contract.test_transports import LETTERHEAD, RENDITION, make_batch
 
 MESSAGE = Message(
     delivery=1,
@@ -87,3 +87,22 @@ def test_the_link_stands_whole_among_any_words_and_no_line_is_too_long(before: s
 )
 def test_an_international_domain_is_written_in_ascii_where_it_can_be(address: str, expected: str) -> None:
     assert mime.ascii_address(address) == expected
+
+
+@pytest.mark.parametrize("length", range(60, 100, 3))
+def test_a_subject_of_any_length_begins_on_its_own_line(length: int) -> None:
+    batch = make_batch(1)
+    subject = ("Council says " * 20)[:length].strip()
+    raw = mime.build(replace(batch.rendition, subject=subject), batch.letterhead).address(batch.messages[0])
+    lines = raw.split(b"\r\n\r\n")[0].split(b"\r\n")
+    assert any(line.startswith(b"Subject: Council") for line in lines)
+    assert max(map(len, lines)) <= 998
+    assert email.message_from_bytes(raw, policy=email.policy.default)["Subject"] == subject
+
+
+def test_the_name_of_a_list_cannot_look_like_its_identity() -> None:
+    batch = make_batch(1)
+    letterhead = replace(batch.letterhead, list_name="Notes (x), <other.example>")
+    raw = mime.build(batch.rendition, letterhead).address(batch.messages[0])
+    (line,) = [line for line in raw.split(b"\r\n") if line.startswith(b"List-ID:")]
+    assert line.startswith(b'List-ID: "') and line.endswith(f'" <{letterhead.list_id}>'.encode())
