@@ -195,6 +195,10 @@ def _known_keys(table: Sequence[str | int], tables: Mapping[str, Any]) -> list[s
     for part in table:
         written = written[part]
     members = _models_of(Config.model_fields[name].annotation)
+    for part in table[1:]:  # a table within a table, as [theme.light]
+        fields = members[0].model_fields if len(members) == 1 else {}
+        if isinstance(part, str) and part in fields:
+            members = _models_of(fields[part].annotation)
     if len(members) > 1:
         kind = written.get("kind")
         members = [m for m in members if kind in get_args(m.model_fields["kind"].annotation)] or members

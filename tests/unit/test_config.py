@@ -66,6 +66,12 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_known_one(tmp_pat
     ]
 
 
+def test_an_unknown_key_of_a_table_within_a_table_is_compared_with_the_keys_of_that(tmp_path: Path) -> None:
+    assert _faults(tmp_path, MINIMAL + '[theme.light]\nacent = "#123456"\n') == [
+        '/config.toml:6: unknown key "theme.light.acent" (did you mean "accent"?)'
+    ]
+
+
 def test_an_unknown_key_of_the_second_source_is_found_in_the_second_source(tmp_path: Path) -> None:
     text = MINIMAL + '[[sources]]\nid = "a"\nkind = "feed"\nurl = "https://a.example/rss"\n'
     text += '[[sources]]\nid = "b"\nkind = "feed"\nurl = "https://b.example/rss"\nwieght = 2\n'
