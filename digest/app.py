@@ -1,10 +1,9 @@
 """The composition root: Config → everything else. The only module that owns a clock, randomness and the environment."""
 
-import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +11,7 @@ from email.utils import parseaddr
 from functools import cached_property, partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -21,7 +20,7 @@ from digest.adapters import Means, make_source, make_summarizers, make_transport
 from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
-from digest.errors import ConfigError, RenderError, SourceError
+from digest.errors import ConfigError, RenderError
 from digest.models import (
     ANYBODY,
     Edition,
@@ -35,7 +34,8 @@ from digest.models import (
     SubscriberState,
     Viewpoint,
 )
-from digest.protocols import Clock, Fetch, Request, Response, Summarizer
+from digest.network import GuardedNetwork
+from digest.protocols import Clock, Fetch, Summarizer
 
 if TYPE_CHECKING:
     from digest.collect import Visit
@@ -46,13 +46,8 @@ if TYPE_CHECKING:
     from digest.render import Brand, Renderer
     from digest.stores.sql import SqlStore
 
-T = TypeVar("T")
-
 _PAGES_SECONDS = 300.0  # for all pages that are fetched at once
 _AGAIN_SECONDS = 30.0  # for the pages of an edition's stories, before it is sent
-_LINKS_SECONDS = 60.0  # for all links of a mail that is inspected
-_PAGE_BYTES = 5_000_000
-_EVERYWHERE = ("0.0.0.0/0", "::/0")
 _INSTALLED = Path(__file__).parent / "share"
 _CHECKOUT = Path(__file__).parent.parent
 
@@ -118,6 +113,15 @@ class App:
         from digest.stores.sql import SqlStore
 
         return SqlStore.open(self.config.store.url)
+
+    @cached_property
+    def network(self) -> GuardedNetwork:
+        """The way out to the network."""
+        newsletter = self.config.newsletter
+        return GuardedNetwork(
+            user_agent=f"Digest/{__version__} (+{newsletter.base_url}; {parse_address(newsletter.sender).email})",
+            allow_private=self.config.fetch.allow_private,
+        )
 
     @cached_property
     def links(self) -> Links:
@@ -245,7 +249,7 @@ class App:
         since = now - self.config.edition.window
         # An empty store has no cursors: a source that is unchanged since the last run shows its entries all the same.
         with closing(SqlStore.empty()) as store:
-            return self.on_network(
+            return self.network.run(
                 lambda fetch: collect(
                     [visit for visit in self._visits(fetch) if not ids or visit.profile.id in ids],
                     store.entries,
@@ -267,10 +271,10 @@ class App:
             ledger=store.ledger,
             subscribers=store.subscribers,
             runs=store.runs,
-            network=self.on_network,
+            network=self.network.run,
             visits=self._visits,
-            fetch_pages=partial(self._fetch_pages, seconds=_PAGES_SECONDS),
-            fetch_again=partial(self._fetch_pages, seconds=_AGAIN_SECONDS),
+            fetch_pages=partial(self.network.fetch_pages, seconds=_PAGES_SECONDS),
+            fetch_again=partial(self.network.fetch_pages, seconds=_AGAIN_SECONDS),
             parallel=self.engine.in_processes,
             in_threads=self.engine.in_threads if self.config.summarizer.kind == "llm" else None,
             summarizers=self.summarizers(store),
@@ -285,7 +289,7 @@ class App:
                 day=edition.date.isoformat(),
                 subscriber=reader,
             ),
-            probe_unsubscribe=self.probe_unsubscribe,
+            probe_unsubscribe=lambda: self.network.probe_unsubscribe(self.links.unsubscribe_url("0" * 32)),
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
@@ -308,10 +312,6 @@ class App:
             monotonic=time.monotonic,
         )
         return make_summarizers(self.config.summarizer, means)
-
-    def on_network(self, work: Callable[[Fetch], Coroutine[Any, Any, T]]) -> T:
-        """Run asynchronous work on a loop of its own with the guarded way out opened for it."""
-        return self._on_network(work, self.config.fetch.allow_private)
 
     def require_ready(self) -> None:
         """Open what a server will need, so that its faults show at the start and not at the first edition."""
@@ -362,39 +362,6 @@ class App:
 
         return SqlStore.upgrade(self.config.store.url)
 
-    def probe_unsubscribe(self) -> str | None:
-        """What is wrong with the readers' way out at `base_url`; None when it answers over HTTPS, and is this one.
-
-        Asked are a link that is signed and one that was altered: who takes both, or neither, is not this newsletter.
-        """
-        url = self.links.unsubscribe_url("0" * 32)
-        if not url.startswith("https://"):
-            return f"base_url {self.config.newsletter.base_url} is not https"
-        altered = url[:-1] + ("A" if url[-1] != "A" else "B")
-
-        async def ask(fetch: Fetch) -> tuple[Response | SourceError, Response | SourceError]:
-            return (
-                await _fetch_one(fetch, url, obeys_robots=False),
-                await _fetch_one(fetch, altered, obeys_robots=False),
-            )
-
-        # The operator's own host, which may well have a private address from here.
-        sound, refused = self._on_network(ask, _EVERYWHERE)
-        if isinstance(sound, SourceError):
-            return str(sound)
-        if not isinstance(refused, SourceError):
-            return f"{self.config.newsletter.base_url} answers, but it takes altered links: it is not this newsletter"
-        return None
-
-    def _on_network(self, work: Callable[[Fetch], Coroutine[Any, Any, T]], allow_private: Sequence[str]) -> T:
-        from digest.sources.fetch import Fetcher
-
-        async def go() -> T:
-            async with Fetcher(user_agent=self._user_agent(), allow_private=allow_private) as fetch:
-                return await work(fetch)
-
-        return asyncio.run(go())
-
     def _require_sources(self) -> None:
         if not self.config.sources:
             remedy = "add a [[sources]] table, or run `digest sources add URL`"
@@ -407,30 +374,6 @@ class App:
             Visit(profile=profile_of(table), source=make_source(table, fetch, self.clock))
             for table in self.config.sources
         ]
-
-    def try_links(self, urls: Sequence[str]) -> dict[str, tuple[int | None, str] | None]:
-        """Follow links as a reader would: the status, if any, and the fault of each that did not answer, else None."""
-        answers = self._fetch_pages(urls, seconds=_LINKS_SECONDS, obeys_robots=False)
-        return {
-            url: (answer.status, answer.message) if isinstance(answer, SourceError) else None
-            for url, answer in zip(urls, answers, strict=True)
-        }
-
-    def _fetch_pages(
-        self, urls: Sequence[str], *, seconds: float, obeys_robots: bool = True
-    ) -> "list[Response | SourceError]":
-        """Each page, or why it could not be had; in the order of `urls`."""
-
-        async def fetch_all(fetch: Fetch) -> list[Response | SourceError]:
-            tasks = [asyncio.ensure_future(_fetch_one(fetch, url, obeys_robots=obeys_robots)) for url in urls]
-            _, late = await asyncio.wait(tasks, timeout=seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            given_up = f"it was not read within {seconds:g} seconds together with the others"
-            return [SourceError(u, given_up) if t in late else t.result() for u, t in zip(urls, tasks, strict=True)]
-
-        return self.on_network(fetch_all) if urls else []
 
     def _find_reader(self, viewpoint: Viewpoint) -> Subscriber:
         email = viewpoint.email
@@ -478,10 +421,6 @@ class App:
         """Whether every transport ends on this machine: the outbox, or a host on loopback."""
         return all(_is_local(table) for table in self.config.transports)
 
-    def _user_agent(self) -> str:
-        newsletter = self.config.newsletter
-        return f"Digest/{__version__} (+{newsletter.base_url}; {parse_address(newsletter.sender).email})"
-
     @contextmanager
     def _kept(self) -> "Iterator[SqlStore]":
         yield self.store
@@ -494,14 +433,6 @@ class App:
             yield scratch
         finally:
             scratch.close()
-
-
-async def _fetch_one(fetch: Fetch, url: str, *, obeys_robots: bool) -> Response | SourceError:
-    """A page, or why it could not be had."""
-    try:
-        return await fetch(Request(url=url, limit=_PAGE_BYTES, obeys_robots=obeys_robots))
-    except SourceError as error:
-        return error
 
 
 def _is_local(table: Any) -> bool:

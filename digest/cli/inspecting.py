@@ -150,4 +150,4 @@ def inspect_email(
         _print(documents.inspect_emails(_open(files, manifest)), as_json)
         return
     with open_app(context, None) as app:
-        _print(documents.inspect_emails(_open(files, manifest), app.try_links), as_json)
+        _print(documents.inspect_emails(_open(files, manifest), app.network.try_links), as_json)

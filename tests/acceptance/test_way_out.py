@@ -26,7 +26,7 @@ from pathlib import Path
 from digest.app import App
 from digest.config import load_config
 with App(load_config(Path(sys.argv[1]), {})) as app:
-    print(app.probe_unsubscribe())
+    print(app.network.probe_unsubscribe(app.links.unsubscribe_url("0" * 32)))
 """
 
 
