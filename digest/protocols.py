@@ -4,7 +4,7 @@ An adapter is any object with these methods: nothing has to be inherited. `docs/
 each and which contract suite to run.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
@@ -31,6 +31,7 @@ from digest.models import (
     Story,
     Subscriber,
     SubscriberState,
+    Subscription,
     Summary,
     Taken,
 )
@@ -388,6 +389,18 @@ class SubscriberStore(Protocol):
 
     def leave(self, newsletter: str, key: str, *, now: datetime) -> bool:
         """Unsubscribe; True when there is such a subscription, also when it had left before."""
+        ...
+
+    def each(self, newsletter: str, state: SubscriberState | None = None) -> Iterator[Subscriber]:
+        """The same one after the other, however many there are; without those who were erased."""
+        ...
+
+    def erase(self, email: str, *, now: datetime) -> bool:
+        """Forget a person in every newsletter, but for a suppression that names nobody; False when unknown."""
+        ...
+
+    def history(self, email: str) -> list[Subscription]:
+        """Everything that is kept of one person, newsletter by newsletter."""
         ...
 
     def is_suppressed(self, newsletter: str, email: str) -> bool:

@@ -1,5 +1,6 @@
 """digest subscribers: who gets the newsletter."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from digest.audience.importing import Told
 
 _SHOWN_REMARKS = 10
+
+
+class Form(StrEnum):
+    """How a list is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
 
 commands = typer.Typer(help="The subscribers: who gets the newsletter.", no_args_is_help=True)
 
@@ -169,6 +178,88 @@ def import_subscribers(
             say("Without --consent, rows that carry none of their own came in as pending: they are not mailed.")
     if done.refused or done.left_out:
         leave(PARTIAL)
+
+
+@commands.command("export")
+def export_subscribers(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to; else to the standard output.", show_default=False)
+    ] = None,
+    form: Annotated[
+        Form | None, typer.Option("--format", help="csv or jsonl; else by FILE's ending, else csv.", show_default=False)
+    ] = None,
+    state: Annotated[SubscriberState | None, typer.Option(help="Only those in this state.", show_default=False)] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Everyone, with their consent, as an import takes them back."""
+    from digest.audience.exporting import write_lines
+
+    chosen = form or (Form.JSONL if file and file.suffix.lower() in {".jsonl", ".ndjson"} else Form.CSV)
+    with open_app(context, config) as app:
+        lines = write_lines(
+            app.store.subscribers.each(app.config.newsletter.slug, state), "jsonl" if chosen is Form.JSONL else "csv"
+        )
+        if file is None:
+            for line in lines:
+                put(line)
+            return
+        try:
+            with file.open("x", encoding="utf-8", newline="") as out:
+                out.writelines(f"{line}\r\n" if chosen is Form.CSV else f"{line}\n" for line in lines)
+        except FileExistsError:
+            raise ConfigError(str(file), "it is there already", remedy="name a new file") from None
+        except OSError as error:
+            raise ConfigError(str(file), "it cannot be written", remedy="choose another file") from error
+    put(str(file))
+
+
+@commands.command("show")
+def show_subscriber(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="The address.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Everything that is kept of one person, in every newsletter of the database."""
+    with open_app(context, config) as app:
+        kept = app.store.subscribers.history(email)
+        suppressed = app.store.subscribers.is_suppressed(app.config.newsletter.slug, email)
+    if not kept:
+        remedy = "but it is on the list of those that are not mailed" if suppressed else "see `digest subscribers list`"
+        raise ConfigError(email, "nothing is kept of this address", remedy=remedy)
+    for one in kept:
+        shown = {"newsletter": one.newsletter, **_row(one.subscriber), "suppressed": suppressed}
+        if as_json:
+            put_json(shown | {"receipts": one.receipts})
+            continue
+        for name, value in shown.items():
+            put(f"{name:<14}{_said(value)}")
+        for receipt in one.receipts:
+            words = (str(receipt.edition), receipt.state.value, receipt.transport, receipt.answer)
+            put(f"{'sent':<14}{'  '.join(word for word in words if word)}")
+        put("")
+
+
+@commands.command("erase")
+def erase_subscriber(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="The address.")],
+    config: ConfigOption = None,
+) -> None:
+    """Forget a person in every newsletter of the database; the address is not mailed again, and stands nowhere."""
+    with open_app(context, config) as app:
+        if not app.store.subscribers.erase(email, now=app.clock()):
+            raise ConfigError(email, "nothing is kept of this address", remedy="see `digest subscribers list`")
+    put("erased; what was sent stays counted, without a name")
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value) or "–"
+    return str(value) if value is not None else "–"
 
 
 def _row(reader: Subscriber) -> dict[str, object]:

@@ -36,7 +36,9 @@ from digest.models.delivering import (
     Outcome,
     Owner,
     Planned,
+    Receipt,
     Recipient,
+    Subscription,
 )
 from digest.models.editing import (
     Budget,
@@ -100,6 +102,7 @@ __all__ = [
     "Page",
     "Passage",
     "Planned",
+    "Receipt",
     "Recipient",
     "Rendition",
     "Report",
@@ -117,6 +120,7 @@ __all__ = [
     "Story",
     "Subscriber",
     "SubscriberState",
+    "Subscription",
     "Summary",
     "Taken",
     "Told",

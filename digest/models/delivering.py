@@ -1,7 +1,7 @@
 """Rendition → Message → Delivery: what is handed over, and what became of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from digest.models.audience import Subscriber
@@ -121,3 +121,23 @@ class Delivery:
     transport: str | None
     attempted_at: datetime | None
     answer: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What one subscriber was sent of one edition."""
+
+    edition: date
+    state: DeliveryState
+    transport: str | None
+    attempted_at: datetime | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What is kept of a person in one newsletter."""
+
+    newsletter: str
+    subscriber: Subscriber
+    receipts: tuple[Receipt, ...]

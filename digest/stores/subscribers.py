@@ -1,16 +1,16 @@
 """Who asked for what. A person is known once; a subscription is the person's to one newsletter."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, delete, select, update
 
-from digest.models import Subscriber, SubscriberState, Taken
+from digest.models import DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
 from digest.stores.database import Database, upsert
-from digest.stores.schema import imports, people, subscriptions
+from digest.stores.schema import deliveries, editions, imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, take
 
@@ -74,6 +74,26 @@ class SqlSubscribers:
         with self._database.read() as connection:
             return [_subscriber(row) for row in connection.execute(query)]
 
+    def each(self, newsletter: str, state: SubscriberState | None = None) -> Iterator[Subscriber]:
+        """The same in the order in which they came, some thousands at a time; who was erased is left out."""
+        last = 0
+        while True:
+            query = (
+                _subscribers()
+                .where(subscriptions.c.newsletter == newsletter, subscriptions.c.id > last)
+                .where(subscriptions.c.state != SubscriberState.ERASED.value)
+                .order_by(subscriptions.c.id)
+                .limit(self.CHUNK)
+            )
+            if state is not None:
+                query = query.where(subscriptions.c.state == state.value)
+            with self._database.read() as connection:
+                found = [_subscriber(row) for row in connection.execute(query)]
+            if not found:
+                return
+            yield from found
+            last = found[-1].id
+
     def find(self, newsletter: str, email: str) -> Subscriber | None:
         """By address, whatever its letter case."""
         return self._one(subscriptions.c.newsletter == newsletter, people.c.email_key == fold(email))
@@ -112,6 +132,75 @@ class SqlSubscribers:
                 .values(state=SubscriberState.UNSUBSCRIBED.value, changed_at=now)
             )
             self._suppressing.add(connection, newsletter, [fold(reader.email)], "unsubscribed", now=now)
+
+    def erase(self, email: str, *, now: datetime) -> bool:
+        """Forget a person in every newsletter; False when unknown. What was sent stays counted, without a name.
+
+        The address stays suppressed, as a keyed hash: nobody who asked to be forgotten is mailed by the next import.
+        """
+        key = fold(email)
+        with self._database.write() as connection:
+            person = connection.execute(select(people.c.id).where(people.c.email_key == key)).scalar()
+            if person is None:
+                return False
+            self._suppressing.add(connection, "", [key], SubscriberState.ERASED.value, now=now)
+            gone = f"erased:{person}"
+            connection.execute(
+                update(people).where(people.c.id == person).values(email=gone, email_key=gone, name=None)
+            )
+            own = select(subscriptions.c.id).where(subscriptions.c.person == person)
+            # What a server answered may repeat the address.
+            connection.execute(update(deliveries).where(deliveries.c.subscription.in_(own)).values(answer=None))
+            connection.execute(
+                update(subscriptions)
+                .where(subscriptions.c.person == person)
+                .values(
+                    state=SubscriberState.ERASED.value,
+                    topics="[]",
+                    tags="[]",
+                    language=None,
+                    timezone=None,
+                    consent_text=None,
+                    consent_from=None,
+                    changed_at=now,
+                )
+            )
+            return True
+
+    def history(self, email: str) -> list[Subscription]:
+        """Everything that is kept of one person, newsletter by newsletter, with what they were sent."""
+        sent = (
+            select(
+                deliveries.c.subscription,
+                editions.c.date,
+                deliveries.c.state,
+                deliveries.c.transport,
+                deliveries.c.attempted_at,
+                deliveries.c.answer,
+            )
+            .join(editions, editions.c.id == deliveries.c.edition)
+            .order_by(editions.c.date, deliveries.c.id)
+        )
+        query = _subscribers().add_columns(subscriptions.c.newsletter).where(people.c.email_key == fold(email))
+        with self._database.read() as connection:
+            found = connection.execute(query.order_by(subscriptions.c.newsletter)).all()
+            receipts = {
+                row.id: tuple(
+                    Receipt(
+                        edition=receipt.date,
+                        state=DeliveryState(receipt.state),
+                        transport=receipt.transport,
+                        attempted_at=receipt.attempted_at,
+                        answer=receipt.answer,
+                    )
+                    for receipt in connection.execute(sent.where(deliveries.c.subscription == row.id))
+                )
+                for row in found
+            }
+            return [
+                Subscription(newsletter=row.newsletter, subscriber=_subscriber(row), receipts=receipts[row.id])
+                for row in found
+            ]
 
     def is_suppressed(self, newsletter: str, email: str) -> bool:
         """Whether the address must not be mailed, whoever adds it."""

@@ -1,5 +1,7 @@
 """digest subscribers import: into the store, once, whatever happens on the way."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,41 @@ def test_an_import_that_was_broken_off_goes_on_where_it_stood(desk: Desk, table:
     assert "broken off behind line 10001" in done.err
     assert done.rows[0]["added"] == 2000
     assert desk.digest("subscribers", "import", str(table), "--json").rows[0]["known"] == 12_000
+
+
+def test_what_is_exported_can_be_imported_again_and_runs_in_no_spreadsheet(desk: Desk, table: Path) -> None:
+    table.write_text('email,name,topics,tags,consent_at\nevil@mail.org,"=HYPERLINK(1)",world,press,2026-01-02\n')
+    assert desk.digest("subscribers", "import", str(table)).code == 0
+    for name in ("all.csv", "all.jsonl"):
+        out = desk.folder / name
+        assert desk.digest("subscribers", "export", str(out)).code == 0
+        assert desk.digest("subscribers", "export", str(out)).code == 2
+        assert desk.digest("subscribers", "import", str(out), "--json").rows[0]["known"] == 3
+        other = Desk(desk.folder / f"of-{name}")
+        other.folder.mkdir()
+        assert other.digest("init").code == 0
+        other.digest("subscribers", "import", str(out))
+        rows = {row["email"]: row for row in other.digest("subscribers", "list", "--json").rows}
+        assert rows["left@mail.org"]["state"] == "unsubscribed"
+        assert (rows["evil@mail.org"]["name"], rows["evil@mail.org"]["tags"]) == ("=HYPERLINK(1)", ["press"])
+    assert "\n'=" not in (desk.folder / "all.csv").read_text()
+    assert ",'=HYPERLINK(1)," in (desk.folder / "all.csv").read_text()
+
+
+def test_who_is_erased_stands_nowhere_and_is_not_mailed_by_the_next_import(desk: Desk, table: Path) -> None:
+    assert desk.digest("run").code == 0
+    (kept,) = desk.digest("subscribers", "show", "STAYS@mail.org", "--json").rows
+    assert (kept["state"], kept["receipts"][0]["state"]) == ("active", "accepted")
+    assert desk.digest("subscribers", "erase", "stays@mail.org").code == 0
+    assert desk.digest("subscribers", "show", "stays@mail.org").code == 2
+    table.write_text("email\nstays@mail.org\n")
+    done = desk.digest("subscribers", "import", str(table), "--consent", "yes")
+    assert "stays@mail.org was erased" in done.err
+    with closing(sqlite3.connect(desk.folder / "digest.db")) as raw:
+        dump = "\n".join(line for line in raw.iterdump() if "entries" not in line)
+    assert "stays@" not in dump
+    deliveries = desk.digest("editions", "show", "latest", "--deliveries", "--json").rows
+    assert [row["state"] for row in deliveries] == ["accepted"]
 
 
 def name_of(table: Path) -> str:
