@@ -24,12 +24,17 @@ Pure: it looks at what it is given and asks the network nothing. Two things are 
     spam-…                   a subject that shouts or pretends, links that hide where they lead or say another site,
                              pictures without words, many hidden words
     link-dead, link-refused  a link was tried, and did not answer; asked for only
-    header-…                 From, Date, Message-ID (RFC 5322), List-ID (RFC 2919), List-Unsubscribe
-                             (RFC 2369) and List-Unsubscribe-Post (RFC 8058)
+    header-…                 From, To, Date, Message-ID, what is there twice or in bare bytes (RFC 5322), MIME-Version
+                             (RFC 2045), List-ID (RFC 2919), List-Unsubscribe (RFC 2369) and
+                             List-Unsubscribe-Post (RFC 8058)
+    line-length              lines longer than servers take (RFC 5322 §2.1.1)
+    part-order               the HTML after the text, so that it is shown (RFC 2046 §5.1.4)
+    charset                  what the parts say that they are in, and are in
+    attachment               no programs
     unreadable               a document in which no mail could be found
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from digest.models import UNSUBSCRIBE_TOKEN, Finding, Severity
@@ -37,6 +42,7 @@ from digest.preflight.document import UnreadableError, read_document
 from digest.preflight.headers import inspect_headers, inspect_subject, links_out
 from digest.preflight.html import inspect_html, list_links, parse_html
 from digest.preflight.links import judge_answers, links_to_try
+from digest.preflight.message import inspect_message
 from digest.preflight.words import find_placeholders, find_tokens, inspect_text
 
 __all__ = ["TryLinks", "inspect", "inspect_document", "verdict"]
@@ -76,7 +82,7 @@ def inspect(
         message = f"The way out does not answer: {unsubscribe_checked}"
         severity: Severity = "info" if rehearsal else "fail"
         findings.append(Finding(rule="unsubscribe-answer", severity=severity, message=message))
-    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+    return _sort(findings)
 
 
 def inspect_document(raw: bytes, try_links: TryLinks | None = None) -> tuple[list[Finding], int]:
@@ -90,12 +96,17 @@ def inspect_document(raw: bytes, try_links: TryLinks | None = None) -> tuple[lis
     except UnreadableError as error:
         return [Finding(rule="unreadable", severity="fail", message=str(error))], 0
     findings = inspect(document.html, document.text, headers=document.headers, subject=document.subject)
+    if document.message is not None:
+        findings.extend(inspect_message(document.raw, document.message))
     root = parse_html(document.html) if try_links else None
     if try_links and root is not None:
         places = links_to_try(list_links(root), links_out(document.headers or {}))
         findings.extend(judge_answers(places, try_links(list(places))))
-        findings.sort(key=lambda finding: _SEVERITIES.index(finding.severity))
-    return findings, len(document.html.encode(errors="replace"))
+    return _sort(findings), len(document.html.encode(errors="replace"))
+
+
+def _sort(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
 
 
 def _inspect(

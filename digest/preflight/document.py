@@ -22,25 +22,27 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A mail in parts. Of an HTML file alone, `text`, `headers` and `subject` are None."""
+    """A mail in parts. Of an HTML file alone, there is only `html`."""
 
     html: str
     text: str | None = None
     headers: Mapping[str, str] | None = None  # unfolded; names in lower case
     subject: str | None = None
+    raw: bytes = b""  # as it is transmitted
+    message: Message | None = None  # the same, parsed
 
 
 def read_document(raw: bytes) -> Document:
     """An HTML file or a message (RFC 5322), either of them gzipped or not. Raises UnreadableError."""
     plain = _unpack(raw).removeprefix(b"\xef\xbb\xbf").lstrip()
     if _HEADER_LINE.match(plain):
-        return _read_message(message_from_bytes(plain))
+        return _read_message(plain, message_from_bytes(plain))
     if not _HTML.search(plain):
         raise UnreadableError("This is neither HTML nor a message with headers.")
     return Document(html=_decode(plain))
 
 
-def _read_message(message: Message) -> Document:
+def _read_message(raw: bytes, message: Message) -> Document:
     bodies = {"text/html": "", "text/plain": ""}
     for part in message.walk():
         kind = part.get_content_type()
@@ -55,6 +57,8 @@ def _read_message(message: Message) -> Document:
         text=bodies["text/plain"],
         headers=headers,
         subject=_read_words(headers.get("subject", "")),
+        raw=raw,
+        message=message,
     )
 
 

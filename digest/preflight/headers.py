@@ -6,7 +6,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 
 from digest.models import Finding, Severity
 from digest.preflight.distrust import distrust_subject
-from digest.preflight.links import split_url
+from digest.preflight.links import is_this_machine, split_url
 
 _LONGEST_SUBJECT = 150  # characters
 
@@ -24,6 +24,9 @@ def inspect_headers(headers: Mapping[str, str], *, rehearsal: bool) -> Iterator[
     """The findings on the headers of a message, their names in lower case."""
     if not any("@" in address for _, address in getaddresses([headers.get("from", "")])):
         yield _finding("header-from", "fail", "From names no address.", "From")
+    if not any(headers.get(name, "").strip() for name in ("to", "cc", "bcc")):
+        # No rule asks for it (RFC 5322 §3.6), but filters do.
+        yield _finding("header-to", "warn", "To is missing: filters distrust a mail that is to nobody.", "To")
     try:
         parsedate_to_datetime(headers.get("date", ""))
     except ValueError:
@@ -43,7 +46,8 @@ def links_out(headers: Mapping[str, str]) -> list[str]:
 def _inspect_way_out(headers: Mapping[str, str], *, rehearsal: bool) -> Iterator[Finding]:
     """RFC 8058 §3.1: an HTTPS link in List-Unsubscribe, and its one word in List-Unsubscribe-Post."""
     written = headers.get("list-unsubscribe", "")
-    schemes = {split_url(link)[0] for link in links_out(headers)}
+    links = [split_url(link) for link in links_out(headers)]
+    schemes = {scheme for scheme, _ in links}
     severity: Severity = "fail"
     fault = ""
     if not written:
@@ -54,7 +58,10 @@ def _inspect_way_out(headers: Mapping[str, str], *, rehearsal: bool) -> Iterator
         fault = "List-Unsubscribe has no link in angle brackets."
     elif "https" not in schemes:
         fault = "List-Unsubscribe has no https link, which one click needs."
-        severity = "info" if rehearsal and "http" in schemes else "fail"
+        if rehearsal and "http" in schemes:
+            severity = "info" if all(is_this_machine(host) for scheme, host in links if scheme == "http") else "warn"
+    elif any(scheme == "https" and not host for scheme, host in links):
+        fault = "List-Unsubscribe has an https link that names no host."
     if fault:
         yield _finding("header-list-unsubscribe", severity, fault, "List-Unsubscribe")
     if headers.get("list-unsubscribe-post", "").replace(" ", "") != "List-Unsubscribe=One-Click":

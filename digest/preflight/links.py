@@ -11,6 +11,7 @@ from digest.models import UNSUBSCRIBE_TOKEN, Finding
 _RESERVED: Final = re.compile(
     r"(?:^|\.)(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)$|^127\.|^::1$", re.IGNORECASE
 )
+_THIS_MACHINE: Final = re.compile(r"^(?:(?:.+\.)?localhost|127\..+|::1)$", re.IGNORECASE)
 _GONE: Final = frozenset({404, 410})
 
 
@@ -26,6 +27,11 @@ def split_url(url: str) -> tuple[str, str]:
 def is_reserved(host: str) -> bool:
     """Whether no reader can reach it, whatever the network says."""
     return bool(_RESERVED.search(host))
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether it is this machine itself: what a rehearsal leads to."""
+    return bool(_THIS_MACHINE.match(host))
 
 
 def links_to_try(links: Iterable[tuple[str, str]], ways_out: Sequence[str]) -> dict[str, str]:

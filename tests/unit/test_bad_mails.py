@@ -28,6 +28,31 @@ GOOD = f"""\
 </body>
 </html>
 """
+LEAVE = "https://ledger.org/unsubscribe/1"
+# With every header that a mail to many should have, and both parts.
+SENT = f"""\
+From: Morning <brief@ledger.org>
+To: Ada <ada@readers.org>
+Subject: The old bridge closes
+Date: Tue, 24 Nov 2026 07:00:00 +0300
+Message-ID: <1.2@ledger.org>
+List-ID: Morning <morning.ledger.org>
+List-Unsubscribe: <{LEAVE}>
+List-Unsubscribe-Post: List-Unsubscribe=One-Click
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary=b
+
+--b
+Content-Type: text/plain; charset=utf-8
+
+{WORDS}
+Unsubscribe: {LEAVE}
+--b
+Content-Type: text/html; charset=utf-8
+
+{GOOD.replace(UNSUBSCRIBE_TOKEN, LEAVE)}
+--b--
+"""
 HERE = GOOD[: GOOD.index("<!-- here -->")].count("\n") + 1
 
 
@@ -135,6 +160,79 @@ def test_styles_that_nobody_can_judge_end_nothing(body: str) -> None:
 def test_a_charset_that_is_none_ends_nothing(charset: str) -> None:
     raw = f"From: a@b.org\nContent-Type: text/html; charset={charset}\n\n{GOOD}".encode()
     assert inspect_document(raw)[1] > 800
+
+
+def judge_message(raw: str | bytes) -> list[Finding]:
+    return inspect_document(raw.encode() if isinstance(raw, str) else raw)[0]
+
+
+def attach(name: str) -> str:
+    """The message with a file beside it."""
+    inner = SENT[SENT.index("Content-Type") :]
+    outer = SENT[: SENT.index("Content-Type")] + "Content-Type: multipart/mixed; boundary=a\n\n--a\n" + inner
+    disposition = f'Content-Disposition: attachment; filename="{name}"'
+    return f"{outer}\n--a\nContent-Type: application/octet-stream\n{disposition}\n\nMZ\n--a--\n"
+
+
+def turned_round() -> str:
+    """The message with its HTML before its text."""
+    (head, text, html), end = SENT.split("--b\n"), "--b--\n"
+    return f"{head}--b\n{html.removesuffix(end)}--b\n{text}{end}"
+
+
+def test_the_message_that_they_are_made_of_is_good() -> None:
+    assert judge_message(SENT) == []
+
+
+BAD_MESSAGES = {
+    "two senders": (f"From: Eve <eve@x.org>\n{SENT}", "header-duplicate", "fail", "From"),
+    "two subjects": (f"subject: Another\n{SENT}", "header-duplicate", "fail", "Subject"),
+    "two dates": (f"Date: Tue, 24 Nov 2026 08:00:00 +0300\n{SENT}", "header-duplicate", "fail", "Date"),
+    "bare UTF-8": (SENT.replace("Subject: The", "Subject: Thé"), "header-bytes", "warn", "Subject"),
+    "bare Latin-1": (SENT.replace("Ada <", "Adé <").encode("latin-1"), "header-bytes", "fail", "To"),
+    "bare bytes in a folded line": (
+        SENT.replace("Subject: The", "Subject: A\n Thé"),
+        "header-bytes",
+        "warn",
+        "Subject",
+    ),
+    "to nobody": (SENT.replace("To: Ada <ada@readers.org>\n", ""), "header-to", "warn", "To"),
+    "no version of MIME": (SENT.replace("MIME-Version: 1.0\n", ""), "header-mime-version", "fail", "MIME-Version"),
+    "a way out by http": (SENT.replace("<https:", "<http:"), "header-list-unsubscribe", "warn", "List-Unsubscribe"),
+    "a way out to no host": (
+        SENT.replace(f"<{LEAVE}>", "<https:///u>"),
+        "header-list-unsubscribe",
+        "fail",
+        "List-Unsubscribe",
+    ),
+    "an endless line": (SENT.replace("<h2>", f"<h2 title='{'x' * 998}'>"), "line-length", "fail", "message, line 28"),
+    "the HTML first": (turned_round(), "part-order", "fail", "HTML"),
+    "a program": (attach("invoice.pdf.EXE"), "attachment", "fail", "attachment"),
+    "a script beside": (attach("read.js"), "attachment", "fail", "attachment"),
+    "an HTML in no charset": (SENT.replace("html; charset=utf-8", "html; charset=utf8mb4"), "charset", "fail", "HTML"),
+    "a text in no charset": (SENT.replace("plain; charset=utf-8", "plain; charset=x-no"), "charset", "fail", "text"),
+    "another charset": (SENT.replace("World", "Wörld").encode("latin-1"), "charset", "fail", "HTML"),
+}
+
+
+@pytest.mark.parametrize(("raw", "rule", "severity", "where"), BAD_MESSAGES.values(), ids=BAD_MESSAGES)
+def test_a_bad_message_gets_its_finding_once(raw: str | bytes, rule: str, severity: str, where: str) -> None:
+    [found] = [finding for finding in judge_message(raw) if finding.rule == rule]
+    assert (found.severity, found.where) == (severity, where)
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "calendar.ics", "picture.jpg", "example.com.pdf"])
+def test_what_may_be_attached_is_no_finding(name: str) -> None:
+    assert judge_message(attach(name)) == []
+
+
+def test_a_line_as_long_as_is_allowed_is_no_finding() -> None:
+    assert judge_message(SENT.replace("World", "<i></i>" * 140 + "x" * 9)) == []
+
+
+def test_words_alone_need_no_version_of_mime() -> None:
+    raw = SENT.split("MIME-Version")[0] + f"\n{WORDS}\n"
+    assert "header-mime-version" not in {finding.rule for finding in judge_message(raw)}
 
 
 def test_contrast_is_reckoned_as_the_guidelines_do() -> None:

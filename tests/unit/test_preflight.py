@@ -13,6 +13,7 @@ from tests.golden.regenerate import render_all
 LINK = "https://news.test/morning/unsubscribe/abc"
 HEADERS = {
     "From": "Morning Brief <brief@news.test>",
+    "To": "Ada <ada@readers.test>",
     "Date": "Tue, 24 Nov 2026 07:00:00 +0300",
     "Message-ID": "<1.2@news.test>",
     "List-ID": "Morning Brief <morning.news.test>",
@@ -254,6 +255,7 @@ def test_a_subject_is_there_and_not_endless(subject, rule):
     [
         ("From", "", "header-from"),
         ("From", "nobody", "header-from"),
+        ("To", "", "header-to"),
         ("Date", "", "header-date"),
         ("Date", "yesterday", "header-date"),
         ("Message-ID", "", "header-message-id"),
@@ -264,6 +266,7 @@ def test_a_subject_is_there_and_not_endless(subject, rule):
         ("List-Unsubscribe", "https://x.org/u", "header-list-unsubscribe"),
         ("List-Unsubscribe", "=?utf-8?q?=3Chttps=3A//x=2Eorg=3E?=", "header-list-unsubscribe"),
         ("List-Unsubscribe", "<mailto:leave@x.org>", "header-list-unsubscribe"),
+        ("List-Unsubscribe", "<https:///u>", "header-list-unsubscribe"),
         ("List-Unsubscribe-Post", "", "header-list-unsubscribe-post"),
         ("List-Unsubscribe-Post", "yes", "header-list-unsubscribe-post"),
     ],
@@ -284,6 +287,12 @@ def test_an_insecure_way_out_fails_except_in_a_rehearsal():
 
     assert verdict(inspect(html, text, headers=headers, rehearsal=True)) == "ok"
     assert "header-list-unsubscribe" in rules(inspect(html, text, headers=headers, rehearsal=False), "fail")
+
+
+def test_an_insecure_way_out_to_elsewhere_is_a_warning_even_in_a_rehearsal():
+    raw = as_message(mail(), **{"List-Unsubscribe": "<http://news.test/u>"})
+
+    assert one(inspect_document(raw)[0], "header-list-unsubscribe").severity == "warn"
 
 
 def test_a_way_out_that_does_not_answer_fails_except_in_a_rehearsal():
