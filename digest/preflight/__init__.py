@@ -43,7 +43,8 @@ from digest.preflight.headers import inspect_headers, inspect_subject, links_out
 from digest.preflight.html import inspect_html, list_links, parse_html
 from digest.preflight.links import judge_answers, links_to_try
 from digest.preflight.message import inspect_message
-from digest.preflight.words import find_placeholders, find_tokens, inspect_text
+from digest.preflight.tokens import find_placeholders, find_tokens
+from digest.preflight.words import inspect_text
 
 __all__ = ["TryLinks", "inspect", "inspect_document", "verdict"]
 
@@ -114,11 +115,12 @@ def _inspect(
 ) -> Iterator[Finding]:
     lower = {name.lower(): value for name, value in headers.items()} if headers is not None else None
     ways_out = [UNSUBSCRIBE_TOKEN] if lower is None else links_out(lower)
-    for part, words in (("HTML", html), ("text", text or ""), ("Subject", subject or "")):
+    parts = {"HTML": html, "text": text or "", "Subject": subject or ""}
+    for part, words in parts.items():
         for finding in find_tokens(words, part):
             if UNSUBSCRIBE_TOKEN not in finding.message or lower is not None or part == "Subject":
                 yield finding
-        yield from find_placeholders(words, part)
+    yield from find_placeholders(parts)
     if html:
         yield from inspect_html(html, ways_out)
     else:

@@ -94,7 +94,31 @@ def test_size_is_judged_in_bytes_of_utf_8(size, severity):
     assert [finding.severity for finding in findings if finding.rule == "size"] == ([severity] if severity else [])
 
 
-@pytest.mark.parametrize("token", ["{{ name }}", "{% if x %}", "*|FNAME|*", "%%first_name%%", "{{{raw}}}"])
+TOKENS = (
+    "{{ name }}",
+    "{% if x %}",
+    "*|FNAME|*",
+    "%%first_name%%",
+    "{{{raw}}}",
+    "[[name]]",
+    "[[ data:first_name ]]",
+    "${x}",
+    "${user.name}",
+    "<%= name %>",
+    "<% if x %>",
+    "%recipient.name%",
+    "%recipient%",
+    "%tag_unsubscribe_url%",
+    "##name##",
+    "[FNAME]",
+    "[FIRST_NAME]",
+    "[EMAIL_ADDRESS]",
+    "%7B%7Bname%7D%7D",
+    "%7b%7b%20id%20%7d%7d",
+)
+
+
+@pytest.mark.parametrize("token", TOKENS)
 @pytest.mark.parametrize("part", ["html", "text", "subject"])
 def test_a_placeholder_that_nobody_filled_in_fails(part, token):
     parts = {"html": mail(), "text": TEXT, "subject": "Hello"}
@@ -118,6 +142,40 @@ def test_ordinary_percentages_and_braces_are_no_placeholders():
     body = "<style>@media print { p { margin: 0 }}</style><p>100% of 5 %, and a {set} | of * things %</p>"
 
     assert "token-left" not in rules(inspect(mail(body), None))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "It costs $5 {about 4 euros}, or ${5}, of the sets {1,2} and {a, b}.",
+        "Shares rose 5%, then 10%. Of 3%.of.4% nothing is known.",
+        "“[He] said [NAME REDACTED] and [WARNING] and [EU NAMES] were here [1].",
+        "## A heading of Markdown ##  and #hashtags ##",
+        "a[[1]] and [[ -f x ]] are code; so is 5 <% 3",
+        "https://x.org/?q=%C3.a%20b&r=%7B%22a%22%3A1%7D and https://x.org/%7Bid%7D",
+    ],
+)
+def test_ordinary_news_and_code_are_no_placeholders(words):
+    assert "token-left" not in rules(inspect(mail(f"<p>{words}</p>"), TEXT + words, subject=words[:60]))
+
+
+@pytest.mark.parametrize("token", ["{name}", "{ first_name }", "{FIRSTNAME}", "{user.email}", "{city}", "[NAME]"])
+def test_single_braces_around_a_name_are_a_warning_where_they_are_seen(token):
+    finding = one(inspect(mail(f"\n<p>Dear {token},</p>"), TEXT), "token-left")
+
+    assert (finding.severity, finding.where) == ("warn", "HTML, line 10")
+    assert one(inspect(mail(), f"Dear {token}\n{TEXT}"), "token-left").where == "text, line 1"
+    assert "token-left" not in rules(inspect(mail(f"<style>.x{token}</style><!--{token}-->"), TEXT))
+
+
+def test_a_text_to_be_replaced_is_said_once_for_each_story_and_word():
+    story = '<p><img src="https://x.org/a.png" alt="{0}"></p>\n<h3><a href="https://x.org/" title="{0}">{0}</a></h3>\n'
+    body = story.format("Lorem ipsum") + "<p>Lorem ipsum. LOREM IPSUM.</p>" + story.format("Lorem ipsum or XXXXX")
+
+    findings = inspect(mail(body), f"Lorem ipsum\n\nFIXME\n{TEXT}", subject="Lorem ipsum")
+
+    found = [finding.message.split("”")[0][1:] for finding in findings if finding.rule == "placeholder-text"]
+    assert found == ["Lorem ipsum", "Lorem ipsum", "XXXXX", "FIXME"]
 
 
 def test_each_part_needs_a_way_out():
