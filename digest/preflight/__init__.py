@@ -8,14 +8,20 @@ Pure: it looks at what it is given and asks the network nothing. Two things are 
     placeholder-text         words that were meant to be replaced
     token-left               a template's or a mail service's placeholder that nobody filled in
     unsubscribe-link         a way out in both parts
+    unsubscribe-host         it is at the site that List-Unsubscribe names, or at the sender's
     unsubscribe-answer       the way out was tried, and did not answer
     html-part, text-part     both are there; the text says what the HTML says
     link-empty, link-scheme  every link leads somewhere, by http, https, mailto or tel
+    link-malformed           to a host that can be one, by a port that is one
+    link-target              or to what is in the mail
     reserved-name            links to names that exist on paper only (RFC 2606, RFC 6761): a remark
     image-alt                each picture has words for those who do not see it
-    heading                  one h1
+    image-source             and an address from which clients show it
+    image-tracking           pictures of one pixel
+    heading                  one h1, and no level skipped
     language, direction      the document says which language it is in, and which way that runs
     forbidden-element        what mail clients drop or distrust
+    active-content           what would act by itself
     client-…                 features of CSS and HTML that some clients lack, by the data of Can I email
     contrast-light, contrast-dark, text-size     words that cannot be read
     duplicate-headline       a story printed twice
@@ -34,15 +40,16 @@ Pure: it looks at what it is given and asks the network nothing. Two things are 
     unreadable               a document in which no mail could be found
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from digest.models import UNSUBSCRIBE_TOKEN, Finding, Severity
+from digest.preflight.anchors import list_links
 from digest.preflight.document import UnreadableError, read_document
-from digest.preflight.headers import inspect_headers, inspect_subject, links_out
-from digest.preflight.html import inspect_html, list_links, parse_html
+from digest.preflight.headers import homes_of, inspect_headers, inspect_subject, links_out
+from digest.preflight.html import inspect_html, parse_html
 from digest.preflight.links import judge_answers, links_to_try
-from digest.preflight.message import inspect_message
+from digest.preflight.message import inspect_message, list_content_ids
 from digest.preflight.tokens import find_placeholders, find_tokens
 from digest.preflight.words import inspect_text
 
@@ -70,6 +77,7 @@ def inspect(
     subject: str | None = None,
     rehearsal: bool = True,
     unsubscribe_checked: str | None = None,
+    content_ids: Collection[str] | None = None,
 ) -> list[Finding]:
     """The findings on one mail, the worst first.
 
@@ -77,8 +85,9 @@ def inspect(
     written but unfolded, their names in any letter case; without them a rendition is judged. `rehearsal`
     says that nothing leaves this machine: an insecure or unreachable way out is then a remark.
     `unsubscribe_checked` is what was wrong when the way out was tried; None: nothing, or it was not tried.
+    `content_ids` are the parts that pictures may come from; None: that is not known.
     """
-    findings = list(_inspect(html, text, headers, subject, rehearsal=rehearsal))
+    findings = list(_inspect(html, text, headers, subject, content_ids, rehearsal=rehearsal))
     if unsubscribe_checked is not None:
         message = f"The way out does not answer: {unsubscribe_checked}"
         severity: Severity = "info" if rehearsal else "fail"
@@ -96,7 +105,13 @@ def inspect_document(raw: bytes, try_links: TryLinks | None = None) -> tuple[lis
         document = read_document(raw)
     except UnreadableError as error:
         return [Finding(rule="unreadable", severity="fail", message=str(error))], 0
-    findings = inspect(document.html, document.text, headers=document.headers, subject=document.subject)
+    findings = inspect(
+        document.html,
+        document.text,
+        headers=document.headers,
+        subject=document.subject,
+        content_ids=list_content_ids(document.message) if document.message is not None else None,
+    )
     if document.message is not None:
         findings.extend(inspect_message(document.raw, document.message))
     root = parse_html(document.html) if try_links else None
@@ -111,7 +126,13 @@ def _sort(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _inspect(
-    html: str, text: str | None, headers: Mapping[str, str] | None, subject: str | None, *, rehearsal: bool
+    html: str,
+    text: str | None,
+    headers: Mapping[str, str] | None,
+    subject: str | None,
+    content_ids: Collection[str] | None,
+    *,
+    rehearsal: bool,
 ) -> Iterator[Finding]:
     lower = {name.lower(): value for name, value in headers.items()} if headers is not None else None
     ways_out = [UNSUBSCRIBE_TOKEN] if lower is None else links_out(lower)
@@ -122,7 +143,7 @@ def _inspect(
                 yield finding
     yield from find_placeholders(parts)
     if html:
-        yield from inspect_html(html, ways_out)
+        yield from inspect_html(html, ways_out, homes_of(lower or {}), content_ids)
     else:
         severity: Severity = "warn" if text else "fail"
         yield Finding(rule="html-part", severity=severity, message="The mail has no HTML part.", where="HTML")

@@ -7,7 +7,8 @@ from typing import Final
 from lxml.html import HtmlElement
 
 from digest.models import Finding
-from digest.preflight.links import split_url
+from digest.preflight.elements import place_of
+from digest.preflight.links import is_reserved, split_url
 from digest.preflight.words import count_letters
 
 _SHOUTED: Final = 10  # letters from which a subject in capitals is shouting
@@ -15,6 +16,7 @@ _SHARE: Final = 0.8  # of the letters that have a case
 _REPLY: Final = re.compile(r"^\s*(?:re|fwd?|aw|wg|tr|rv)\s*:", re.IGNORECASE)
 _LOUD: Final = re.compile(r"[!！]{2,}|[?？][!！]|\${2,}|€{2,}")
 _HOST_AS_WORDS: Final = re.compile(r"^(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})(?:[/?#]\S*)?$", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"^(?:[\d.]+|0x[\da-f]+|.*:.*)$")  # of the network, where a name should be
 _SHORTENERS: Final = frozenset(
     "bit.ly t.co tinyurl.com goo.gl ow.ly is.gd buff.ly cutt.ly rb.gy shorturl.at tiny.cc rebrand.ly".split()
 )
@@ -45,11 +47,13 @@ def distrust_html(root: HtmlElement) -> Iterator[Finding]:
 
 
 def _distrust_links(root: HtmlElement) -> Iterator[Finding]:
-    for link in root.iter("a"):
+    for link in root.iter("a", "area"):
         _, host = split_url((link.get("href") or "").strip())
-        place = f"HTML, line {link.sourceline}, <a>"
+        place = place_of(link)
         if host.removeprefix("www.") in _SHORTENERS:
             yield _finding("spam-link", f"{host} hides where the link leads.", place)
+        if _ADDRESS.match(host) and not is_reserved(host):
+            yield _finding("spam-link", f"The link leads to a bare address, {host}.", place)
         said = _HOST_AS_WORDS.match(str(link.text_content()).strip())
         if said and host and not _is_same_site(said[1].lower(), host):
             yield _finding("spam-link", f"The link says {said[1]} and leads to {host}.", place)

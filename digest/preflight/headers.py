@@ -43,6 +43,14 @@ def links_out(headers: Mapping[str, str]) -> list[str]:
     return re.findall(r"<\s*([^<>]+?)\s*>", headers.get("list-unsubscribe", ""))
 
 
+def homes_of(headers: Mapping[str, str]) -> frozenset[str]:
+    """The hosts where a reader may leave: List-Unsubscribe's, if it has one by https, and the sender's."""
+    links = [split_url(link) for link in links_out(headers)]
+    hosts = {host for scheme, host in links if scheme == "https" and host}
+    senders = {address.rpartition("@")[2].lower() for _, address in getaddresses([headers.get("from", "")])}
+    return frozenset((hosts | senders) - {""}) if hosts else frozenset()
+
+
 def _inspect_way_out(headers: Mapping[str, str], *, rehearsal: bool) -> Iterator[Finding]:
     """RFC 8058 §3.1: an HTTPS link in List-Unsubscribe, and its one word in List-Unsubscribe-Post."""
     written = headers.get("list-unsubscribe", "")

@@ -1,52 +1,47 @@
 """The rules on the HTML part."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
 
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
-from digest.models import Finding, Severity
+from digest.models import Finding
+from digest.preflight.active import inspect_active
+from digest.preflight.anchors import inspect_links
 from digest.preflight.clients import inspect_clients
 from digest.preflight.distrust import distrust_html
+from digest.preflight.elements import point_at, words_of
+from digest.preflight.languages import inspect_languages
 from digest.preflight.legibility import inspect_legibility
-from digest.preflight.links import is_reserved, split_url
-from digest.preflight.words import says_unsubscribe
-from digest.text import direction_of
+from digest.preflight.pictures import inspect_pictures
 
 _WARN_BYTES = 80_000
 _FAIL_BYTES = 100_000
 
-_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
-_FORBIDDEN: tuple[tuple[str, Severity], ...] = (
-    ("script", "fail"),
-    ("form", "fail"),
-    ("iframe", "fail"),
-    ("object", "fail"),
-    ("embed", "fail"),
-    ("base", "fail"),
-    ("link", "warn"),
-    ("audio", "warn"),
-    ("video", "warn"),
-)
 
+def inspect_html(
+    html: str, ways_out: Sequence[str], homes: Collection[str], parts: Collection[str] | None
+) -> Iterator[Finding]:
+    """The findings on an HTML part. `ways_out`: the links by which its reader leaves; `homes`: the hosts of such.
 
-def inspect_html(html: str, ways_out: Sequence[str]) -> Iterator[Finding]:
-    """The findings on an HTML part. `ways_out`: the links by which its reader leaves."""
+    `parts`: the names of the parts beside it; None where there is no message.
+    """
     size = len(html.encode(errors="replace"))
     if size >= _WARN_BYTES:
         message = f"The HTML has {size:,} bytes; Gmail clips a mail near 102,000."
-        yield _finding("size", "fail" if size >= _FAIL_BYTES else "warn", message, where="HTML")
+        yield Finding(rule="size", severity="fail" if size >= _FAIL_BYTES else "warn", message=message, where="HTML")
     root = parse_html(html)
     if root is None:
-        yield _finding("html-part", "fail", "The HTML cannot be read.", where="HTML")
+        yield Finding(rule="html-part", severity="fail", message="The HTML cannot be read.", where="HTML")
         return
     yield from inspect_clients(root)
     yield from inspect_legibility(root)
     yield from distrust_html(root)
-    yield from _inspect_root(root)
-    yield from _inspect_links(root, ways_out)
-    yield from _inspect_elements(root)
+    yield from inspect_languages(root)
+    yield from inspect_links(root, ways_out, homes)
+    yield from inspect_active(root)
+    yield from inspect_pictures(root, parts)
     yield from _inspect_headings(root)
 
 
@@ -59,74 +54,28 @@ def parse_html(html: str) -> HtmlElement | None:
         return None
 
 
-def list_links(root: HtmlElement) -> Iterator[tuple[str, str]]:
-    """Each link's address with its place; but those that speak of leaving: following one may have its effect."""
-    for link in root.iter("a"):
-        href = (link.get("href") or "").strip()
-        if href and not says_unsubscribe(href) and not says_unsubscribe(_text_of(link)):
-            yield href, f"HTML, line {link.sourceline}, <a>"
-
-
-def _inspect_root(root: HtmlElement) -> Iterator[Finding]:
-    language = root.get("lang")
-    if not language:
-        yield _finding("language", "warn", "The document does not say which language it is in.", root)
-    if not root.get("dir"):
-        severity: Severity = "warn" if direction_of(language) == "rtl" else "info"
-        yield _finding("direction", severity, "The document does not say which way it is read.", root)
-
-
-def _inspect_links(root: HtmlElement, ways_out: Sequence[str]) -> Iterator[Finding]:
-    reserved: Counter[str] = Counter()
-    has_way_out = False
-    for link in root.iter("a"):
-        href, words = (link.get("href") or "").strip(), _text_of(link)
-        if href in ways_out:
-            has_way_out = True
-            continue
-        has_way_out = has_way_out or says_unsubscribe(href) or says_unsubscribe(words)
-        if not href and (link.get("name") or link.get("id")):
-            continue
-        scheme, host = split_url(href)
-        name = f"“{words[:60]}”" if words else "without words"
-        if not href or href == "#" or (scheme in {"http", "https"} and not host):
-            yield _finding("link-empty", "fail", f"The link {name} leads nowhere.", link)
-        elif scheme not in _SCHEMES and not href.startswith("#"):
-            fault = f"goes by {scheme}:" if scheme else "is not absolute"
-            yield _finding("link-scheme", "fail", f"The link {name} {fault}.", link)
-        elif is_reserved(host):
-            reserved[host] += 1
-    if reserved:
-        names = ", ".join(sorted(reserved))
-        message = f"No reader can reach {names} ({reserved.total()} link{'s' * (reserved.total() > 1)})."
-        yield _finding("reserved-name", "info", message, where="HTML")
-    if not has_way_out:
-        yield _finding("unsubscribe-link", "fail", "The HTML has no link to unsubscribe.", where="HTML")
-
-
-def _inspect_elements(root: HtmlElement) -> Iterator[Finding]:
-    for name, severity in _FORBIDDEN:
-        for element in root.iter(name):
-            yield _finding("forbidden-element", severity, f"Mail clients drop or distrust <{name}>.", element)
-    for image in root.iter("img"):
-        if image.get("alt") is None:
-            yield _finding("image-alt", "warn", "A picture without alternative text.", image)
-
-
 def _inspect_headings(root: HtmlElement) -> Iterator[Finding]:
     tops = list(root.iter("h1"))
     if not tops:
-        yield _finding("heading", "warn", "The mail has no h1.", where="HTML")
+        yield Finding(rule="heading", severity="warn", message="The mail has no h1.", where="HTML")
     for top in tops[1:]:
-        yield _finding("heading", "warn", "The mail has more than one h1.", top)
+        yield point_at(top, "heading", "warn", "The mail has more than one h1.")
+    level = 1
+    for heading in root.iter("h1", "h2", "h3", "h4", "h5", "h6"):
+        deeper = int(heading.tag[1])
+        if deeper > level + 1:
+            yield point_at(heading, "heading", "info", f"The headings skip from h{level} to h{deeper}.")
+        level = deeper
     seen: set[str] = set()
     for headline in root.iter("h3", "h4"):
-        words = _text_of(headline)
-        if words.casefold() in seen:
-            yield _finding("duplicate-headline", "warn", f"“{words[:80]}” is printed twice.", headline)
-        seen.add(words.casefold())
+        words = words_of(headline)
+        folded = _fold(words)
+        if folded in seen:
+            yield point_at(headline, "duplicate-headline", "warn", f"“{words[:80]}” is printed twice.")
+        if folded:
+            seen.add(folded)
     for heading in _empty_sections(root):
-        yield _finding("empty-section", "warn", f"There is nothing under “{_text_of(heading)[:80]}”.", heading)
+        yield point_at(heading, "empty-section", "warn", f"There is nothing under “{words_of(heading)[:80]}”.")
 
 
 def _empty_sections(root: HtmlElement) -> Iterator[HtmlElement]:
@@ -147,12 +96,7 @@ def _empty_sections(root: HtmlElement) -> Iterator[HtmlElement]:
         yield section
 
 
-def _text_of(element: HtmlElement) -> str:
-    return " ".join(str(element.text_content()).split())
-
-
-def _finding(
-    rule: str, severity: Severity, message: str, element: HtmlElement | None = None, where: str | None = None
-) -> Finding:
-    place = where if element is None else f"HTML, line {element.sourceline}, <{element.tag}>"
-    return Finding(rule=rule, severity=severity, message=message, where=place)
+def _fold(words: str) -> str:
+    """A headline without what may differ when it is the same: capitals, punctuation, spaces."""
+    folded = unicodedata.normalize("NFKC", words).casefold()
+    return "".join(one for one in folded if unicodedata.category(one)[0] not in "PZC")

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from digest.models import UNSUBSCRIBE_TOKEN, Finding
+from digest.models import UNSUBSCRIBE_TOKEN, Finding, Severity
 
 # Names that exist on paper only (RFC 2606, RFC 6761), and this machine.
 _RESERVED: Final = re.compile(
@@ -22,6 +22,25 @@ def split_url(url: str) -> tuple[str, str]:
         return parts.scheme.lower(), (parts.hostname or "").lower()
     except ValueError:
         return "", ""
+
+
+def find_fault(url: str) -> tuple[Severity, str] | None:
+    """How much is wrong with a URL that names a host, and what; None: nothing."""
+    parts = urlsplit(url)
+    host = unquote(parts.hostname or "")
+    if re.search(r"[\s<>\"{}|\\^`]", host):
+        return "fail", f"names a host that is none, {host}"
+    if "" in host.removesuffix(".").split(".") and parts.hostname:
+        return "fail", f"names a host with an empty part, {host}"
+    try:
+        is_port = parts.port != 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        return "fail", "names a port that is none"
+    if re.search(r"%(?![0-9A-Fa-f]{2})", url):
+        return "warn", "has a per cent sign that begins no encoded letter"
+    return None
 
 
 def is_reserved(host: str) -> bool:

@@ -31,7 +31,7 @@ def inspect_message(raw: bytes, message: Message) -> Iterator[Finding]:
         yield from _inspect_part(part)
 
 
-def content_ids(message: Message) -> frozenset[str]:
+def list_content_ids(message: Message) -> frozenset[str]:
     """What `cid:` links of the HTML can mean (RFC 2392 §2), without the angle brackets."""
     written = (str(part.get("content-id") or part.get("content-location") or "") for part in message.walk())
     return frozenset(name for one in written if (name := one.strip().strip("<>")))

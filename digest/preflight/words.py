@@ -1,15 +1,11 @@
-"""The rules on the text part, and which words and addresses speak of leaving."""
+"""The rules on the text part."""
 
 import re
 from collections.abc import Iterator, Sequence
 
 from digest.models import Finding
+from digest.preflight.wayout import shows_way_out
 
-_UNSUBSCRIBE = re.compile(
-    r"unsubscri|opt[-_ ]?out|désabonn|désinscri|cancelar la suscripción|darse de baja|abbestell|abmelden"
-    r"|إلغاء الاشتراك",
-    re.IGNORECASE,
-)
 _UNSEEN = re.compile(
     r"<!--.*?-->|<(style|script|title)\b.*?</\1\s*>|<div[^>]*display:\s*none.*?</div>|<[^>]*>",
     re.DOTALL | re.IGNORECASE,
@@ -24,14 +20,9 @@ def inspect_text(text: str, html: str, ways_out: Sequence[str]) -> Iterator[Find
     if count_letters(text) < count_letters(_UNSEEN.sub(" ", html)) // 2:
         message = "The text part says much less than the HTML."
         yield Finding(rule="text-part", severity="warn", message=message, where="text")
-    if not says_unsubscribe(text) and not any(link in text for link in ways_out):
+    if not shows_way_out(text, ways_out):
         message = "The text part has no link to unsubscribe."
         yield Finding(rule="unsubscribe-link", severity="fail", message=message, where="text")
-
-
-def says_unsubscribe(words: str) -> bool:
-    """Whether words or a link speak of leaving, in one of the languages that Digest has phrases for."""
-    return bool(_UNSUBSCRIBE.search(words))
 
 
 def count_letters(words: str) -> int:

@@ -81,6 +81,25 @@ BAD = {
     "a text to be replaced": ("<p>Lorem ipsum dolor sit amet</p>", "placeholder-text", "warn"),
     "a picture without words": ('<img src="https://x.org/a.png">', "image-alt", "warn"),
     "a script": ("<script>alert(1)</script>", "forbidden-element", "fail"),
+    "a picture from nowhere": ('<img alt="A">', "image-source", "fail"),
+    "a picture of an empty address": ('<img src=" " alt="A">', "image-source", "fail"),
+    "a picture beside the page": ('<img src="a.png" alt="A">', "image-source", "fail"),
+    "a picture of this disk": ('<img src="file:///a.png" alt="A">', "image-source", "fail"),
+    "a picture of no host": ('<img src="https:///a.png" alt="A">', "image-source", "fail"),
+    "a picture by http": ('<img src="http://x.org/a.png" alt="A">', "image-source", "warn"),
+    "a picture that watches": ('<img src="https://x.org/a" alt="" width="1" height="1">', "image-tracking", "warn"),
+    "a styled one": ('<img src="https://x.org/a" alt="" style="width:1px;height:0">', "image-tracking", "warn"),
+    "a script in an attribute": ('<p onclick="x()">a</p>', "active-content", "fail"),
+    "a style that acts": ('<p style="width:expression(1)">a</p>', "active-content", "fail"),
+    "another": ('<p style="behavior:url(x)">a</p>', "active-content", "fail"),
+    "a document that leaves": ('<meta http-equiv="Refresh" content="0;url=https://x.org/">', "active-content", "fail"),
+    "a button": ("<button>Press</button>", "forbidden-element", "fail"),
+    "a field": ('<input name="a">', "forbidden-element", "fail"),
+    "a language that is none": ('<p lang="english">a</p>', "language", "warn"),
+    "a direction that is none": ('<p dir="right">a</p>', "direction", "warn"),
+    "a language the wrong way": ('<p lang="ar" dir="ltr">a</p>', "direction", "warn"),
+    "a story twice": ("<h3>The Old-Bridge  closes!</h3>", "duplicate-headline", "warn"),
+    "a level that is skipped": ("<h5>Deep</h5>", "heading", "info"),
     "an empty link": ('<p><a href="">Read on</a></p>', "link-empty", "fail"),
 }
 
@@ -224,6 +243,22 @@ def test_a_bad_message_gets_its_finding_once(raw: str | bytes, rule: str, severi
 @pytest.mark.parametrize("name", ["report.pdf", "calendar.ics", "picture.jpg", "example.com.pdf"])
 def test_what_may_be_attached_is_no_finding(name: str) -> None:
     assert judge_message(attach(name)) == []
+
+
+@pytest.mark.parametrize("tag", ["en", "pt-BR", "zh-Hant-TW", "es-419", "sl-rozaj", "de-1996", "en-x-own", "ar-Latn"])
+def test_a_language_tag_of_any_shape_is_no_finding(tag: str) -> None:
+    assert judge(with_(f'<p lang="{tag}" dir="ltr">a</p>')) == []
+
+
+@pytest.mark.parametrize(("name", "is_there"), [("map@ledger.org", True), ("chart@ledger.org", False)])
+def test_a_picture_of_a_part_needs_that_part(name: str, is_there: bool) -> None:
+    raw = attach("map.png").replace("Content-Disposition", "Content-ID: <map@ledger.org>\nContent-Disposition")
+    found = {finding.rule for finding in judge_message(raw.replace("<!-- here -->", f'<img src="cid:{name}" alt="A">'))}
+    assert ("image-source" in found) is not is_there
+
+
+def test_a_picture_of_a_part_is_not_judged_without_a_message() -> None:
+    assert judge(with_('<img src="cid:map" alt="A">')) == []
 
 
 def test_a_line_as_long_as_is_allowed_is_no_finding() -> None:

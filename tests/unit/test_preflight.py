@@ -220,6 +220,14 @@ def test_a_mail_without_html_is_a_warning_and_without_anything_fails():
         ('<a href="ftp://x.org/">x</a>', "link-scheme"),
         ('<a href="/relative">x</a>', "link-scheme"),
         ('<a href="http://[broken">x</a>', "link-scheme"),
+        ('<a href="https://exa mple.com/">x</a>', "link-malformed"),
+        ('<a href="https://exa%20mple.com/">x</a>', "link-malformed"),
+        ('<a href="https://x..com/">x</a>', "link-malformed"),
+        ('<a href="https://.x.org/">x</a>', "link-malformed"),
+        ('<a href="https://x.org:99999/">x</a>', "link-malformed"),
+        ('<a href="https://x.org:port/">x</a>', "link-malformed"),
+        ('<a href="mailto:">x</a>', "link-empty"),
+        ('<a href="tel:+">x</a>', "link-empty"),
     ],
 )
 def test_a_link_that_leads_nowhere_fails_and_is_pointed_at(link, rule):
@@ -230,10 +238,81 @@ def test_a_link_that_leads_nowhere_fails_and_is_pointed_at(link, rule):
 
 
 @pytest.mark.parametrize(
-    "link", ["mailto:a@news.org", "tel:+123", "https://x.org/", "HTTP://x.org/", "#top", "https://x.org/%7B%7D"]
+    ("link", "rule"),
+    [("https://x.org/100%-sure", "link-malformed"), ("https://x.org/%zz", "link-malformed"), ("#lost", "link-target")],
+)
+def test_a_link_that_may_fail_in_some_clients_is_a_warning(link, rule):
+    assert one(inspect(mail(f'<p><a href="{link}">x</a></p>'), None), rule).severity == "warn"
+
+
+def test_the_areas_of_a_picture_are_links():
+    findings = inspect(mail('\n<map name="m"><area href="javascript:x()" alt="Read"><area nohref></map>'), None)
+
+    assert one(findings, "link-scheme").where == "HTML, line 10, <area>"
+
+
+def test_a_link_to_a_bare_address_is_a_warning():
+    assert "spam-link" in rules(inspect(mail('<a href="http://203.0.113.7/x">x</a>'), None), "warn")
+    assert "spam-link" in rules(inspect(mail('<a href="http://[2001:db8::1]/x">x</a>'), None), "warn")
+    assert "spam-link" not in rules(inspect(mail('<a href="http://127.0.0.1:8000/x">x</a>'), None))
+
+
+ARTICLE = '<h3><a href="https://x.org/how-to-unsubscribe-from-spam">How to unsubscribe from spam</a></h3>'
+
+
+@pytest.mark.parametrize(
+    "article", [ARTICLE, ARTICLE.replace("h3", "p"), '<h3><a href="https://x.org/1">Unsubscribe, they say</a></h3>']
+)
+def test_an_article_on_leaving_is_no_way_out(article):
+    html = mail(article).replace("Unsubscribe</a>", "Bye</a>").replace(LINK, "https://x.org/2")
+    text = "How to unsubscribe from spam\n\n  Ledger\n  https://x.org/how-to-unsubscribe-from-spam\n"
+
+    found = [finding.where for finding in inspect(html, text, headers=HEADERS) if finding.rule == "unsubscribe-link"]
+
+    assert found == ["HTML", "text"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "You get this as you asked for it. To stop it,\nunsubscribe here: https://x.org/1",
+        "Unsubscribe:\n\nhttps://x.org/1",
+        "[Unsubscribe](https://x.org/1)",
+        "https://x.org/1 (unsubscribe)",
+        "Leave: https://x.org/unsubscribe?id=1",
+        "Unsubscribe by a mail to leave@x.org",
+    ],
+)
+def test_a_way_out_of_the_text_is_known_by_the_words_beside_it(words):
+    assert "unsubscribe-link" not in rules(inspect(mail(), f"Words.\n\n{words}\n", headers=HEADERS))
+
+
+@pytest.mark.parametrize(
+    ("host", "is_bad"), [("evil.org", True), ("nottest.org", True), ("click.news.test", False), ("news.test", False)]
+)
+def test_a_way_out_to_another_site_than_the_headers_name_is_a_warning(host, is_bad):
+    html = mail(leave=f"https://{host}/u")
+
+    assert ("unsubscribe-host" in rules(inspect(html, TEXT, headers=HEADERS), "warn")) is is_bad
+    assert "unsubscribe-host" not in rules(inspect(html, TEXT))
+    assert "unsubscribe-host" not in rules(inspect(mail(ARTICLE), TEXT, headers=HEADERS))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "mailto:a@news.org",
+        "tel:+123",
+        "https://x.org/",
+        "HTTP://x.org/",
+        "#top",
+        "#here",
+        "https://x.org/%7B%7D",
+        "https://x.org.:443/",
+    ],
 )
 def test_a_link_that_leads_somewhere_is_no_finding(link):
-    assert rules(inspect(mail(f'<p><a href="{link}">x</a></p>'), None), "fail", "warn") == set()
+    assert rules(inspect(mail(f'<p id="here"><a href="{link}">x</a></p>'), None), "fail", "warn") == set()
 
 
 @pytest.mark.parametrize(
