@@ -17,6 +17,7 @@ from lxml.cssselect import CSSSelector
 from lxml.html import HtmlElement
 
 from digest.models import Finding
+from digest.preflight.sizes import FONT_SIZES, find_size, read_size
 
 Scheme = Literal["light", "dark"]
 
@@ -27,7 +28,7 @@ _LARGE: Final = 24.0  # px; bold words from 18.66 on
 _LARGE_BOLD: Final = 18.66
 _SMALLEST: Final = 14.0
 _SILENT: Final = frozenset({"style", "script", "title", "head"})
-_SIZE: Final = re.compile(r"^(\d+(?:\.\d+)?)px$")
+_UNSEEABLE: Final = 0.01  # opacity: what is hidden on purpose
 
 Rgb = tuple[float, float, float]
 
@@ -37,10 +38,19 @@ class _Look:
     """What words have from the elements around them."""
 
     ink: Rgb = (0.0, 0.0, 0.0)
+    ink_alpha: float = 1.0
     ground: Rgb = (1.0, 1.0, 1.0)
+    veils: tuple[tuple[float, Rgb], ...] = ()  # opacities, and what shines through them; the outermost first
     size: float = 16.0
     is_bold: bool = False
     is_hidden: bool = False
+
+    def see(self) -> tuple[Rgb, Rgb]:
+        """The colours of words and ground that meet the eye."""
+        ink, ground = _blend(self.ink, self.ground, self.ink_alpha), self.ground
+        for opacity, behind in reversed(self.veils):
+            ink, ground = _blend(ink, behind, opacity), _blend(ground, behind, opacity)
+        return ink, ground
 
 
 def inspect_legibility(root: HtmlElement) -> Iterator[Finding]:
@@ -64,16 +74,19 @@ def _inspect(root: HtmlElement, scheme: Scheme, matched: Mapping[HtmlElement, Ma
     for element, words, look in _walk(root, start, matched):
         place = f"HTML, line {element.sourceline}, <{element.tag}>"
         said = " ".join(words.split())[:40]
-        if look.size < _SMALLEST and ("size", look.size) not in told and scheme == "light":
+        if look.size < _SMALLEST - 0.05 and ("size", look.size) not in told and scheme == "light":
             told.add(("size", look.size))
-            message = f"“{said}” is written in {look.size:g} px; less than {_SMALLEST:g} is hard to read on phones."
+            message = (
+                f"“{said}” is written in {round(look.size, 1):g} px; less than {_SMALLEST:g} is hard to read on phones."
+            )
             yield Finding(rule="text-size", severity="warn", message=message, where=place)
-        contrast = measure_contrast(look.ink, look.ground)
+        ink, ground = look.see()
+        contrast = measure_contrast(ink, ground)
         is_large = look.size >= _LARGE or (look.is_bold and look.size >= _LARGE_BOLD)
-        pair = (scheme, look.ink, look.ground)
+        pair = (scheme, ink, ground)
         if contrast < (_LEAST_LARGE if is_large else _LEAST) and pair not in told:
             told.add(pair)
-            colours = f"{_name(look.ink)} on {_name(look.ground)}"
+            colours = f"{_name(ink)} on {_name(ground)}"
             message = f"“{said}” has a contrast of {contrast:.1f}:1 in the {scheme} scheme ({colours})."
             yield Finding(
                 rule=f"contrast-{scheme}",
@@ -105,13 +118,22 @@ def _apply(look: _Look, element: HtmlElement, rules: Mapping[str, str]) -> _Look
     inlined = dict(_declarations(element.get("style") or ""))
     style = {name: value for name, (value, _) in inlined.items()} | dict(rules)
     changes: dict[str, Any] = {}
-    if ink := _read_colour(style.get("color")):
-        changes["ink"] = ink
-    ground = style.get("background-color") or style.get("background") or element.get("bgcolor")
-    if read := _read_colour(ground):
-        changes["ground"] = read
-    if found := _SIZE.match(style.get("font-size", "")):
-        changes["size"] = float(found[1])
+    attribute = (
+        element.get("color") if element.tag == "font" else element.get("text") if element.tag == "body" else None
+    )
+    if ink := _read_colour(style.get("color")) or _read_colour(attribute):
+        changes["ink"], changes["ink_alpha"] = ink
+    opacity = _read_opacity(style.get("opacity"))
+    if opacity < 1:
+        changes["veils"] = (*look.veils, (opacity, look.ground))
+    ground = style.get("background-color") or style.get("background")
+    if read := _read_colour(ground) or _read_colour(element.get("bgcolor")):
+        changes["ground"] = _blend(read[0], look.ground, read[1])
+    size = read_size(style.get("font-size") or find_size(style.get("font", "")), look.size)
+    if size is None and element.tag == "font":
+        size = FONT_SIZES.get(element.get("size") or "")
+    if size is not None:
+        changes["size"] = size
     if element.tag in {"b", "strong", "h1", "h2", "h3", "h4"} or style.get("font-weight") in {
         "bold",
         "600",
@@ -119,7 +141,7 @@ def _apply(look: _Look, element: HtmlElement, rules: Mapping[str, str]) -> _Look
         "800",
     }:
         changes["is_bold"] = True
-    if style.get("display") == "none" or style.get("visibility") == "hidden":
+    if style.get("display") == "none" or style.get("visibility") == "hidden" or opacity < _UNSEEABLE:
         changes["is_hidden"] = True
     return replace(look, **changes) if changes else look
 
@@ -167,15 +189,28 @@ def _declarations(style: str) -> Iterator[tuple[str, tuple[str, bool]]]:
             yield one.lower_name, (tinycss2.serialize(one.value).strip().lower(), bool(one.important))
 
 
-def _read_colour(value: str | None) -> Rgb | None:
-    """An opaque colour; None for none, a transparent one, or what is no colour."""
+def _read_colour(value: str | None) -> tuple[Rgb, float] | None:
+    """A colour and how much it covers; None for none, one that covers nothing, or what is no colour."""
+    # Attributes have colours without their sign as well.
+    value = f"#{value}" if value and re.fullmatch(r"[0-9a-fA-F]{6}", value) else value
     colour = tinycss2.color4.parse_color(value) if value else None
-    if colour is None or colour == "currentcolor" or colour.alpha < 1:
+    if colour is None or colour == "currentcolor" or colour.alpha <= 0:
         return None
     try:
         red, green, blue = colour.to("srgb").coordinates
     except NotImplementedError:  # oklch(), lab() and others: what most clients do not know either
         return None
+    return (red, green, blue), min(colour.alpha, 1.0)
+
+
+def _read_opacity(value: str | None) -> float:
+    found = re.fullmatch(r"(\d*\.?\d+)(%?)", value or "")
+    return min(float(found[1]) / (100 if found[2] else 1), 1.0) if found else 1.0
+
+
+def _blend(colour: Rgb, behind: Rgb, alpha: float) -> Rgb:
+    """What is seen of a colour that covers a part only of what lies behind it."""
+    red, green, blue = (alpha * one + (1 - alpha) * other for one, other in zip(colour, behind, strict=True))
     return (red, green, blue)
 
 

@@ -75,6 +75,24 @@ BAD = {
     "grey on white": ('<p style="color:#b8b8b8">Pale words</p>', "contrast-light", "fail"),
     "words that vanish in the dark": ('<p style="color:#14201e">Dark words</p>', "contrast-dark", "fail"),
     "tiny words": ('<p style="font-size:10px">Small print</p>', "text-size", "warn"),
+    "tiny words in points": ('<p style="font-size:8pt">Small print</p>', "text-size", "warn"),
+    "in a share of a share": (
+        '<p style="font-size:90%"><b style="font-size:.9em">Small</b></p>',
+        "text-size",
+        "warn",
+    ),
+    "in rem": ('<p style="font-size:0.7rem">Small print</p>', "text-size", "warn"),
+    "in a shorthand": ('<p style="font:bold 11px/1.4 serif">Small print</p>', "text-size", "warn"),
+    "in an attribute": ('<font size="1">Small print</font>', "text-size", "warn"),
+    "an old grey on white": ('<font color="b8b8b8">Pale words</font>', "contrast-light", "fail"),
+    "a black that covers little": ('<p style="color:rgba(0,0,0,.25)">Pale words</p>', "contrast-light", "fail"),
+    "a ground that covers little": (
+        '<p style="background-color:rgba(0,0,0,.1);color:#ffffff">Pale words</p>',
+        "contrast-light",
+        "fail",
+    ),
+    "words behind a veil": ('<p style="opacity:.2">Pale words</p>', "contrast-light", "fail"),
+    "words behind two": ('<p style="opacity:.6"><b style="opacity:40%">Pale</b></p>', "contrast-light", "fail"),
     "a link in disguise": ('<p><a href="https://evil.org/">bank.org</a></p>', "spam-link", "warn"),
     "a shortened link": ('<p><a href="https://bit.ly/x">Read on</a></p>', "spam-link", "warn"),
     "hidden words": (f'<div style="display: none">{WORDS * 2}</div>', "spam-hidden", "warn"),
@@ -147,6 +165,23 @@ def test_a_mail_of_pictures_is_a_warning() -> None:
 )
 def test_a_link_that_leads_where_it_says_is_no_finding(link: str) -> None:
     assert judge(with_(f"<p>{link.replace('<a', '<a style=color:inherit')}</p>")) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<p style="font-size:10.5pt">a</p>',
+        '<p style="font-size:2em"><b style="font-size:50%">a</b></p>',
+        '<p style="font-size:87.5%">a</p>',
+        '<p style="opacity:.95">a</p>',
+        '<p style="opacity:0">a</p>',
+        '<p style="background-color:transparent">a</p>',
+        '<p style="color:rgba(20,32,30,.9)">a</p>',
+    ],
+)
+def test_what_can_be_read_is_no_finding_however_it_is_written(body: str) -> None:
+    found = {finding.rule for finding in judge(with_(body))}
+    assert not found & {"text-size", "contrast-light"}
 
 
 def test_a_feature_is_named_once_with_the_clients_that_lack_it() -> None:
