@@ -27,8 +27,9 @@ Pure: it looks at what it is given and asks the network nothing. Two things are 
     duplicate-headline       a story printed twice
     empty-section            a section's title with nothing under it
     subject-empty, subject-length
-    spam-…                   a subject that shouts or pretends, links that hide where they lead or say another site,
-                             pictures without words, many hidden words
+    spam-…                   a subject that shouts or pretends, links that hide where they lead, say another site or
+                             name none, phrases that filters know, words that are spaced out, pictures without
+                             words, many hidden words
     link-dead, link-refused  a link was tried, and did not answer; asked for only
     header-…                 From, To, Date, Message-ID, what is there twice or in bare bytes (RFC 5322), MIME-Version
                              (RFC 2045), List-ID (RFC 2919), List-Unsubscribe (RFC 2369) and
@@ -50,6 +51,7 @@ from digest.preflight.headers import homes_of, inspect_headers, inspect_subject,
 from digest.preflight.html import inspect_html, parse_html
 from digest.preflight.links import judge_answers, links_to_try
 from digest.preflight.message import inspect_message, list_content_ids
+from digest.preflight.phrases import inspect_phrases
 from digest.preflight.tokens import find_placeholders, find_tokens
 from digest.preflight.words import inspect_text
 
@@ -142,6 +144,7 @@ def _inspect(
             if UNSUBSCRIBE_TOKEN not in finding.message or lower is not None or part == "Subject":
                 yield finding
     yield from find_placeholders(parts)
+    yield from inspect_phrases(parts)
     if html:
         yield from inspect_html(html, ways_out, homes_of(lower or {}), content_ids)
     else:

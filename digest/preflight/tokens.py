@@ -50,13 +50,13 @@ def find_tokens(words: str, part: str) -> Iterator[Finding]:
         if token not in seen:
             seen.add(token)
             message = f"“{token}” was not filled in."
-            yield Finding(rule="token-left", severity="fail", message=message, where=_place(words, found, part))
+            yield Finding(rule="token-left", severity="fail", message=message, where=place_in(words, found, part))
     shown = show(words) if part == "HTML" else words
     for found in _DOUBTFUL.finditer(shown):
         if found[0] not in seen:
             seen.add(found[0])
             message = f"“{found[0]}” may not have been filled in."
-            yield Finding(rule="token-left", severity="warn", message=message, where=_place(shown, found, part))
+            yield Finding(rule="token-left", severity="warn", message=message, where=place_in(shown, found, part))
 
 
 def find_placeholders(parts: Mapping[str, str]) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ def find_placeholders(parts: Mapping[str, str]) -> Iterator[Finding]:
                 found.append(one)
         for one in found:
             message = f"“{one[0]}” stands where words should be."
-            yield Finding(rule="placeholder-text", severity="warn", message=message, where=_place(words, one, part))
+            yield Finding(rule="placeholder-text", severity="warn", message=message, where=place_in(words, one, part))
 
 
 def show(html: str) -> str:
@@ -95,5 +95,6 @@ def _find_in_stories(html: str) -> Iterator[re.Match[str]]:
                 yield found
 
 
-def _place(words: str, found: re.Match[str], part: str) -> str:
+def place_in(words: str, found: re.Match[str], part: str) -> str:
+    """Where in a part something was found."""
     return f"{part}, line {words.count(chr(10), 0, found.start()) + 1}"

@@ -148,6 +148,40 @@ def test_a_subject_that_shouts_or_pretends_is_a_warning(subject: str, is_bad: bo
     assert ("spam-subject" in {finding.rule for finding in judge(GOOD, subject)}) is is_bad
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Get it F R E E today",
+        "V-I-A-G-R-A",
+        "Click here, it is 100% guaranteed",
+        "Act now! Risk-free.",
+        "V1agra: buy now",
+    ],
+)
+def test_phrases_that_filters_know_are_a_warning_together(words: str) -> None:
+    [found] = [one for one in judge(with_(f"<p>{words}</p>")) if one.rule == "spam-words"]
+    assert (found.severity, found.where) == ("warn", f"HTML, line {HERE}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Click here for the ferries' times",
+        "The patents on Viagra, Cialis and Levitra have run out",
+        "Plan B or C D, by J R R Tolkien, for the U.S.A. and the U.N.",
+        "Critics say that ministers must act now",
+    ],
+)
+def test_one_such_phrase_in_an_article_is_none(words: str) -> None:
+    assert "spam-words" not in {finding.rule for finding in judge(with_(f"<p>{words}</p>"))}
+
+
+def test_such_phrases_of_the_text_part_are_pointed_at_there() -> None:
+    findings = inspect(GOOD, f"{WORDS}\n\nAct now\nF R E E\n{UNSUBSCRIBE_TOKEN}", subject="100% free")
+    where = {one.where for one in findings if one.rule == "spam-words"}
+    assert where == {"text, line 4", "text, line 3"}
+
+
 def test_a_mail_of_pictures_is_a_warning() -> None:
     html = GOOD.replace(WORDS, "").replace("<!-- here -->", '<img src="https://x.org/a.png" alt="All of it">')
     assert "spam-image-only" in {finding.rule for finding in judge(html)}
