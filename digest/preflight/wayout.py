@@ -22,7 +22,7 @@ _REPORT: Final = re.compile(
 )
 _LONGEST_CALL: Final = 8  # words of a link, or before it, that may still be a call and no headline
 _LONGEST_SLUG: Final = 3  # words of a part of an address
-_ADDRESS: Final = re.compile(r"(https?://\S+|mailto:\S+|[^\s@<>]+@[^\s@<>]+\.\w+)")
+_ADDRESS: Final = re.compile(r"(https?://\S+|mailto:\S+|[^\s@<>]{1,64}@[^\s@<>]{1,250}\.\w+)")
 _SENTENCE_END: Final = re.compile(r"[.!?]\s+|\n[ \t]*\n")
 
 

@@ -519,6 +519,7 @@ def test_what_is_no_mail_is_a_finding_and_never_an_exception(raw):
         b"Subject: =?no-such?q?x?=\nContent-Type: text/html; charset=nonsense\n\n<p>\xff",
         b"Subject: x\nContent-Type: multipart/mixed; boundary=never\n\nnothing",
         b"A: b\n",
+        b"From: a@b.org\n\n" + b"a" * 200_000,
     ],
 )
 def test_awkward_documents_are_judged_without_an_exception(raw):
