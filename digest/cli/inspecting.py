@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from digest.cli.options import JsonOption, open_app
+from digest.cli.options import ConfigOption, JsonOption, open_app
 from digest.cli.output import PARTIAL, leave, put, put_json
 from digest.operate import documents
 from digest.operate.documents import Document, Row, read_documents
@@ -144,10 +144,11 @@ def inspect_email(
     manifest: ManifestOption = None,
     online: Annotated[bool, typer.Option("--online", help="Also try its links; wants a configuration.")] = False,
     as_json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """HTML or a whole message: what preflight finds in it."""
     if not online:
         _print(documents.inspect_emails(_open(files, manifest)), as_json)
         return
-    with open_app(context, None) as app:
+    with open_app(context, config) as app:
         _print(documents.inspect_emails(_open(files, manifest), app.network.try_links), as_json)

@@ -40,4 +40,13 @@ def test_without_a_configuration_it_says_that_it_wants_one(desk: Desk) -> None:
     (desk.folder / "mail.html").write_text("<p>x</p>", encoding="utf-8")
     done = desk.digest("inspect", "email", "mail.html", "--online")
     assert done.code == 2
-    assert "config.toml" in done.err
+    assert "config.toml" in done.err and "--config" in done.err
+
+
+def test_the_configuration_may_be_named(desk: Desk) -> None:
+    desk.configure()
+    (desk.folder / "config.toml").rename(desk.folder / "other.toml")
+    (desk.folder / "mail.html").write_text("<p>x</p>", encoding="utf-8")
+    done = desk.digest("inspect", "email", "mail.html", "--online", "--config", "other.toml", "--json")
+    assert done.code == 0, done.err
+    assert done.rows[0]["path"] == "mail.html"
