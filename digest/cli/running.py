@@ -199,7 +199,7 @@ def _serve_preview(
         watched=watched,
         today=lambda: day or today(),
     )
-    serve_preview(desk, subscriber=subscriber, port=port, announce=announce)
+    serve_preview(desk, start=Viewpoint(email=subscriber), port=port, announce=announce)
 
 
 def send_test(

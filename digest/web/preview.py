@@ -1,12 +1,10 @@
 """The preview: the very bytes that would be sent, on loopback, for the operator's eyes only.
 
-/            the page          /html?mode=…&which=…   the mail, as it is or as some client shows it
+/            the page          /html?mode=…&which=…&pictures=load   the mail, as it is or as some client shows it
 /text /raw   its other parts   /version               changes when the templates or the configuration do
 POST /compose   compose anew   POST /send-test        one message to an address, by the configured transport
 """
 
-import email
-import email.policy
 import hashlib
 import re
 import secrets
@@ -21,10 +19,11 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from digest.errors import DigestError
-from digest.models import UNSUBSCRIBE_TOKEN, Finding, Viewpoint
+from digest.errors import ConfigError, DigestError, RenderError
+from digest.models import UNSUBSCRIBE_TOKEN, Viewpoint
 from digest.preflight import verdict
-from digest.web.imitating import CLIP, imitate
+from digest.web.imitating import CLIP, count_pictures, imitate, lead_out
+from digest.web.reading import annotate, annotate_headers, read_parts, remarks_on
 from digest.web.serving import serve
 
 if TYPE_CHECKING:
@@ -33,14 +32,18 @@ if TYPE_CHECKING:
     from digest.render import Renderer
 
 _HOST = "127.0.0.1"
-# The mail's own frame: no script, no network but pictures, whatever a feed may have smuggled in. Its origin is ours,
-# so that the page can tell how high it is; without scripts that gives the mail nothing.
-_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src {images}; sandbox allow-same-origin allow-popups"
+# The mail's own frame: no script, and no network but pictures when they are asked for, whatever a feed may have
+# smuggled in. Its origin is ours, so that the page can tell how high it is; without scripts that gives the mail
+# nothing. What its links open is a page like any other, out of the sandbox.
+_MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src {images}; "
+    "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+)
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_LINE = re.compile(r"line (\d+)")
+_ASKED = frozenset({"subscriber", "topics", "language"})  # what an address may say of the reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +61,13 @@ class Desk:
 class Shown:
     """The preview as it was last made, for each choice of reader; made anew on request, since it may read pages."""
 
-    def __init__(self, desk: Desk, *, subscriber: str | None) -> None:
-        """Made once at the start, so that what is wrong shows there."""
+    def __init__(self, desk: Desk, *, start: Viewpoint) -> None:
+        """Made once at the start, so that what is wrong shows there. `start`: as whom, until another is asked for."""
         self.desk = desk
-        self.subscriber = subscriber
+        self.start = start
         self._made: dict[Viewpoint, tuple[str, Preview]] = {}
         self._turn = threading.Lock()  # one composition at a time, and none that outlives `forget`
-        self.get(Viewpoint(email=subscriber))
+        self.get(start)
 
     def get(self, viewpoint: Viewpoint) -> "Preview":
         """The preview for a reader, of this version of the templates."""
@@ -100,19 +103,20 @@ def create_preview(shown: Shown) -> FastAPI:
     last: dict[str, str] = {}
 
     def chosen(request: Request) -> "Preview":
-        return shown.get(read_viewpoint(request, shown.subscriber))
+        return shown.get(read_viewpoint(request, shown.start))
 
     @app.exception_handler(DigestError)
-    def fail(request: Request, error: Exception) -> Response:  # noqa: ARG001
-        return HTMLResponse(
-            _error_page(str(error), shown.version()), status_code=500, headers={"Content-Security-Policy": _PAGE_POLICY}
-        )
+    def fail(request: Request, error: Exception) -> Response:
+        page = _error_page(str(error), shown.version(), leads_back=bool(_ASKED & request.query_params.keys()))
+        status = 404 if _is_askers_fault(error, shown, read_viewpoint(request, shown.start)) else 500
+        return HTMLResponse(page, status_code=status, headers={"Content-Security-Policy": _PAGE_POLICY})
 
     @app.get("/")
     def show(request: Request) -> Response:
-        viewpoint, renderer = read_viewpoint(request, shown.subscriber), shown.desk.renderer()
+        viewpoint, renderer = read_viewpoint(request, shown.start), shown.desk.renderer()
         preview = shown.get(viewpoint)
         headers, html, text = read_parts(preview)
+        header_rows, header_remarks = annotate_headers(headers, preview.findings)
         page = renderer.render_page(
             "web/preview.html",
             language="en",
@@ -125,9 +129,14 @@ def create_preview(shown: Shown) -> FastAPI:
             spoken=viewpoint.language or "",
             subscriber=viewpoint.email or "",
             subject=preview.rendition.subject,
-            headers=headers,
-            text=text,
-            lines=list(annotate(html, preview.findings)),
+            headers=header_rows,
+            lines={
+                part: list(annotate(words, preview.findings, part)) for part, words in (("HTML", html), ("text", text))
+            },
+            remarks={part: remarks_on(part, preview.findings) for part in ("HTML", "text")}
+            | {"headers": header_remarks},
+            pictures=count_pictures(html),
+            previous_pictures=count_pictures(preview.previous.html) if preview.previous else 0,
             borne=preview.borne,
             has_previous=preview.previous is not None,
             html_bytes=len(html.encode()),
@@ -149,12 +158,19 @@ def create_preview(shown: Shown) -> FastAPI:
         return HTMLResponse(page, headers=headers_out)
 
     @app.get("/html")
-    def show_html(request: Request, mode: str = "", which: str = "") -> Response:
+    def show_html(request: Request, mode: str = "", which: str = "", pictures: str = "") -> Response:
         preview = chosen(request)
         html = preview.previous.html if which == "previous" and preview.previous else read_parts(preview)[1]
-        shown_html = imitate(html.replace(UNSUBSCRIBE_TOKEN, "#"), mode)
-        policy = _MAIL_POLICY.format(images="'none'" if mode == "images" else "https: data:")
-        return HTMLResponse(shown_html, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+        for way_out in (UNSUBSCRIBE_TOKEN, preview.unsubscribe_url):  # a look must not lead a subscriber out
+            html = html.replace(way_out, "#")
+        shown_html = lead_out(imitate(html, mode))
+        images = "'none'" if mode == "images" else "https: http: data:" if pictures == "load" else "data:"
+        headers = {
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "Content-Security-Policy": _MAIL_POLICY.format(images=images),
+        }
+        return HTMLResponse(shown_html, headers=headers)
 
     @app.get("/text")
     def show_text(request: Request) -> Response:
@@ -185,7 +201,7 @@ def create_preview(shown: Shown) -> FastAPI:
         if not secrets.compare_digest(key.encode(), token.encode()):
             return PlainTextResponse("This page was not ours.", status_code=403)
         try:
-            transport, outcome = shown.desk.send_test(address, read_viewpoint(request, shown.subscriber))
+            transport, outcome = shown.desk.send_test(address, read_viewpoint(request, shown.start))
         except DigestError as error:
             last["answer"] = f"Not sent. {error}"
         else:
@@ -196,12 +212,14 @@ def create_preview(shown: Shown) -> FastAPI:
     return app
 
 
-def read_viewpoint(request: Request, subscriber: str | None) -> Viewpoint:
-    """As whom an address asks to look, as its ?topics=a+b&language=fr&subscriber=… says; else as `subscriber`."""
+def read_viewpoint(request: Request, start: Viewpoint) -> Viewpoint:
+    """As whom an address asks to look, as its ?topics=a+b&language=fr&subscriber=… says; else `start`."""
     asked = request.query_params
+    if not _ASKED & asked.keys():
+        return start
     return Viewpoint(
-        email=asked.get("subscriber") or subscriber,
-        topics=tuple(filter(None, re.split(r"[+ ]", asked.get("topics", "")))),
+        email=asked.get("subscriber") or None,
+        topics=tuple(filter(None, re.split(r"[+, ]", asked.get("topics", "")))),
         language=asked.get("language") or None,
     )
 
@@ -211,31 +229,10 @@ def query_of(request: Request) -> str:
     return f"?{request.url.query}" if request.url.query else ""
 
 
-def read_parts(preview: "Preview") -> tuple[list[tuple[str, str]], str, str]:
-    """Headers, HTML and text, decoded from the bytes themselves where they are a message."""
-    payload = preview.payload
-    if payload.lstrip().startswith(b"{"):  # a provider's request: it builds the message itself
-        return [], preview.rendition.html, preview.rendition.text
-    message = email.message_from_bytes(payload, policy=email.policy.default)
-    html, text = message.get_body(("html",)), message.get_body(("plain",))
-    headers = [(name, str(value)) for name, value in message.items()]
-    return headers, html.get_content() if html else "", text.get_content() if text else ""
-
-
-def annotate(html: str, findings: Sequence[Finding]) -> Iterator[tuple[int, str, list[Finding]]]:
-    """Each line of the HTML with its number and the findings that speak of it."""
-    by_line: dict[int, list[Finding]] = {}
-    for finding in findings:
-        if (finding.where or "").startswith("HTML") and (found := _LINE.search(finding.where or "")):
-            by_line.setdefault(int(found[1]), []).append(finding)
-    for number, line in enumerate(html.splitlines(), 1):
-        yield number, line, by_line.get(number, [])
-
-
-def serve_preview(desk: Desk, *, subscriber: str | None, port: int, announce: Callable[[str, "Preview"], None]) -> None:
+def serve_preview(desk: Desk, *, start: Viewpoint, port: int, announce: Callable[[str, "Preview"], None]) -> None:
     """Serve on loopback until stopped. Raises ConfigError when the port cannot be had, else what `desk` raises."""
-    shown = Shown(desk, subscriber=subscriber)
-    first = shown.get(Viewpoint(email=subscriber))
+    shown = Shown(desk, start=start)
+    first = shown.get(start)
     serve(create_preview(shown), host=_HOST, port=port, announce=lambda url: announce(url, first))
 
 
@@ -256,17 +253,29 @@ def _size_of(path: Path) -> int:
         return 0
 
 
-def _error_page(said: str, version: str) -> str:
+def _is_askers_fault(error: Exception, shown: Shown, asked: Viewpoint) -> bool:
+    """Whether a subscriber or a topic was asked for that is not there: the whole edition then can be shown."""
+    if not isinstance(error, ConfigError | RenderError) or not (asked.email or asked.topics):
+        return False
+    try:
+        shown.get(Viewpoint())
+    except DigestError:
+        return False
+    return True
+
+
+def _error_page(said: str, version: str, *, leads_back: bool) -> str:
     """What is wrong, on a page that tries again when something has changed."""
     from html import escape
 
+    back = '<p><a href="/">Show the whole edition</a></p>' if leads_back else ""
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Digest preview</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 70ch; margin: 12vh auto; padding: 0 20px; "
         "overflow-wrap: anywhere; }</style>"
         f'<meta name="color-scheme" content="light dark"></head><body data-version="{version}"><main>'
-        f"<h1>The edition cannot be shown</h1><p>{escape(said)}</p>"
+        f"<h1>The edition cannot be shown</h1><p>{escape(said)}</p>{back}"
         "<p>This page looks again when a file has changed.</p>"
         '</main><script src="/preview.js" defer></script></body></html>'
     )

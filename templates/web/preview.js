@@ -5,7 +5,7 @@ history.scrollRestoration = "manual";
 const page = document.body;
 const frames = () => [...document.querySelectorAll("iframe")];
 const query = new URLSearchParams(location.search);
-const choices = () => [...document.querySelectorAll("input[type=radio]")];
+const choices = () => [...document.querySelectorAll(".bar input[type=radio], .bar input[type=checkbox]")];
 
 function readHash() {
   return new URLSearchParams(location.hash.slice(1));
@@ -15,7 +15,8 @@ function apply() {
   const wanted = readHash();
   for (const input of choices()) {
     const value = input.id.slice(input.name.length + 1);
-    if (wanted.has(input.name) ? wanted.get(input.name) === value : input.defaultChecked) input.checked = true;
+    const isChosen = wanted.has(input.name) ? wanted.get(input.name) === value : input.defaultChecked;
+    if (isChosen || input.type === "checkbox") input.checked = isChosen;
   }
   const width = wanted.get("px");
   if (width) setWidth(Number(width));
@@ -42,6 +43,7 @@ function showMails() {
     const wanted = new URLSearchParams(query);
     const mode = valueOf("as");
     if (mode && mode !== "sent") wanted.set("mode", mode);
+    if (valueOf("pictures")) wanted.set("pictures", valueOf("pictures"));
     if (frame.dataset.which) wanted.set("which", frame.dataset.which);
     const source = `/html?${wanted}`;
     if (frame.getAttribute("src") !== source) frame.src = source;
@@ -128,7 +130,8 @@ for (const form of document.querySelectorAll("form[data-goes]")) {
     const language = form.querySelector("select[name=language]")?.value;
     if (language) wanted.set("language", language);
     if (topics.length) wanted.set("topics", topics.join("+"));
-    if (subscriber) wanted.set("subscriber", subscriber);
+    // Nobody in particular is a choice too: the command line may have named somebody.
+    if (subscriber || !wanted.size) wanted.set("subscriber", subscriber);
     location.assign(`/?${wanted}${location.hash}`);
   });
 }

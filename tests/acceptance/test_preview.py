@@ -7,7 +7,7 @@ import shutil
 import struct
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Frame, Page
 
-from tests.acceptance.conftest import Desk
+from tests.acceptance.conftest import Answer, Desk
 from tests.acceptance.looks import MEASURE
 from tests.acceptance.serving import serving
 from tests.doubles.smtp_server import SmtpServer
@@ -115,6 +115,85 @@ def test_the_mail_is_shown_as_clients_show_it(page: Page, url: str) -> None:
         wait_until(page, said)
 
 
+def test_a_link_of_the_mail_opens_beside_it_and_the_mail_stays(page: Page, url: str) -> None:
+    # Nothing is fetched: the tab is asked for what the link names, and gets it from here.
+    page.context.route("**/*", lambda route: route.continue_() if url in route.request.url else route.abort())
+    mail = open_mail(page, url)
+    mail.evaluate("document.querySelector('h3 a, h2 a').href = location.origin + '/text'")
+    with page.context.expect_page() as opened:
+        mail.locator("h3 a, h2 a").first.click()
+    opened.value.wait_for_url("**/text")
+    assert page.frames[1].locator("h1").count() == 1
+    mail.get_by_text("Unsubscribe").first.click()
+    wait_until(page, "mail.querySelector('h1')")
+    assert len(page.context.pages) == 2
+    assert "<base" not in ask(f"{url}/raw")[1] and "&lt;base" not in ask(url)[1]
+
+
+@pytest.mark.timeout(180)
+def test_pictures_are_held_back_until_they_are_asked_for(
+    page: Page, tmp_path: Path, serve_web: Callable[[Callable[[str], Answer]], str]
+) -> None:
+    fetched: list[str] = []
+
+    def answer(path: str) -> Answer:
+        fetched.append(path)
+        return 200, {"Content-Type": "image/svg+xml"}, b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+    site = serve_web(answer)
+    desk = Desk(tmp_path)
+    assert desk.digest("init").code == 0
+    template = desk.folder / "templates" / "email" / "base.html"
+    template.write_text(template.read_text().replace("<h1", f'<img src="{site}/a.svg" alt="A"><h1', 1))
+    part = desk.folder / "templates" / "email" / "edition.txt"
+    part.write_text(f"TODO: a word\n{part.read_text()}")
+    with serving(desk, "preview", "--no-open") as url:
+        open_mail(page, url)
+        held = page.locator(".mail .held")
+        assert "One picture is held back" in held.inner_text()
+        assert serious_in(page) == []
+        choose(page, "Load pictures")
+        wait_until(page, "mail.images.length && [...mail.images].every((one) => one.complete && one.naturalWidth)")
+        assert not held.is_visible() and "pictures=load" in page.url
+        assert fetched == ["/a.svg"]
+        page.reload()
+        wait_until(page, "mail.location.search.includes('pictures=load')")
+        choose(page, "No pictures")
+        wait_until(page, "mail.location.search.includes('mode=images')")
+        page.get_by_label("Load pictures").uncheck(force=True)
+        assert "pictures" not in page.url
+        # What preflight says of the text stands under its line.
+        choose(page, "Text")
+        assert "stands where words should be" in page.locator("#T1 .said").inner_text()
+        assert serious_in(page) == []
+
+
+@pytest.mark.timeout(180)
+def test_in_another_theme_ok_is_green_and_an_endless_headline_stays_on_its_sheet(page: Page, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.digest("init").code == 0
+    config = desk.folder / "config.toml"
+    config.write_text(config.read_text().replace('name = "plain"', 'name = "magazine"'))
+    assert desk.digest("subscribers", "add", "ada@rehearsal.test").code == 0
+    assert desk.digest("run", "--no-send").code == 0
+    assert desk.digest("editions", "edit", "latest", "1", "--headline", "Endless" * 40).code == 0
+    with serving(desk, "preview", "--no-open") as url:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            open_mail(page, url)
+            page.evaluate("document.querySelector('.verdict').className = 'verdict ok'")
+            red, green, blue = page.evaluate(
+                "getComputedStyle(document.querySelector('.verdict')).color.match(/\\d+/g)"
+            )
+            assert int(green) > max(int(red), int(blue))
+            assert [found for found in page.evaluate(MEASURE) if found["contrast"] < 4.5] == []
+            # What says nothing takes no room.
+            assert page.locator("#width-said").evaluate("(said) => said.getBoundingClientRect().width") == 0
+            choose(page, "Stories")
+            assert page.locator(".stories .sheet").evaluate("(sheet) => sheet.scrollWidth - sheet.clientWidth") <= 0
+            choose(page, "Mail")
+
+
 def test_parts_source_and_stories_are_there(page: Page, url: str) -> None:
     open_mail(page, url)
     choose(page, "Text")
@@ -124,6 +203,7 @@ def test_parts_source_and_stories_are_there(page: Page, url: str) -> None:
     assert page.get_by_text("Morning Brief <brief@example.com>").is_visible()
     choose(page, "Source")
     assert page.locator("#L1 code").inner_text() == "<!DOCTYPE html>"
+    assert page.locator("#T1 code").get_attribute("dir") == "auto"
     choose(page, "Stories")
     sentence = page.locator(".sentence").nth(1)
     origin = page.locator(".sentence + .origin").nth(1)
@@ -188,6 +268,9 @@ def test_a_reader_is_chosen_by_topics_or_by_address(page: Page, url: str) -> Non
     page.get_by_role("heading", name="The edition cannot be shown").wait_for()
     assert "nobody@rehearsal.test" in page.locator("p").first.inner_text()
     assert serious_in(page) == []
+    page.get_by_role("link", name="Show the whole edition").click()
+    page.frame_locator("iframe").first.locator("h1").wait_for()
+    assert page.locator(".told").count() == everything
 
 
 @pytest.mark.timeout(180)
@@ -259,8 +342,21 @@ def test_what_another_command_changes_is_shown(url: str, desk: Desk) -> None:
 
 def test_topics_without_a_story_are_said_to_have_none(url: str) -> None:
     status, page, _ = ask(f"{url}/?topics=gardening")
-    assert status == 500
-    assert "no story of this reader" in page and "world" in page
+    assert status == 404
+    assert "no story of this reader" in page and "world" in page and '<a href="/">' in page
+
+
+def test_a_subscriber_who_is_not_there_is_not_found_and_what_is_broken_is_a_fault(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.digest("init").code == 0
+    with serving(desk, "preview", "--no-open") as url:
+        status, page, _ = ask(f"{url}/?subscriber=nobody%40rehearsal.test")
+        assert status == 404
+        assert "nobody@rehearsal.test" in page and '<a href="/">' in page and "looks again" in page
+        (desk.folder / "config.toml").write_text("zzz = [")
+        assert ask(f"{url}/?subscriber=nobody%40rehearsal.test")[0] == 500
+        status, page, _ = ask(url)
+        assert status == 500 and '<a href="/">' not in page
 
 
 def test_a_broken_configuration_is_named_and_mended_on_the_spot(page: Page, tmp_path: Path) -> None:
@@ -339,7 +435,10 @@ def test_the_bytes_are_those_that_would_be_sent(url: str, desk: Desk) -> None:
 def test_the_mail_may_run_and_fetch_nothing(url: str) -> None:
     _, _, policy = ask(f"{url}/html")
     assert "default-src 'none'" in policy and "sandbox" in policy and "allow-scripts" not in policy
-    assert "img-src 'none'" in ask(f"{url}/html?mode=images")[2]
+    assert "img-src data:;" in policy
+    assert "img-src https: http: data:;" in ask(f"{url}/html?pictures=load")[2]
+    for query in ("mode=images", "mode=images&pictures=load"):
+        assert "img-src 'none'" in ask(f"{url}/html?{query}")[2]
     assert "script-src 'self'" in ask(url)[2]
 
 
