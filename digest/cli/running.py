@@ -1,24 +1,19 @@
-"""digest run, preview, serve and status."""
+"""digest run, serve and status; preview and send-test are registered here too, in their place among these."""
 
 import sys
 from collections.abc import Mapping
-from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from digest.cli import previewing
 from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, read_day
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
 from digest.config.schema import OutboxTable
-from digest.errors import ConfigError
-from digest.models import UNSUBSCRIBE_TOKEN, DeliveryState, Viewpoint
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.models import Outcome, Report, StageReport
-    from digest.ports import Preview
-    from digest.render import Renderer
+    from digest.models import Report, StageReport
 
 _EXIT = {"done": DONE, "failed": FAILED, "partial": PARTIAL}
 
@@ -26,8 +21,8 @@ _EXIT = {"done": DONE, "failed": FAILED, "partial": PARTIAL}
 def register(commands: typer.Typer) -> None:
     """Add the commands."""
     commands.command("run")(run)
-    commands.command("preview")(preview)
-    commands.command("send-test")(send_test)
+    commands.command("preview")(previewing.preview)
+    commands.command("send-test")(previewing.send_test)
     commands.command("serve")(serve)
     commands.command("status")(status)
 
@@ -109,113 +104,6 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-
-def preview(
-    context: typer.Context,
-    on: DayOption = None,
-    port: Annotated[int, typer.Option(help="The port on this machine; 0 takes a free one.", min=0, max=65535)] = 8025,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write FILE.html, .txt, .eml or .png and leave, instead of serving a page.", show_default=False
-        ),
-    ] = None,
-    subscriber: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="As this subscriber would get it.", show_default=False)
-    ] = None,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
-    config: ConfigOption = None,
-) -> None:
-    """Show the edition as it is, or as it would be now. Writes nothing and sends nothing."""
-    day = read_day(on)
-    kinds = (".html", ".txt", ".eml", ".png")
-    if out and out.suffix.lower() not in kinds:
-        raise ConfigError(str(out), "it is not known what to write there", remedy=f"end the name in {', '.join(kinds)}")
-    if out:
-        with open_app(context, config) as app:
-            shown = app.preview(day, Viewpoint(email=subscriber))
-        _write_preview(shown, out)
-        put(str(out))
-        return
-    _serve_preview(context, config, day, subscriber, port=port, opens=not no_open)
-
-
-def _write_preview(shown: "Preview", out: Path) -> None:
-    """The mail as a file of that ending. Raises ConfigError."""
-    html = shown.rendition.html.replace(UNSUBSCRIBE_TOKEN, shown.unsubscribe_url)
-    if out.suffix.lower() == ".png":
-        from digest.operate.pictures import take_picture
-
-        take_picture(html, out)
-        return
-    content = {
-        ".html": html.encode(),
-        ".txt": shown.rendition.text.replace(UNSUBSCRIBE_TOKEN, shown.unsubscribe_url).encode(),
-        ".eml": shown.payload,
-    }[out.suffix.lower()]
-    try:
-        out.write_bytes(content)
-    except OSError as error:
-        raise ConfigError(str(out), "it cannot be written", remedy="choose another file") from error
-
-
-def _serve_preview(
-    context: typer.Context, config: Path | None, day: date | None, subscriber: str | None, *, port: int, opens: bool
-) -> None:
-    """The page, with an app of its own for each look: a changed configuration is a new one."""
-    from digest.web.preview import Desk, serve_preview
-
-    answers: dict[str, str] = {}  # what a model said stays known from one look to the next
-
-    def look(viewpoint: Viewpoint) -> "Preview":
-        with open_app(context, config, answers=answers) as app:
-            return app.preview(day, viewpoint)
-
-    def try_out(address: str, viewpoint: Viewpoint) -> "tuple[str, Outcome]":
-        with open_app(context, config, answers=answers) as app:
-            return app.lanes[0].transport.name, app.send_test(address, day, viewpoint)
-
-    def load_renderer() -> "Renderer":
-        with open_app(context, config) as app:
-            return app.renderer
-
-    def announce(url: str, shown: "Preview") -> None:
-        say(f"The edition of {shown.edition.date} is at {url} (Ctrl-C ends it)")
-        if opens and sys.stderr.isatty():
-            import webbrowser
-
-            webbrowser.open(url)
-
-    with open_app(context, config) as app:
-        watched = [app.config.path, app.config.path.parent / "templates", *app.store.files]
-        script = app.renderer.read_file("web/preview.js")
-        today = app.today  # of the configuration and the clock alone
-    desk = Desk(
-        preview=look,
-        send_test=try_out,
-        renderer=load_renderer,
-        script=script,
-        watched=watched,
-        today=lambda: day or today(),
-    )
-    serve_preview(desk, start=Viewpoint(email=subscriber), port=port, announce=announce)
-
-
-def send_test(
-    context: typer.Context,
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Who gets it.")],
-    on: DayOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Send the edition as one message to one address, through the configured transport; nothing is recorded."""
-    day = read_day(on)
-    with open_app(context, config) as app:
-        outcome = app.send_test(email, day)
-        name = app.lanes[0].transport.name
-    answer = f": {outcome.raw}" if outcome.raw else ""
-    put(f"{outcome.state.value} by {name}{answer}")
-    leave(DONE if outcome.state is DeliveryState.ACCEPTED else FAILED)
 
 
 def serve(

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import json
 import re
 import shutil
 import struct
@@ -450,6 +451,64 @@ def test_a_page_on_the_web_gets_nothing_and_sends_nothing(url: str, server: Smtp
     assert ask(f"{url}/compose", body=b"key=")[0] == 403
     assert ask(f"{url}/compose", body=b"key=%C3%A9")[0] == 403
     assert len(server.messages) == before
+
+
+def test_a_message_is_written_and_preflights_verdict_is_said(desk: Desk) -> None:
+    done = desk.digest("preview", "--out", "shown.html")
+    assert done.code == 0
+    assert done.out == "shown.html\n"
+    assert re.search(r"^preflight: (ok|warn|fail), \d+ findings?$", done.err, re.MULTILINE)
+    refused = desk.digest("preview", "--out", "shown.json")
+    assert refused.code == 2
+    assert "smtp" in refused.err and "--out shown.eml" in refused.err
+    assert not (desk.folder / "shown.json").exists()
+
+
+def test_of_a_provider_that_builds_the_message_the_request_is_written_and_no_message(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.digest("init").code == 0
+    config = desk.folder / "config.toml"
+    api = 'host = "http://127.0.0.1:9"'
+    config.write_text(
+        config.read_text().replace('kind = "outbox"', 'kind = "sendgrid"').replace('path = "outbox"', api)
+    )
+    refused = desk.digest("preview", "--out", "shown.eml", DIGEST_SENDGRID_API_KEY="SG.key")
+    assert refused.code == 2
+    assert "the provider builds the message" in refused.err and "--out shown.json" in refused.err
+    assert not (desk.folder / "shown.eml").exists()
+    done = desk.digest("preview", "--out", "shown.json", DIGEST_SENDGRID_API_KEY="SG.key")
+    assert done.code == 0, done.err
+    assert json.loads((desk.folder / "shown.json").read_bytes())["personalizations"]
+
+
+def test_a_reader_is_chosen_on_the_command_line(desk: Desk, server: SmtpServer) -> None:
+    for options in (("--topics", "world", "--language", "ar"), ("--subscriber", "ada@rehearsal.test"), ()):
+        assert desk.digest("preview", "--out", "shown.txt", *options).code == 0
+        before = len(server.messages)
+        assert desk.digest("send-test", "me@rehearsal.test", *options).code == 0
+        [sent] = server.messages[before:]
+        message = email.message_from_bytes(sent.content, policy=email.policy.default)
+        text = message.get_body(("plain",))
+        assert text is not None and message["To"] == "me@rehearsal.test"
+        shown = (desk.folder / "shown.txt").read_text().splitlines()
+        assert text.get_content().splitlines()[:20] == shown[:20]
+    for command in (("preview", "--out", "shown.txt"), ("send-test", "me@rehearsal.test")):
+        unknown = desk.digest(*command, "--topics", "gardening")
+        assert unknown.code == 2
+        assert 'topic "gardening"' in unknown.err and "world" in unknown.err
+        both = desk.digest(*command, "--subscriber", "ada@rehearsal.test", "--topics", "world")
+        assert both.code == 2 and "of their own" in both.err
+
+
+def test_the_page_starts_with_the_reader_of_the_command_line_and_leads_to_others(page: Page, desk: Desk) -> None:
+    with serving(desk, "preview", "--no-open", "--topics", "world") as url:
+        open_mail(page, url)
+        assert page.get_by_label("world", exact=True).is_checked()
+        page.get_by_label("world", exact=True).uncheck()
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_url("**/?subscriber=")
+        page.frame_locator("iframe").first.locator("h1").wait_for()
+        assert not page.get_by_label("world", exact=True).is_checked()
 
 
 def test_send_test_hands_over_one_message_and_records_nothing(desk: Desk, server: SmtpServer) -> None:
