@@ -25,7 +25,10 @@ from digest.models import (
     ANYBODY,
     Edition,
     Item,
+    Letterhead,
+    Message,
     Outcome,
+    Rendition,
     Report,
     SourceReport,
     StageReport,
@@ -289,6 +292,7 @@ class App:
                 day=edition.date.isoformat(),
                 subscriber=reader,
             ),
+            write_message=self._write_message,
             probe_unsubscribe=lambda: self.network.probe_unsubscribe(self.links.unsubscribe_url("0" * 32)),
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
@@ -319,6 +323,19 @@ class App:
         self.store.editions.newest(self.config.newsletter.slug, 1)
         self.links.sign("0" * 32)
         self.lanes  # noqa: B018 - built now
+
+    def _write_message(self, rendition: Rendition, letterhead: Letterhead) -> bytes:
+        """A rendition as a message to a reader who is nobody."""
+        from digest.transports import mime
+
+        nobody = Message(
+            delivery=0,
+            send_key="0" * 32,
+            email="reader@example.com",
+            name=None,
+            unsubscribe_url=self.links.unsubscribe_url("0" * 32),
+        )
+        return mime.build(rendition, letterhead).address(nobody)
 
     def try_subject(self) -> str:
         """The subject that a made-up lead would give. Raises RenderError when its template is wrong."""

@@ -229,7 +229,7 @@ class Pipeline:
             return
         fault = alerting.send_alert(
             [lane.transport for lane in self._ports.lanes],
-            self._sending.letterhead(stored),
+            self._rendering.letterhead(stored),
             alerting.write_alert(self._settings.name, stored, findings),
             self._settings.alerts,
             key=f"alert-{stored.id}-{int(self._ports.clock().timestamp())}",

@@ -12,6 +12,7 @@ from digest.models import (
     Edition,
     Finding,
     Item,
+    Letterhead,
     Owner,
     Rendition,
     SourceProfile,
@@ -78,6 +79,7 @@ class Ports:
     render: Callable[[Edition, str], Rendition]
     unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
     send_key: Callable[[Edition, str], str]  # an edition, a subscriber's key → the delivery's opaque name
+    write_message: Callable[[Rendition, Letterhead], bytes]  # to nobody: what every reader's is like
     probe_unsubscribe: Callable[[], str | None]  # what is wrong with the way out; None: nothing
     lanes: Sequence[Lane]
     owner: Owner

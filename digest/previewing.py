@@ -123,7 +123,7 @@ class Previewing:
         )
         return Batch(
             rendition=rendition,
-            letterhead=self._sending.letterhead(stored),
+            letterhead=self._rendering.letterhead(stored),
             messages=(deliver.address(recipient, self._ports.unsubscribe_url),),
         )
 

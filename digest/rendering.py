@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from functools import cached_property, partial
 
 from digest import compose, preflight
-from digest.models import Edition, Finding, Rendition, Subscriber, Variant
+from digest.models import Edition, Finding, Letterhead, Rendition, StoredEdition, Subscriber, Variant
 from digest.ports import Ports, Settings
 
 
@@ -42,8 +42,19 @@ class Rendering:
         subject = partial(self._ports.subject, edition.date)
         return tuple(self._ports.render(compose.narrow(edition, v, subject), v.key) for v in variants)
 
+    def letterhead(self, stored: StoredEdition | None) -> Letterhead:
+        """Dated when the edition became ready, so that every try and the preview give the same bytes."""
+        settings = self._settings
+        return Letterhead(
+            sender=settings.sender,
+            reply_to=settings.reply_to,
+            list_id=settings.list_id,
+            list_name=settings.name,
+            dated_at=(stored.dated_at if stored else None) or self._ports.clock(),
+        )
+
     def inspect(self, renditions: Sequence[Rendition]) -> tuple[Finding, ...]:
-        """The findings over all variants, each once."""
+        """The findings over all variants and a message of each, each once."""
         broken = None if self._settings.rehearsal or not renditions else self._broken
         found: dict[Finding, None] = {}
         for rendition in renditions:
@@ -55,4 +66,6 @@ class Rendering:
                 unsubscribe_checked=broken,
             )
             found.update(dict.fromkeys(inspected))
+            written = self._ports.write_message(rendition, self.letterhead(None))
+            found.update(dict.fromkeys(preflight.inspect_built(written, rehearsal=self._settings.rehearsal)))
         return tuple(found)

@@ -2,7 +2,7 @@
 
 from digest import deliver, extract, reread
 from digest.log import Log
-from digest.models import Edition, EditionState, Letterhead, Planned, Rendition, StoredEdition
+from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition
 from digest.ports import Ports, Settings
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
@@ -67,17 +67,6 @@ class Sending:
         if ports.ledger.leased_until(stored.id) is None:
             ports.editions.set_state(stored.id, EditionState.SENT, reason, now=now, only_from=[EditionState.SENDING])
 
-    def letterhead(self, stored: StoredEdition | None) -> Letterhead:
-        """Dated when the edition became ready, so that every try and the preview give the same bytes."""
-        settings = self._settings
-        return Letterhead(
-            sender=settings.sender,
-            reply_to=settings.reply_to,
-            list_id=settings.list_id,
-            list_name=settings.name,
-            dated_at=(stored.dated_at if stored else None) or self._ports.clock(),
-        )
-
     def _plan(self, edition: Edition) -> list[Planned]:
         """Who gets which variant, and why someone is left out."""
         planned = []
@@ -100,7 +89,7 @@ class Sending:
         mailing = deliver.Mailing(
             edition=stored.id,
             rendition=_Renditions(ports.editions, stored.id),
-            letterhead=self.letterhead(stored),
+            letterhead=self._rendering.letterhead(stored),
             unsubscribe_url=ports.unsubscribe_url,
         )
         return deliver.Sender(

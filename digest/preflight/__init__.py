@@ -55,7 +55,7 @@ from digest.preflight.phrases import inspect_phrases
 from digest.preflight.tokens import find_placeholders, find_tokens
 from digest.preflight.words import inspect_text
 
-__all__ = ["TryLinks", "inspect", "inspect_document", "verdict"]
+__all__ = ["TryLinks", "inspect", "inspect_built", "inspect_document", "verdict"]
 
 # Asks addresses: the status, if any, and what was wrong with each that did not answer; None of those that did.
 TryLinks = Callable[[Sequence[str]], Mapping[str, tuple[int | None, str] | None]]
@@ -121,6 +121,22 @@ def inspect_document(raw: bytes, try_links: TryLinks | None = None) -> tuple[lis
         places = links_to_try(list_links(root), links_out(document.headers or {}))
         findings.extend(judge_answers(places, try_links(list(places))))
     return _sort(findings), len(document.html.encode(errors="replace"))
+
+
+def inspect_built(raw: bytes, *, rehearsal: bool) -> list[Finding]:
+    """What a message as it would be sent shows and its rendition does not: headers, structure, tokens."""
+    try:
+        document = read_document(raw)
+    except UnreadableError as error:
+        return [Finding(rule="unreadable", severity="fail", message=str(error))]
+    lower = {name.lower(): value for name, value in (document.headers or {}).items()}
+    findings = list(inspect_headers(lower, rehearsal=rehearsal))
+    if document.message is not None:
+        findings.extend(inspect_message(document.raw, document.message))
+    if UNSUBSCRIBE_TOKEN.encode() in raw:
+        message = "A place for the reader's own link was not filled in."
+        findings.append(Finding(rule="token-left", severity="fail", message=message))
+    return _sort(findings)
 
 
 def _sort(findings: Iterable[Finding]) -> list[Finding]:

@@ -7,7 +7,9 @@ from email.message import EmailMessage
 import pytest
 
 from digest.models import UNSUBSCRIBE_TOKEN, Finding
-from digest.preflight import inspect, inspect_document, verdict
+from digest.preflight import inspect, inspect_built, inspect_document, verdict
+from digest.transports import mime
+from tests.contract.test_transports import make_batch
 from tests.golden.regenerate import render_all
 
 LINK = "https://news.test/morning/unsubscribe/abc"
@@ -526,3 +528,13 @@ def test_awkward_documents_are_judged_without_an_exception(raw):
     findings, _ = inspect_document(raw)
 
     assert verdict(findings) == "fail"
+
+
+def test_a_message_as_it_would_be_sent_is_judged_by_what_its_rendition_does_not_show() -> None:
+    batch = make_batch(1)
+    raw = mime.build(batch.rendition, batch.letterhead).address(batch.messages[0])
+    assert verdict(inspect_built(raw, rehearsal=False)) == "ok"
+    unfilled = raw.replace(b"\r\n\r\n", b"\r\n\r\n" + UNSUBSCRIBE_TOKEN.encode(), 1)
+    assert [finding.rule for finding in inspect_built(unfilled, rehearsal=False)] == ["token-left"]
+    without = re.sub(rb"List-Unsubscribe-Post[^\n]*\n", b"", raw)
+    assert [finding.rule for finding in inspect_built(without, rehearsal=False)] == ["header-list-unsubscribe-post"]
