@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from digest.models import UNSUBSCRIBE_TOKEN, Finding
+from digest.models import UNSUBSCRIBE_TOKEN, Finding, Severity
 
 # Jinja, Handlebars and Liquid; Mailchimp; Salesforce and others; ERB and its like; JavaScript's; Mailgun's and Brevo's;
 # and what remains of some of them in an address. A name is asked for where the signs have other uses as well: a price
@@ -25,6 +25,9 @@ _TOKEN: Final = re.compile(
     r"|" + UNSUBSCRIBE_TOKEN,
     re.DOTALL,
 )
+# Those that nobody's words can hold: what strangers write is parted within such signs before it is printed. The others
+# are warned of, or one headline about a shell's variables would hold the edition.
+_CERTAIN: Final = re.compile(r"\{[{%]|\*\||%%|" + UNSUBSCRIBE_TOKEN)
 # Single braces and brackets around what templates speak of; articles on code have such too.
 _DOUBTFUL: Final = re.compile(
     r"(?<![\\${#%{])\{\s?(?:[a-z]{0,20}[ _.-]?(?:name|email|e-mail|url|link|address|company|unsubscribe)|city|country"
@@ -49,8 +52,9 @@ def find_tokens(words: str, part: str) -> Iterator[Finding]:
         token = " ".join(found.group().split())
         if token not in seen:
             seen.add(token)
+            severity: Severity = "fail" if _CERTAIN.match(token) else "warn"
             message = f"“{token}” was not filled in."
-            yield Finding(rule="token-left", severity="fail", message=message, where=place_in(words, found, part))
+            yield Finding(rule="token-left", severity=severity, message=message, where=place_in(words, found, part))
     shown = show(words) if part == "HTML" else words
     for found in _DOUBTFUL.finditer(shown):
         if found[0] not in seen:

@@ -37,6 +37,7 @@ _WEB_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _LONGEST_ADDRESS = 2000  # characters; what is longer is no address that browsers take, and Gmail shows 102 kB in all
 # Pictures that some clients do not show, by how their addresses end.
 _UNSHOWN = re.compile(r"\.(?:svgz?|avif|heic|heif|jxl|tiff?|bmp|ico|pdf)(?:$|[?#])", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w-]+\.)*[\w-]+\.?")
 # What has no place in a URL unescaped (RFC 3986 §2), and what mail services take for a merge field.
 _UNSAFE_IN_URL = re.compile(r"[\x00-\x20\"'<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 
@@ -219,9 +220,19 @@ def _shorten(text: str, limit: int) -> str:
 
 def _address(url: str | None) -> str:
     """The URL as it may stand in a mail, or "" where it is not of the web."""
-    if not url or not _WEB_ADDRESS.match(url) or len(url) > _LONGEST_ADDRESS:
+    if not url or not _WEB_ADDRESS.match(url) or len(url) > _LONGEST_ADDRESS or not _names_host(url):
         return ""
     return _UNSAFE_IN_URL.sub(lambda found: quote(found.group(), safe=""), url)
+
+
+def _names_host(url: str) -> bool:
+    """Whether a host could be of that name, and a port of that number."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    return port != 0 and (_HOST.fullmatch(host) is not None or host.startswith("[") or ":" in host)
 
 
 def _picture(url: str | None) -> str:

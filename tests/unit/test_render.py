@@ -13,6 +13,7 @@ from lxml import html as lxml_html
 
 from digest.errors import RenderError
 from digest.models import UNSUBSCRIBE_TOKEN, Section
+from digest.preflight import inspect, verdict
 from digest.render import Brand, Logo, Renderer, render_subject, web_view_url
 from digest.render.inlining import _inline
 from tests.golden.editions import ARABIC, DAY, ENGLISH, edition, item
@@ -465,6 +466,33 @@ def test_a_subject_that_asks_for_another_template_is_named_itself():
         subject_of("{% include 'email/base.html' %}")
 
     assert caught.value.subject == "[newsletter] subject"
+
+
+@pytest.mark.parametrize(
+    "link", ["https://x..com/a", "https://exa mple.com/a", "https://x.org:99999/", "https:///a", "https://x.org:0/"]
+)
+def test_what_leads_nowhere_is_no_link(link):
+    told = replace(item("A headline", "Words of it."), link=link)
+
+    assert verdict(inspect(make_renderer().render(two_of(told), "all").html, None)) != "fail"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "What ${HOME} means",
+        "The [[ test ]] of [[name]]",
+        "<%= erb %> for ##name##",
+        "Dear [FNAME]",
+        "{{ x }} *|Y|* %%z%%",
+    ],
+)
+def test_no_headline_that_looks_like_a_token_stops_an_edition(words):
+    told = replace(item(words, words), link="https://x.org/{{id}}?a=*|b|*&c=%%d%%")
+    rendition = make_renderer().render(two_of(told), "all")
+
+    subject = subject_of("{{ lead.headline }}", told)
+    assert verdict(inspect(rendition.html, rendition.text, subject=subject)) != "fail"
 
 
 def test_an_endless_address_is_no_link_and_an_endless_word_is_cut():
