@@ -86,12 +86,15 @@ class Previewing:
         return outcomes[0] if outcomes else Outcome(delivery=0, state=DeliveryState.UNKNOWN, raw="there was no answer")
 
     def _find(self, day: date) -> tuple[Composed, StoredEdition | None]:
-        """As kept, or composed now. Raises RenderError when it has no story."""
+        """As kept (what is found in it is asked of the variant that is shown), or composed now.
+
+        Raises RenderError when it has no story.
+        """
         ports, settings = self._ports, self._settings
         stored = ports.editions.find(settings.newsletter, settings.cadence, day)
         kept = tuple(ports.editions.renditions(stored.id).values()) if stored else ()
         if stored and stored.edition and kept:
-            return Composed(edition=stored.edition, renditions=kept, findings=self._rendering.inspect(kept)), stored
+            return Composed(edition=stored.edition, renditions=kept, findings=()), stored
         composed = self._compose(day, visit=False)
         if not composed.edition.items:
             composed = self._compose(day)

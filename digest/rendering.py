@@ -56,6 +56,7 @@ class Rendering:
     def inspect(self, renditions: Sequence[Rendition]) -> tuple[Finding, ...]:
         """The findings over all variants and a message of each, each once."""
         broken = None if self._settings.rehearsal or not renditions else self._broken
+        letterhead = self.letterhead(None)
         found: dict[Finding, None] = {}
         for rendition in renditions:
             inspected = preflight.inspect(
@@ -66,6 +67,6 @@ class Rendering:
                 unsubscribe_checked=broken,
             )
             found.update(dict.fromkeys(inspected))
-            written = self._ports.write_message(rendition, self.letterhead(None))
+            written = self._ports.write_message(rendition, letterhead)
             found.update(dict.fromkeys(preflight.inspect_built(written, rehearsal=self._settings.rehearsal)))
         return tuple(found)

@@ -237,9 +237,8 @@ def _names_host(url: str) -> bool:
 
 def _picture(url: str | None) -> str:
     """The URL of a picture, or "" where it cannot be shown: no address ("data:"), a kind that clients lack, a login."""
-    if not url or _UNSHOWN.search(url) or "@" in urlsplit(url).netloc:
-        return ""
-    return _address(url)
+    address = _address(url)  # first: of what is no address the parts cannot be told
+    return "" if _UNSHOWN.search(address) or "@" in urlsplit(address).netloc else address
 
 
 def _among(text: str, direction: Direction) -> str:

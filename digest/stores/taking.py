@@ -38,7 +38,7 @@ from digest.stores.database import fill, upsert
 from digest.stores.schema import people, subscriptions, suppressions, write_instant
 from digest.stores.suppressing import Suppressing
 
-GONE: Final = (SubscriberState.UNSUBSCRIBED.value, SubscriberState.BOUNCED.value, SubscriberState.COMPLAINED.value)
+_GONE: Final = (SubscriberState.UNSUBSCRIBED.value, SubscriberState.BOUNCED.value, SubscriberState.COMPLAINED.value)
 _STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
 # As `subscriptions` has them.
 _KEPT: Final = "topics language timezone frequency state consent_at consent_text consent_from tags".split()
@@ -117,7 +117,7 @@ def _lay_down(
 def _end(connection: Connection, suppressing: Suppressing, newsletter: str, now: datetime) -> int:
     """Who is said to have left, bounced or complained is suppressed, and no longer mailed if they were."""
     ended = 0
-    for state in GONE:
+    for state in _GONE:
         keys = connection.execute(select(_incoming.c.email_key).where(_incoming.c.state == state)).scalars().all()
         if not keys:
             continue
@@ -176,7 +176,7 @@ def _activate(connection: Connection, newsletter: str, now: datetime) -> int:
 
 
 def _add(connection: Connection, newsletter: str, now: datetime, left_out: Sequence[int]) -> int:
-    """New people and new subscriptions; of two spellings in one chunk the first counts."""
+    """New people and new subscriptions; of two spellings in one chunk the first counts, or the one that is gone."""
     for start in range(0, len(left_out), 500):
         connection.execute(_incoming.delete().where(_incoming.c.place.in_(left_out[start : start + 500])))
     moment = literal(now, people.c.created_at.type)
@@ -193,7 +193,7 @@ def _add(connection: Connection, newsletter: str, now: datetime, left_out: Seque
     rows = (
         select(literal(newsletter), person, _incoming.c.key, *kept, moment, moment)
         .where(_incoming.c.place >= 0)
-        .order_by(_incoming.c.place)
+        .order_by(_incoming.c.state.in_(_STAYING), _incoming.c.place)
     )
     taken = upsert(subscriptions).from_select(columns, rows).on_conflict_do_nothing()
     return connection.execute(taken).rowcount

@@ -273,6 +273,13 @@ def test_who_left_is_not_reached_and_not_revived_but_stays_in_another_newsletter
     assert len(store.subscribers.reached("evening")) == 1
 
 
+def test_who_is_said_to_have_left_in_one_row_and_to_stay_in_another_has_left(store: SqlStore) -> None:
+    gone = reader("JO@mail.org", state=SubscriberState.UNSUBSCRIBED)
+    store.subscribers.add_many("morning", [reader("jo@mail.org"), gone], now=NOW)
+    assert [one.state for one in store.subscribers.everyone("morning")] == [SubscriberState.UNSUBSCRIBED]
+    assert store.subscribers.reached("morning") == []
+
+
 def test_an_imported_bounce_is_suppressed_in_every_newsletter(store: SqlStore) -> None:
     store.subscribers.add("morning", reader("jo@mail.org", state=SubscriberState.BOUNCED), now=NOW)
     assert store.subscribers.is_suppressed("evening", "jo@mail.org")

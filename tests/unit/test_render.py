@@ -377,6 +377,7 @@ def two_of(story):
         "https://ledger.example/chart.svg?width=600",
         "https://ledger.example/photo.avif",
         "https://me:secret@ledger.example/a.png",
+        "https://[ledger.example/a.png",
     ],
 )
 def test_a_picture_that_cannot_be_shown_leaves_no_hole(image):
