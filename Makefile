@@ -28,7 +28,7 @@ preview: $(STAMP) ## show the edition in a browser
 	@$(BIN)/digest preview
 
 test: $(STAMP) ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist worksteal
 
 check: $(STAMP) ## format, lint, types, import rules, docs; no tests
 	$(BIN)/ruff format --check .

@@ -1,23 +1,9 @@
 """What the operator is told by mail: an edition that a machine holds, and why. Once, when it becomes so."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from html import escape
 
-from digest.errors import TransportError, Unavailable
-from digest.models import (
-    Batch,
-    DeliveryState,
-    EditionState,
-    Finding,
-    Letterhead,
-    Message,
-    Outcome,
-    Rendition,
-    Report,
-    StoredEdition,
-)
-from digest.protocols import Transport
+from digest.models import EditionState, Finding, Rendition, Report, StoredEdition
 from digest.reporting import Held
 
 _MOST = 20  # findings in a mail; the rest is counted
@@ -63,42 +49,3 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding]) -
         + "</body></html>\n"
     )
     return Rendition(variant="alert", subject=f"[{name}] The edition of {stored.date} is held", html=html, text=text)
-
-
-def send_alert(
-    transports: Sequence[Transport], letterhead: Letterhead, rendition: Rendition, to: Sequence[str], *, key: str
-) -> str | None:
-    """Hand it over to each address, by the first transport there is; returns what went wrong, and no address."""
-    faults = []
-    for transport in transports:
-        try:
-            return _send_by(transport, letterhead, rendition, to, key=key)
-        except Unavailable as error:  # certainly not sent
-            faults.append(str(error))
-    return "; ".join(faults) or "there is no transport"
-
-
-def _send_by(
-    transport: Transport, letterhead: Letterhead, rendition: Rendition, to: Sequence[str], *, key: str
-) -> str | None:
-    """By one transport. Raises Unavailable where nothing was sent."""
-    outcomes: list[Outcome] = []
-    messages = tuple(
-        Message(delivery=number, send_key=f"{key}-{number}", email=email, name=None, unsubscribe_url="")
-        for number, email in enumerate(to)
-    )
-    size = max(1, transport.batch_size)
-    try:
-        for start in range(0, len(messages), size):
-            batch = Batch(
-                rendition=rendition,
-                letterhead=replace(letterhead, is_bulk=False),
-                messages=messages[start : start + size],
-            )
-            transport.send(batch, lambda _: None, outcomes.extend)
-    except TransportError as error:
-        if isinstance(error, Unavailable) and not outcomes:
-            raise
-        return str(error)
-    refused = [outcome for outcome in outcomes if outcome.state is not DeliveryState.ACCEPTED]
-    return f"{len(refused)} of {len(messages)} alerts were not accepted" if refused else None

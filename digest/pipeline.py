@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial
 
-from digest import alerting, cluster, collect, compose, extract, preflight, rank, recall, summarize
+from digest import alerting, aside, cluster, collect, compose, extract, preflight, rank, recall, summarize
 from digest.earlier import Earlier
 from digest.log import Log
 from digest.models import (
@@ -227,7 +227,7 @@ class Pipeline:
         if alerting.is_told(last, stored):
             log.note(alerting.STAGE, known=len(self._settings.alerts))
             return
-        fault = alerting.send_alert(
+        fault = aside.hand_over(
             [lane.transport for lane in self._ports.lanes],
             self._rendering.letterhead(stored),
             alerting.write_alert(self._settings.name, stored, findings),

@@ -24,6 +24,9 @@ _ENVIRONMENT = """\
 # The key for [transport] kind = "sendgrid".
 #DIGEST_SENDGRID_API_KEY=
 
+# The password for [inbox] kind = "imap".
+#DIGEST_IMAP_PASSWORD=
+
 # The key for [summarizer] kind = "llm", where the service wants one.
 #DIGEST_LLM_API_KEY=
 

@@ -267,6 +267,7 @@ def _resolve_paths(config: Config) -> Config:
     return config.model_copy(
         update={
             "sources": sources,
+            "inbox": config.inbox.model_copy(update={"path": folder / config.inbox.path}),
             "store": config.store.model_copy(update={"url": url}),
             "transport": _resolve_outbox(config.transport, folder),
         }

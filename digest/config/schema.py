@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from digest.config.audience import Audience, Bounces, Counting, Inbox, Segment, Web
 from digest.config.values import (
     AddressText,
     AsciiUrl,
@@ -99,6 +100,7 @@ class EditionRules(_Table):
     min_stories: int = Field(default=3, ge=1)
     words: int = Field(default=60, ge=15, le=400)
     memory_days: int = Field(default=7, ge=0)
+    segment: str = ""  # only its members get the editions
     mix_languages: bool = False
     approval: str = Field(default="none", pattern=r"^(none|required|first:\d+)$")
 
@@ -313,19 +315,13 @@ class EngineTable(_Table):
     kind: Literal["local"] = "local"
 
 
-class Web(_Table):
-    """[web]"""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-
-
 class Secrets(_Table):
     """What comes from the environment only."""
 
     secret_key: SecretStr | None = None
     smtp_password: SecretStr | None = None
     sendgrid_api_key: SecretStr | None = None
+    imap_password: SecretStr | None = None
     llm_api_key: SecretStr | None = None
 
 
@@ -343,6 +339,11 @@ class Config(_Table):
     fetch: Fetching = Fetching()
     transport: FallbackTable = OutboxTable()
     alerts: Alerts = Alerts()
+    audience: Audience = Audience()
+    bounces: Bounces = Bounces()
+    inbox: Inbox = Inbox()
+    segments: tuple[Segment, ...] = ()
+    counting: Counting = Counting()
     store: StoreTable = StoreTable()
     engine: EngineTable = EngineTable()
     web: Web = Web()
@@ -357,7 +358,7 @@ class Config(_Table):
     def _check_names(self) -> "Config":
         topics = [topic.id for topic in self.topics]
         sources = [source.id for source in self.sources]
-        for kind, names in (("topic", topics), ("source", sources)):
+        for kind, names in (("topic", topics), ("source", sources), ("segment", [s.id for s in self.segments])):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f'two [[{kind}s]] have the id "{twice[0]}"; give each its own')
@@ -365,4 +366,7 @@ class Config(_Table):
             unknown = [topic for topic in source.topics if topic not in topics]
             if unknown:
                 raise ValueError(f'source "{source.id}" names the topic "{unknown[0]}", which no [[topics]] has')
+        segments = [segment.id for segment in self.segments]
+        if self.edition.segment and self.edition.segment not in segments:
+            raise ValueError(f'[edition] segment is "{self.edition.segment}", which no [[segments]] has')
         return self

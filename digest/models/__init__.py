@@ -8,7 +8,9 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 
 from digest.models.audience import (
     ANYBODY,
+    AskedFor,
     Frequency,
+    PageRequest,
     Subscriber,
     SubscriberState,
     Taken,
@@ -63,6 +65,7 @@ from digest.models.editions import (
     StoredEdition,
     Variant,
 )
+from digest.models.events import Event, EventKind, Heard, RejectReason
 from digest.models.reporting import (
     Finding,
     Report,
@@ -76,6 +79,7 @@ __all__ = [
     "ANYBODY",
     "UNSUBSCRIBE_TOKEN",
     "Article",
+    "AskedFor",
     "Batch",
     "Budget",
     "Cadence",
@@ -88,9 +92,12 @@ __all__ = [
     "Edition",
     "EditionState",
     "Entry",
+    "Event",
+    "EventKind",
     "Feed",
     "Finding",
     "Frequency",
+    "Heard",
     "Item",
     "Kept",
     "Letterhead",
@@ -100,10 +107,12 @@ __all__ = [
     "Outcome",
     "Owner",
     "Page",
+    "PageRequest",
     "Passage",
     "Planned",
     "Receipt",
     "Recipient",
+    "RejectReason",
     "Rendition",
     "Report",
     "Rights",

@@ -34,6 +34,7 @@ class Subscriber:
     consent_text: str | None = None
     consent_from: str | None = None  # where: an address of the network, or a file
     tags: tuple[str, ...] = ()  # the operator's own labels
+    paused_until: datetime | None = None  # no mail before
     key: str = ""
     id: int = 0  # the store's own key of the subscription; 0 before it is stored
 
@@ -58,3 +59,29 @@ class Viewpoint:
 
 
 ANYBODY = Viewpoint()
+
+
+class AskedFor(StrEnum):
+    """What a mail to somebody who filled in a page is for."""
+
+    CONFIRM = "confirm"  # to subscribe, or to come back
+    KNOWN = "known"  # is subscribed already, and is told so by mail: the page tells nobody
+    PREFERENCES = "preferences"  # a fresh link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """What somebody asked for on a page, answered by a mail whose link carries `key` signed."""
+
+    key: str  # 32 hexadecimal digits, random
+    kind: AskedFor
+    email: str
+    topics: tuple[str, ...] = ()
+    language: str | None = None
+    timezone: str | None = None
+    frequency: Frequency = "daily"
+    consent_text: str | None = None
+    consent_from: str | None = None  # an address of the network
+    requested_at: datetime
+    mailed_at: datetime | None = None
+    used_at: datetime | None = None

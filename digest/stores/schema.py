@@ -1,57 +1,41 @@
 """The tables. What is searched or compared is a column of its own; the rest of a noun is kept beside it as JSON."""
 
-from datetime import UTC, datetime
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, false
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Date,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    false,
+from digest.stores.audience_tables import (
+    api_tokens,
+    events,
+    imports,
+    page_requests,
+    people,
+    subscriptions,
+    suppressions,
 )
+from digest.stores.columns import Instant, metadata, write_instant
 
-
-def write_instant(value: datetime) -> str:
-    """As the database has it. Raises ValueError for what has no zone."""
-    if value.tzinfo is None:
-        raise ValueError("an instant without a zone")
-    return value.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant as ISO text of fixed width: it sorts as time does, and people can read it."""
-
-    impl = String(32)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """To text; refuses what has no zone."""
-        if value is None:
-            return None
-        return write_instant(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """From text."""
-        return datetime.fromisoformat(value) if value else None
-
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+__all__ = [
+    "Instant",
+    "answers",
+    "api_tokens",
+    "batches",
+    "counts",
+    "deliveries",
+    "editions",
+    "entries",
+    "entry_names",
+    "events",
+    "imports",
+    "keys",
+    "metadata",
+    "page_requests",
+    "people",
+    "renditions",
+    "runs",
+    "sources",
+    "subscriptions",
+    "suppressions",
+    "write_instant",
+]
 
 keys = Table("keys", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False))
 
@@ -97,55 +81,19 @@ entry_names = Table(
     Column("entry", Integer, ForeignKey("entries.number", ondelete="CASCADE"), nullable=False),
 )
 
-people = Table(
-    "people",
+# Opens and clicks, where the operator has them counted: by nobody's name.
+counts = Table(
+    "counts",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("email", Text, nullable=False),
-    Column("email_key", Text, nullable=False, unique=True),
-    Column("name", Text),
-    Column("created_at", Instant, nullable=False),
-)
-
-subscriptions = Table(
-    "subscriptions",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("newsletter", String(64), nullable=False),
-    Column("person", Integer, ForeignKey("people.id"), nullable=False),
-    Column("key", String(32), nullable=False, unique=True),
-    Column("topics", Text, nullable=False),
-    Column("language", String(35)),
-    Column("timezone", String(64)),
-    Column("frequency", String(16), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("consent_at", Instant),
-    Column("consent_text", Text),
-    Column("consent_from", Text),  # where they agreed: an address of the network, or a file
-    Column("tags", Text, nullable=False, server_default="[]"),
-    Column("created_at", Instant, nullable=False),
-    Column("changed_at", Instant, nullable=False),
-    UniqueConstraint("newsletter", "person"),
-    Index("ix_subscriptions_state", "newsletter", "state"),
-)
-
-# How far an import came that has not ended: its name is made of what the file is and holds.
-imports = Table(
-    "imports",
-    metadata,
-    Column("newsletter", String(64), primary_key=True),
-    Column("name", String(64), primary_key=True),
-    Column("line", Integer, nullable=False),
-    Column("changed_at", Instant, nullable=False),
-)
-
-suppressions = Table(
-    "suppressions",
-    metadata,
-    Column("address", String(64), primary_key=True),  # a keyed hash: it outlives the person's erasure
-    Column("newsletter", String(64), primary_key=True),  # "" is every newsletter
-    Column("reason", String(32), nullable=False),
-    Column("created_at", Instant, nullable=False),
+    Column("edition", Integer, ForeignKey("editions.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(16), nullable=False),  # open, click
+    Column("link", Integer),  # its place in the edition
+    Column("made_by", String(16), nullable=False),  # person, scanner, prefetcher
+    Column("network", String(64), nullable=False),  # a keyed hash
+    Column("counted_at", Instant, nullable=False),
+    Index("ix_counts_edition", "edition", "kind", "made_by"),
+    Index("ix_counts_network", "network", "counted_at"),
 )
 
 editions = Table(

@@ -234,6 +234,7 @@ def _subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
         consent_text=row.consent_text,
         consent_from=row.consent_from,
         tags=tuple(json.loads(row.tags)),
+        paused_until=row.paused_until,
         key=row.key,
         id=row.id,
     )

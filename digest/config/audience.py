@@ -1,0 +1,84 @@
+"""The tables of config.toml about readers: how they come and go, what is heard of their mail, and who is which."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from digest.config.values import AddressText, AsciiUrl, Duration, Identifier, Network, Zone
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Audience(_Table):
+    """[audience]"""
+
+    consent: str = ""  # what readers agree to on the page; "": the phrase of the newsletter's language
+    confirm_within: Duration = timedelta(days=7)
+    confirmations_per_address: int = Field(default=3, ge=1)  # a day
+    confirmations_per_network: int = Field(default=20, ge=1)  # a day; of IPv4 a /24, of IPv6 a /48
+    preferences_within: Duration = timedelta(hours=24)  # how long a mailed preferences link works
+    forms_from: tuple[AsciiUrl, ...] = ()  # further sites whose forms may subscribe
+
+
+class Bounces(_Table):
+    """[bounces]"""
+
+    hard_days: int = Field(default=2, ge=1)  # on so many different days
+    soft_run: int = Field(default=5, ge=1)  # in a row, without a delivery between
+    wave: int = Field(default=20, ge=2)  # hard ones from one domain within `wave_within` are set aside
+    wave_within: Duration = timedelta(hours=1)
+    sendgrid_key: str = ""  # the public key of the signed event webhook
+    replay_window: Duration = timedelta(hours=25)  # signed longer ago: refused; the service tries for 24 hours
+
+
+class Inbox(_Table):
+    """[inbox]: a mailbox to which bounces, complaints and requests to leave come."""
+
+    kind: Literal["none", "maildir", "imap"] = "none"
+    address: AddressText | None = None  # stands in the envelope and in the mailto way out; must take +suffixes
+    path: Path = Path("inbox")  # of a Maildir
+    host: str = ""
+    port: int = Field(default=993, ge=1, le=65535)
+    tls: Literal["tls", "starttls", "none"] = "tls"
+    username: str | None = None
+    folder: str = "INBOX"
+    every: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=10))
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> "Inbox":
+        if self.kind != "none" and self.address is None:
+            raise ValueError("it has no address; name the mailbox that bounces come to")
+        if self.kind == "imap" and not (self.host and self.username):
+            raise ValueError("it has no host or username")
+        return self
+
+
+class Segment(_Table):
+    """[[segments]]: a named subset of the subscribers; what is given must hold together."""
+
+    id: Identifier
+    topic: str | None = None
+    language: str | None = None
+    timezone: Zone | None = None
+    tag: str | None = None
+    filter: str | None = None  # an expression; docs/subscribers.md
+
+
+class Counting(_Table):
+    """[counting]"""
+
+    opens: bool = False
+    clicks: bool = False
+
+
+class Web(_Table):
+    """[web]"""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    proxies: tuple[Network, ...] = ()  # hops whose X-Forwarded-For is believed
+    privacy: str = ""  # who answers questions about personal data; "": reply_to

@@ -1,0 +1,119 @@
+"""The tables of who asked for what, of what became of their mail later, and of who may use the API."""
+
+from sqlalchemy import Column, Date, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+
+from digest.stores.columns import Instant, metadata
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("email_key", Text, nullable=False, unique=True),
+    Column("name", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("hard_bounced_on", Date),  # the first day on which a server said that there is no such mailbox
+    Column("soft_bounces", Integer, nullable=False, server_default="0"),  # in a row, since the last delivery
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("newsletter", String(64), nullable=False),
+    Column("person", Integer, ForeignKey("people.id"), nullable=False),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("topics", Text, nullable=False),
+    Column("language", String(35)),
+    Column("timezone", String(64)),
+    Column("frequency", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("consent_at", Instant),
+    Column("consent_text", Text),
+    Column("consent_from", Text),  # where they agreed: an address of the network, or a file
+    Column("tags", Text, nullable=False, server_default="[]"),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("paused_until", Instant),
+    UniqueConstraint("newsletter", "person"),
+    Index("ix_subscriptions_state", "newsletter", "state"),
+)
+
+# What somebody asked for on a page, and is answered by mail. Addresses and networks are counted by their keyed hashes.
+page_requests = Table(
+    "page_requests",
+    metadata,
+    Column("key", String(32), primary_key=True),  # random: the link in the mail carries it
+    Column("newsletter", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),  # confirm, known, preferences
+    Column("email", Text, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("network", String(64), nullable=False),
+    Column("choices", Text, nullable=False),  # topics, language, timezone, frequency
+    Column("consent_text", Text),
+    Column("consent_from", Text),
+    Column("requested_at", Instant, nullable=False),
+    Column("mailed_at", Instant),
+    Column("used_at", Instant),
+    Index("ix_page_requests_address", "newsletter", "address", "requested_at"),
+    Index("ix_page_requests_network", "network", "requested_at"),
+    Index("ix_page_requests_requested", "requested_at"),
+)
+
+# What providers and mailboxes said later, in django-anymail's words; `raw` keeps their own.
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("provider", String(16), nullable=False),
+    Column("event_id", String(128), nullable=False),  # the provider's own, or a hash of what it said
+    Column("kind", String(16), nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("delivery", Integer, ForeignKey("deliveries.id")),
+    Column("person", Integer, ForeignKey("people.id")),
+    Column("domain", String(255)),  # the receiver's
+    Column("reject_reason", String(16)),
+    Column("status", String(16)),  # RFC 3463
+    Column("answer", Text),
+    Column("raw", Text),
+    Column("effect", String(16), nullable=False),  # none, counted, applied, quarantined, undone
+    UniqueConstraint("provider", "event_id"),
+    Index("ix_events_person", "person", "occurred_at"),
+    Index("ix_events_domain", "domain", "received_at"),
+    Index("ix_events_delivery", "delivery"),
+    Index("ix_events_effect", "effect", "received_at"),
+)
+
+# Who may use the API. The secret itself is shown once and kept as a hash.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("newsletter", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+)
+
+# How far an import came that has not ended: its name is made of what the file is and holds.
+imports = Table(
+    "imports",
+    metadata,
+    Column("newsletter", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("address", String(64), primary_key=True),  # a keyed hash: it outlives the person's erasure
+    Column("newsletter", String(64), primary_key=True),  # "" is every newsletter
+    Column("reason", String(32), nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
