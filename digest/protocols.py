@@ -226,8 +226,16 @@ class EditionStore(Protocol):
         """Only its state."""
         ...
 
-    def newest(self, newsletter: str, limit: int = 20) -> list[StoredEdition]:
-        """The newest first."""
+    def newest(
+        self,
+        newsletter: str,
+        limit: int = 20,
+        *,
+        before: int | None = None,
+        state: EditionState | None = None,
+        day: date | None = None,
+    ) -> list[StoredEdition]:
+        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
         ...
 
     def save(

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, update
 
 from digest.models import Cadence, Edition, EditionState, Rendition, StoredEdition
 from digest.stores.database import Database, upsert
@@ -49,14 +49,25 @@ class SqlEditions:
             found = connection.execute(select(editions.c.state).where(editions.c.id == edition)).scalar()
         return EditionState(found) if found else None
 
-    def newest(self, newsletter: str, limit: int = 20) -> list[StoredEdition]:
-        """The newest first."""
-        query = (
-            select(editions)
-            .where(editions.c.newsletter == newsletter)
-            .order_by(editions.c.date.desc(), editions.c.id.desc())
-            .limit(limit)
-        )
+    def newest(
+        self,
+        newsletter: str,
+        limit: int = 20,
+        *,
+        before: int | None = None,
+        state: EditionState | None = None,
+        day: date | None = None,
+    ) -> list[StoredEdition]:
+        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
+        query = select(editions).where(editions.c.newsletter == newsletter)
+        if state is not None:
+            query = query.where(editions.c.state == state.value)
+        if day is not None:
+            query = query.where(editions.c.date == day)
+        if before is not None:
+            last = select(editions.c.date, editions.c.id).where(editions.c.id == before)
+            query = query.where(tuple_(editions.c.date, editions.c.id) < last.scalar_subquery())
+        query = query.order_by(editions.c.date.desc(), editions.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             return [_stored(row) for row in connection.execute(query)]
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
 from digest.web import archive, leaving
+from digest.web.api import PREFIX, create_api
 from digest.web.protecting import protect
 from digest.web.serving import serve
 from digest.web.site import Site
@@ -35,6 +36,7 @@ def create_public(app: "App") -> FastAPI:
     def tell_health() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
+    public.mount(PREFIX, create_api(app))
     for make_routes in _ROOMS:
         public.include_router(make_routes(site))
     return public
