@@ -263,10 +263,11 @@ class EditionStore(Protocol):
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
         """Put a changed edition and its renditions in the place of what was; returns whether it was still open.
 
-        Without a state it stays in the one that it is in.
+        Without a state it stays in the one that it is in. With `as_of`, only when nothing was changed since then.
         """
         ...
 
@@ -290,8 +291,12 @@ class EditionStore(Protocol):
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
-        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays."""
+        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays.
+
+        With `as_of`, only when nothing of it was changed since that instant.
+        """
         ...
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:

@@ -112,15 +112,19 @@ class SqlEditions:
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
-        """Put a changed edition and its renditions in the place of what was; returns whether it was still open."""
+        """Put a changed edition and its renditions in the place of what was; returns whether it was still open.
+
+        With `as_of`, only when nothing of it was changed since that instant.
+        """
         values: dict[str, object] = {"edition": _EDITION.dump_json(revised).decode(), "changed_at": now}
         if state is not None:
             values |= {"state": state.value, "reason": reason}
             if state is EditionState.READY:
                 values["dated_at"] = now
         with self._database.write() as connection:
-            if not _change(connection, edition, only_from, values):
+            if not _change(connection, edition, only_from, values, as_of):
                 return False
             connection.execute(delete(renditions).where(renditions.c.edition == edition))
             _insert_renditions(connection, edition, renditions_)
@@ -157,8 +161,12 @@ class SqlEditions:
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
-        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays."""
+        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays.
+
+        With `as_of`, only when nothing of it was changed since that instant.
+        """
         values: dict[str, object] = {"state": state.value, "changed_at": now}
         if reason is not None:
             values["reason"] = reason
@@ -167,7 +175,7 @@ class SqlEditions:
         if state is EditionState.SENT:
             values["sent_at"] = now
         with self._database.write() as connection:
-            return _change(connection, edition, only_from, values)
+            return _change(connection, edition, only_from, values, as_of)
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:
         """Record that no edition was made that day; False when there is one already."""
@@ -204,11 +212,17 @@ class SqlEditions:
 
 
 def _change(
-    connection: Connection, edition: int, only_from: Sequence[EditionState], values: Mapping[str, object]
+    connection: Connection,
+    edition: int,
+    only_from: Sequence[EditionState],
+    values: Mapping[str, object],
+    as_of: datetime | None,
 ) -> bool:
-    """Change an edition that is in one of these states; returns whether it was."""
+    """Change an edition that is in one of these states, and as it was then; returns whether it was."""
     is_open = editions.c.state.in_([state.value for state in only_from])
     statement = update(editions).where(editions.c.id == edition, is_open).values(**values)
+    if as_of is not None:
+        statement = statement.where(editions.c.changed_at == as_of)
     return connection.execute(statement.returning(editions.c.id)).scalar_one_or_none() is not None
 
 
@@ -231,4 +245,5 @@ def _stored(row: Row[*tuple[Any, ...]]) -> StoredEdition:
         dated_at=row.dated_at,
         sent_at=row.sent_at,
         edition=_EDITION.validate_json(row.edition) if row.edition else None,
+        changed_at=row.changed_at,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import archive, leaving
+from digest.web import approving, archive, leaving
 from digest.web.api import PREFIX, create_api
 from digest.web.protecting import protect
 from digest.web.serving import serve
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # In this order: the archive takes every address that none before it takes.
 _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
     leaving.make_routes,
+    approving.make_routes,
     archive.make_routes,
 )
 
