@@ -79,6 +79,7 @@ def make_routes(site: Site) -> APIRouter:
             "web/approval.html",
             language="en",
             newsletter=site.name,
+            stands_alone=True,
             stored=stored,
             edition=stored.edition,
             said=_say(app, stored),
@@ -101,7 +102,9 @@ def make_routes(site: Site) -> APIRouter:
         try:
             desk = open_desk(app, token)
         except Expired:
-            body = app.renderer.render_page("web/approval_closed.html", language="en", newsletter=site.name)
+            body = app.renderer.render_page(
+                "web/approval_closed.html", language="en", newsletter=site.name, stands_alone=True
+            )
             return HTMLResponse(body, 410)
         if desk.stored.newsletter != slug:
             raise HTTPException(404)
