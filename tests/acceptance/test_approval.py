@@ -422,9 +422,10 @@ def test_no_altered_link_is_taken(office: Office) -> None:
     ]
     altered += [token[:-1] + letter for letter in alphabet] + [token + "=", token[:-1], token + "A", token.upper()]
     altered += [office.app.links.sign("0" * 32), office.app.links.sign("1", "open"), "x", "1-1-1", "9" * 300]
+    for one in altered[-12:]:
+        assert office.client.post(f"{place}/{one}", data={"act": "approve", "name": "A"}).status_code == 404, one
     for one in set(altered) - {token}:
         assert office.client.get(f"{place}/{one}").status_code == 404, one
-        assert office.client.post(f"{place}/{one}", data={"act": "approve", "name": "A"}).status_code == 404
     assert office.stored.state is EditionState.HELD
 
 
