@@ -1,20 +1,35 @@
-"""What the operator is told by mail: an edition that a machine holds, and why. Once, when it becomes so."""
+"""What the operator is told by mail: an edition that a machine holds or that waits for them, and why. Once."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from html import escape
 
 from digest.models import EditionState, Finding, Rendition, Report, StoredEdition
 from digest.reporting import Held
 
 _MOST = 20  # findings in a mail; the rest is counted
+_BUTTON = (
+    "display:inline-block;padding:14px 24px;border-radius:4px;background:#1d4ed8;color:#ffffff;font-weight:bold;"
+    "text-decoration:none"
+)
 
 
 STAGE = "alert"  # as it stands in a run's report; with notes it did not go
 
 
-def is_held_by_machine(stored: StoredEdition) -> bool:
-    """Whether the operator is to be told of it. Pure."""
-    return stored.state is EditionState.HELD and Held.of(stored.reason).is_by_machine
+AGAIN = timedelta(minutes=5)  # a mail that did not go is tried again
+
+
+def is_news(stored: StoredEdition) -> bool:
+    """Whether the operator is to be told of it: held, and not by a person, who knows. Pure."""
+    return stored.state is EditionState.HELD and Held.of(stored.reason) is not Held.OPERATOR
+
+
+def is_owed(last: tuple[datetime, Report] | None, stored: StoredEdition, now: datetime) -> bool:
+    """Whether the newest run meant to tell of it, and could not, and that was a while ago. Pure."""
+    if last is None or last[1].edition != stored.id or now - last[0] < AGAIN or not is_news(stored):
+        return False
+    return any(stage.stage == STAGE and stage.notes for stage in last[1].stages)
 
 
 def is_told(last: Report | None, stored: StoredEdition) -> bool:
@@ -24,28 +39,41 @@ def is_told(last: Report | None, stored: StoredEdition) -> bool:
     return any(stage.stage == STAGE and not stage.notes for stage in last.stages)
 
 
-def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding]) -> Rendition:
-    """The mail about an edition that is held. Pure."""
+def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *, url: str) -> Rendition:
+    """The mail about an edition that is held; `url` is its reader's own way to decide on it. Pure."""
     failed = [finding for finding in findings if finding.severity == "fail"]
     told = [f"{one.rule}: {one.message}" + (f" ({one.where})" if one.where else "") for one in failed[:_MOST]]
     if len(failed) > _MOST:
         told.append(f"and {len(failed) - _MOST} more")
+    day, waits = stored.date, Held.of(stored.reason) is Held.APPROVAL
     # A story of today may be in the subject and the findings: their words are text here, and nothing else.
-    first = f"The edition of {stored.date} is held and goes to nobody: {stored.reason}."
-    what = [
-        ("See it", f"digest preview --on {stored.date}"),
-        ("Mend what is wrong, and try again", f"digest run --on {stored.date}"),
-        ("Or send it as it is", f"digest editions approve {stored.date} --force"),
+    if waits:
+        state, first = "waits for approval", f"The edition of {day} waits for approval and goes to nobody before."
+    else:
+        state, first = "is held", f"The edition of {day} is held and goes to nobody: {stored.reason}."
+    label = "Read it, and approve or hold it"
+    last = "The link is yours: whoever has it may decide on this edition. It works for two days at least."
+    commands = [
+        ("See it", f"digest preview --on {day}"),
+        *([] if waits else [("Mend what is wrong, and try again", f"digest run --on {day}")]),
+        ("Let it go", f'digest editions approve {day} --by "Your name"')
+        if waits
+        else ("Or send it as it is", f"digest editions approve {day} --force"),
     ]
-    lines = [first, "", *(f"- {line}" for line in told), *([""] if told else [])]
-    text = "\n".join([*lines, *(f"{label}:\n    {command}" for label, command in what)]) + "\n"
+    lines = [first, "", *(f"- {line}" for line in told), *([""] if told else []), f"{label}:", url, "", last, ""]
+    text = "\n".join([*lines, "Or on the command line:", ""])
+    text += "\n" + "\n".join(f"{what}:\n    {command}" for what, command in commands) + "\n"
     items = "".join(f"<li>{escape(line)}</li>" for line in told)
     html = (
-        f'<!DOCTYPE html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8"><title>{escape(name)}</title></head>\n'
+        '<!DOCTYPE html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(name)}</title></head>\n"
         '<body style="font:16px/1.5 sans-serif">\n'
-        f'<h1 style="font-size:20px">{escape(name)}: held</h1>\n<p>{escape(first)}</p>\n'
+        f'<h1 style="font-size:20px">{escape(name)}: {state}</h1>\n<p>{escape(first)}</p>\n'
         + (f"<ul>{items}</ul>\n" if items else "")
-        + "".join(f"<p>{escape(label)}:<br><code>{escape(command)}</code></p>\n" for label, command in what)
+        + f'<p><a href="{escape(url)}" style="{_BUTTON}">{label}</a></p>\n<p>{last}</p>\n'
+        + "<p>Or on the command line.</p>\n"
+        + "".join(f"<p>{escape(what)}:<br><code>{escape(command)}</code></p>\n" for what, command in commands)
         + "</body></html>\n"
     )
-    return Rendition(variant="alert", subject=f"[{name}] The edition of {stored.date} is held", html=html, text=text)
+    return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)

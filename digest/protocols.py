@@ -34,6 +34,7 @@ from digest.models import (
     Subscription,
     Summary,
     Taken,
+    Token,
 )
 
 A = TypeVar("A")
@@ -225,8 +226,16 @@ class EditionStore(Protocol):
         """Only its state."""
         ...
 
-    def newest(self, newsletter: str, limit: int = 20) -> list[StoredEdition]:
-        """The newest first."""
+    def newest(
+        self,
+        newsletter: str,
+        limit: int = 20,
+        *,
+        before: int | None = None,
+        state: EditionState | None = None,
+        day: date | None = None,
+    ) -> list[StoredEdition]:
+        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
         ...
 
     def save(
@@ -254,10 +263,11 @@ class EditionStore(Protocol):
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
         """Put a changed edition and its renditions in the place of what was; returns whether it was still open.
 
-        Without a state it stays in the one that it is in.
+        Without a state it stays in the one that it is in. With `as_of`, only when nothing was changed since then.
         """
         ...
 
@@ -281,8 +291,12 @@ class EditionStore(Protocol):
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
-        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays."""
+        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays.
+
+        With `as_of`, only when nothing of it was changed since that instant.
+        """
         ...
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:
@@ -413,6 +427,56 @@ class SubscriberStore(Protocol):
 
     def reached(self, newsletter: str) -> list[Subscriber]:
         """The active ones that may be mailed now."""
+        ...
+
+
+class ManagingStore(Protocol):
+    """Subscriptions as another program manages them, by the API. Raises StoreError."""
+
+    def page(
+        self, newsletter: str, *, state: SubscriberState | None, after: str | None, limit: int
+    ) -> list[Subscriber] | None:
+        """Those that came behind the one with the key `after`, in that order; None when nobody has that key."""
+        ...
+
+    def suppressed(self, newsletter: str, emails: Sequence[str]) -> set[str]:
+        """Those of these addresses that must not be mailed."""
+        ...
+
+    def count(self, newsletter: str) -> dict[str, int]:
+        """Subscribers by state."""
+        ...
+
+    def change(self, newsletter: str, key: str, changes: Mapping[str, Any], *, now: datetime) -> bool:
+        """Change choices and the name of somebody pending or active; False when nobody of that key is."""
+        ...
+
+    def erase(self, newsletter: str, key: str, *, now: datetime) -> bool:
+        """Forget a person in one newsletter, but for a suppression that names nobody; False when unknown."""
+        ...
+
+
+class TokenStore(Protocol):
+    """Who may use the API, by the hash of a secret. Raises StoreError."""
+
+    def add(self, newsletter: str, token: Token, hashed: str) -> None:
+        """Keep a new one."""
+        ...
+
+    def find(self, newsletter: str, hashed: str) -> Token | None:
+        """The one with that hash; None when there is none, it was revoked, or it is another newsletter's."""
+        ...
+
+    def everyone(self, newsletter: str) -> list[Token]:
+        """All, the revoked ones too, the newest first."""
+        ...
+
+    def revoke(self, newsletter: str, number: str, *, now: datetime) -> bool:
+        """End one for good; False when there is none of that id."""
+        ...
+
+    def note_use(self, number: str, *, now: datetime) -> None:
+        """Remember when it was used last."""
         ...
 
 

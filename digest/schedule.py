@@ -17,6 +17,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
+from digest.alerting import is_owed
 from digest.config.schema import Schedule
 from digest.errors import DigestError
 from digest.models import EditionState, Report, StoredEdition
@@ -110,9 +111,13 @@ def ensure_due(app: "App", now: datetime) -> Report | None:
         case "miss":
             reason = f"nothing ran until {now:%Y-%m-%d %H:%M} UTC, more than {schedule.max_lateness} after it was due"
             editions.miss(slug, "daily", due.day, reason, now=now)
-    for stored in newest:  # begun by hand for another day, and interrupted
-        if stored.state is EditionState.SENDING and not is_over(schedule, stored, now):
+    for stored in newest:
+        # Begun by hand for another day, and interrupted; or approved when the next one was due already.
+        is_let_go = stored.state is EditionState.READY and stored.edition and stored.edition.approved_by
+        if (is_let_go or stored.state is EditionState.SENDING) and not is_over(schedule, stored, now):
             return app.run(stored.date)
+        if is_owed(app.store.runs.last(slug), stored, now) and not is_over(schedule, stored, now):
+            return app.tell_again(stored)
     return None
 
 

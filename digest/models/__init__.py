@@ -6,6 +6,7 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 `date`. The words are the glossary's; see `docs/glossary.md`.
 """
 
+from digest.models.access import Scope, Token
 from digest.models.audience import (
     ANYBODY,
     AskedFor,
@@ -117,6 +118,7 @@ __all__ = [
     "Report",
     "Rights",
     "RunStatus",
+    "Scope",
     "Section",
     "Sentence",
     "Severity",
@@ -132,6 +134,7 @@ __all__ = [
     "Subscription",
     "Summary",
     "Taken",
+    "Token",
     "Told",
     "Variant",
     "Viewpoint",

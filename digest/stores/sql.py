@@ -19,8 +19,10 @@ from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
+from digest.stores.managing import SqlManaging
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
+from digest.stores.tokens import SqlTokens
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -40,6 +42,8 @@ class SqlStore:
         suppressing = Suppressing(self.keys)
         self.ledger = SqlLedger(database, suppressing)
         self.subscribers = SqlSubscribers(database, suppressing)
+        self.managing = SqlManaging(database, suppressing, self.subscribers)
+        self.tokens = SqlTokens(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "SqlStore":

@@ -68,18 +68,18 @@ class SqlSubscribers:
 
     def everyone(self, newsletter: str, state: SubscriberState | None = None) -> list[Subscriber]:
         """By address."""
-        query = _subscribers().where(subscriptions.c.newsletter == newsletter).order_by(people.c.email_key)
+        query = select_subscribers().where(subscriptions.c.newsletter == newsletter).order_by(people.c.email_key)
         if state is not None:
             query = query.where(subscriptions.c.state == state.value)
         with self._database.read() as connection:
-            return [_subscriber(row) for row in connection.execute(query)]
+            return [read_subscriber(row) for row in connection.execute(query)]
 
     def each(self, newsletter: str, state: SubscriberState | None = None) -> Iterator[Subscriber]:
         """The same in the order in which they came, some thousands at a time; who was erased is left out."""
         last = 0
         while True:
             query = (
-                _subscribers()
+                select_subscribers()
                 .where(subscriptions.c.newsletter == newsletter, subscriptions.c.id > last)
                 .where(subscriptions.c.state != SubscriberState.ERASED.value)
                 .order_by(subscriptions.c.id)
@@ -88,7 +88,7 @@ class SqlSubscribers:
             if state is not None:
                 query = query.where(subscriptions.c.state == state.value)
             with self._database.read() as connection:
-                found = [_subscriber(row) for row in connection.execute(query)]
+                found = [read_subscriber(row) for row in connection.execute(query)]
             if not found:
                 return
             yield from found
@@ -104,8 +104,8 @@ class SqlSubscribers:
 
     def _one(self, *conditions: ColumnElement[bool]) -> Subscriber | None:
         with self._database.read() as connection:
-            row = connection.execute(_subscribers().where(*conditions)).one_or_none()
-        return _subscriber(row) if row else None
+            row = connection.execute(select_subscribers().where(*conditions)).one_or_none()
+        return read_subscriber(row) if row else None
 
     def leave(self, newsletter: str, key: str, *, now: datetime) -> bool:
         """Unsubscribe; True when there is such a subscription, also when it had left before."""
@@ -181,7 +181,7 @@ class SqlSubscribers:
             .join(editions, editions.c.id == deliveries.c.edition)
             .order_by(editions.c.date, deliveries.c.id)
         )
-        query = _subscribers().add_columns(subscriptions.c.newsletter).where(people.c.email_key == fold(email))
+        query = select_subscribers().add_columns(subscriptions.c.newsletter).where(people.c.email_key == fold(email))
         with self._database.read() as connection:
             found = connection.execute(query.order_by(subscriptions.c.newsletter)).all()
             receipts = {
@@ -198,7 +198,7 @@ class SqlSubscribers:
                 for row in found
             }
             return [
-                Subscription(newsletter=row.newsletter, subscriber=_subscriber(row), receipts=receipts[row.id])
+                Subscription(newsletter=row.newsletter, subscriber=read_subscriber(row), receipts=receipts[row.id])
                 for row in found
             ]
 
@@ -215,13 +215,15 @@ class SqlSubscribers:
         return [reader for reader in active if fold(reader.email) not in suppressed]
 
 
-def _subscribers() -> Select[Any]:
+def select_subscribers() -> Select[Any]:
+    """Subscriptions with what is known of the person."""
     return select(subscriptions, people.c.email, people.c.name.label("person_name")).join(
         people, people.c.id == subscriptions.c.person
     )
 
 
-def _subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
+def read_subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
+    """A row of those."""
     return Subscriber(
         email=row.email,
         name=row.person_name,

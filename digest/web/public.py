@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import archive, leaving
+from digest.web import approving, archive, leaving
+from digest.web.api import PREFIX, create_api
 from digest.web.protecting import protect
 from digest.web.serving import serve
 from digest.web.site import Site
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # In this order: the archive takes every address that none before it takes.
 _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
     leaving.make_routes,
+    approving.make_routes,
     archive.make_routes,
 )
 
@@ -35,6 +37,7 @@ def create_public(app: "App") -> FastAPI:
     def tell_health() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
+    public.mount(PREFIX, create_api(app))
     for make_routes in _ROOMS:
         public.include_router(make_routes(site))
     return public
