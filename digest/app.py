@@ -425,7 +425,7 @@ class App:
             min_stories=rules.min_stories,
             words=rules.words,
             memory=timedelta(days=rules.memory_days),
-            alerts=tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to),
+            alerts=self.alert_addresses,
             mix_languages=rules.mix_languages,
             approval=rules.approval,
             sender=newsletter.sender,
@@ -433,6 +433,11 @@ class App:
             list_id=f"{newsletter.slug}.{host}",
             rehearsal=self.is_rehearsal(),
         )
+
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        """The operator's own addresses, without names."""
+        return tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to)
 
     def is_rehearsal(self) -> bool:
         """Whether every transport ends on this machine: the outbox, or a host on loopback."""

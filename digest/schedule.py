@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from digest.config.schema import Schedule
 from digest.errors import DigestError
 from digest.models import EditionState, Report, StoredEdition
+from digest.operate.events import take_refusals
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -106,14 +107,21 @@ def ensure_due(app: "App", now: datetime) -> Report | None:
     todays = editions.find(slug, "daily", due.day)
     match decide(due, todays, schedule=schedule, now=now, is_first=not newest):
         case "run":
-            return app.run(due.day)
+            return _run(app, due.day)
         case "miss":
             reason = f"nothing ran until {now:%Y-%m-%d %H:%M} UTC, more than {schedule.max_lateness} after it was due"
             editions.miss(slug, "daily", due.day, reason, now=now)
     for stored in newest:  # begun by hand for another day, and interrupted
         if stored.state is EditionState.SENDING and not is_over(schedule, stored, now):
-            return app.run(stored.date)
+            return _run(app, stored.date)
     return None
+
+
+def _run(app: "App", day: date) -> Report:
+    """One edition, and what servers said of it at once."""
+    report = app.run(day)
+    take_refusals(app)
+    return report
 
 
 class Ticker:

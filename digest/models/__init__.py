@@ -65,7 +65,19 @@ from digest.models.editions import (
     StoredEdition,
     Variant,
 )
-from digest.models.events import Event, EventKind, Heard, RejectReason
+from digest.models.events import (
+    Effect,
+    Event,
+    EventKind,
+    Heard,
+    Judged,
+    RejectReason,
+    Said,
+    Standing,
+    StoredEvent,
+    Wave,
+    Weight,
+)
 from digest.models.reporting import (
     Finding,
     Report,
@@ -91,6 +103,7 @@ __all__ = [
     "Direction",
     "Edition",
     "EditionState",
+    "Effect",
     "Entry",
     "Event",
     "EventKind",
@@ -99,6 +112,7 @@ __all__ = [
     "Frequency",
     "Heard",
     "Item",
+    "Judged",
     "Kept",
     "Letterhead",
     "Mention",
@@ -117,6 +131,7 @@ __all__ = [
     "Report",
     "Rights",
     "RunStatus",
+    "Said",
     "Section",
     "Sentence",
     "Severity",
@@ -124,8 +139,10 @@ __all__ = [
     "SourceReport",
     "SourceState",
     "StageReport",
+    "Standing",
     "StoredEdition",
     "StoredEntry",
+    "StoredEvent",
     "Story",
     "Subscriber",
     "SubscriberState",
@@ -135,4 +152,6 @@ __all__ = [
     "Told",
     "Variant",
     "Viewpoint",
+    "Wave",
+    "Weight",
 ]

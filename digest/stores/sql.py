@@ -17,6 +17,7 @@ from digest.stores.answers import SqlAnswers
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
+from digest.stores.events import SqlEvents
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.subscribers import SqlSubscribers
@@ -40,6 +41,7 @@ class SqlStore:
         suppressing = Suppressing(self.keys)
         self.ledger = SqlLedger(database, suppressing)
         self.subscribers = SqlSubscribers(database, suppressing)
+        self.events = SqlEvents(database, suppressing)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "SqlStore":
