@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from digest.models import DeliveryState, Effect, Event, EventKind, Heard, SubscriberState, Weight
 from digest.protocols import BounceRules
@@ -194,7 +194,8 @@ def _move_deliveries(connection: Connection, fresh: Sequence[_Fresh], now: datet
         lower = (*_UNTOLD, *(state.value for state in _STEPS[:step]))
         change = (
             update(deliveries)
-            .where(deliveries.c.id == bindparam("which"), deliveries.c.state.in_(lower))
+            # Not IN: its list cannot be bound for many rows at once.
+            .where(deliveries.c.id == bindparam("which"), or_(*(deliveries.c.state == state for state in lower)))
             .values(
                 state=_STEPS[step].value,
                 answer=func.coalesce(bindparam("said"), deliveries.c.answer),
