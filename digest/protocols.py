@@ -359,7 +359,7 @@ class Ledger(Protocol):
         ...
 
     def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
-        """All deliveries, or only those that are neither accepted nor delivered."""
+        """All deliveries, or only those of whom nothing says that they got it."""
         ...
 
 
@@ -474,6 +474,10 @@ class EventStore(Protocol):
         limit: int = 1000,
     ) -> list[StoredEvent]:
         """What was heard, the newest first."""
+        ...
+
+    def quarantined(self) -> Mapping[str, int]:
+        """How many refusals are set aside, by domain."""
         ...
 
     def confirm(self, rules: BounceRules, *, domain: str | None, now: datetime) -> Judged:

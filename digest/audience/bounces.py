@@ -192,20 +192,18 @@ class BounceRules:
         """What all that was said of one person comes to, in whatever order it is handed over.
 
         Hard ones are counted by their days (UTC), and no delivery forgives them: some servers take a message first and
-        say later that there is nobody. Others are counted in a row, from the last delivery on, one for each message.
+        say later that there is nobody. Others are counted in a row, from the last delivery on.
         """
         days = {one.occurred_at.astimezone(UTC).date() for one in history if one.weight is Weight.HARD}
         last = max((one.occurred_at for one in history if one.weight is None), default=None)
-        soft = {
-            (one.message, None) if one.message is not None else (None, one.number)
-            for one in history
-            if one.weight in {Weight.SOFT, Weight.POLICY} and (last is None or one.occurred_at > last)
-        }
+        soft = sum(
+            one.weight in {Weight.SOFT, Weight.POLICY} and (last is None or one.occurred_at > last) for one in history
+        )
         is_listed = any(one.weight is Weight.LISTED for one in history)
         return Standing(
-            is_ended=is_listed or len(days) >= self.hard_days or len(soft) >= self.soft_run,
+            is_ended=is_listed or len(days) >= self.hard_days or soft >= self.soft_run,
             hard_bounced_on=min(days, default=None),
-            soft_bounces=len(soft),
+            soft_bounces=soft,
         )
 
     def find_wave(self, refusals: Sequence[Said]) -> frozenset[int]:

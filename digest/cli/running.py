@@ -155,6 +155,7 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
         ]
         health = app.store.entries.health(slug, now=app.clock())
         last = app.store.runs.last(slug)
+        aside = app.store.events.quarantined()
         if as_json:
             readers: dict[str, int] = {}
             for reader in app.store.subscribers.everyone(slug):
@@ -166,6 +167,7 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
                     "subscribers": readers,
                     "editions": rows,
                     "sources": health,
+                    "quarantined": aside,
                     "last_run": {"finished_at": last[0], "status": last[1].status, "message": last[1].message}
                     if last
                     else None,
@@ -181,4 +183,6 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
             put(f"{stored.date} {stored.state:<8} {counts or stored.reason or 'nothing planned'}")
         if not editions:
             put("no edition yet")
+        for domain, number in aside.items():
+            put(f"set aside  {number} refusals from {domain}; see `digest events list --effect quarantined`")
         put_rows(health, as_json=False, empty="no source was visited yet")

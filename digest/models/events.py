@@ -83,7 +83,6 @@ class Said:
     person: int
     occurred_at: datetime
     weight: Weight | None
-    message: int | None = None  # the delivery: two refusals of one message are one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from digest.models import (
     DeliveryState,
@@ -100,6 +100,17 @@ class SqlEvents:
                 )
                 for row in connection.execute(query)
             ]
+
+    def quarantined(self) -> dict[str, int]:
+        """How many refusals are set aside, by domain."""
+        query = (
+            select(events.c.domain, func.count())
+            .where(events.c.effect == Effect.QUARANTINED.value)
+            .group_by(events.c.domain)
+            .order_by(events.c.domain)
+        )
+        with self._database.read() as connection:
+            return {row[0] or "": row[1] for row in connection.execute(query)}
 
     def confirm(self, rules: BounceRules, *, domain: str | None, now: datetime) -> Judged:
         """Let what was quarantined, of one domain or of all, count after all."""

@@ -44,6 +44,7 @@ class Kept:
 
     said: Said
     effect: Effect
+    received_at: datetime
 
 
 def chunks(values: Sequence[A], size: int = 900) -> Iterator[Sequence[A]]:
@@ -107,7 +108,14 @@ def read_refusals(connection: Connection, *conditions: ColumnElement[bool]) -> l
 
 
 def _read(connection: Connection, *conditions: ColumnElement[bool]) -> list[Kept]:
-    columns = (events.c.id, events.c.person, events.c.occurred_at, events.c.weight, events.c.effect, events.c.delivery)
+    columns = (
+        events.c.id,
+        events.c.person,
+        events.c.occurred_at,
+        events.c.received_at,
+        events.c.weight,
+        events.c.effect,
+    )
     query = select(*columns).where(events.c.person.is_not(None), *conditions)
     return [
         Kept(
@@ -116,9 +124,9 @@ def _read(connection: Connection, *conditions: ColumnElement[bool]) -> list[Kept
                 person=row.person,
                 occurred_at=row.occurred_at,
                 weight=Weight(row.weight),
-                message=row.delivery,
             ),
             effect=Effect(row.effect),
+            received_at=row.received_at,
         )
         for row in connection.execute(query)
     ]
@@ -138,10 +146,9 @@ def judge(
 
     `fresh` are the events that did not count before, `taken_away` those that count no more, as they were.
     """
-    were_ended = {one.said.person for one in taken_away if one.effect in {Effect.APPLIED, Effect.CONFIRMED}}
+    gone = _by_person(one for one in taken_away if one.effect in {Effect.APPLIED, Effect.CONFIRMED})
     changes = [
-        _judge(connection, suppressing, rules, chunk, frozenset(fresh), were_ended, now)
-        for chunk in chunks(sorted(persons))
+        _judge(connection, suppressing, rules, chunk, frozenset(fresh), gone, now) for chunk in chunks(sorted(persons))
     ]
     return Change(
         ended=frozenset().union(*(change.ended for change in changes)),
@@ -155,7 +162,7 @@ def _judge(
     rules: BounceRules,
     persons: Sequence[int],
     fresh: frozenset[int],
-    were_ended: Collection[int],
+    gone: Mapping[int, Sequence[Kept]],
     now: datetime,
 ) -> Change:
     known = _read_people(connection, persons)
@@ -178,8 +185,11 @@ def _judge(
         standing = standings[person] = rules.stand([one.said for one in kept] + arrived)
         if standing.is_ended and reason is None:
             ending[person] = email_key
-        elif not standing.is_ended and reason == _BOUNCED and (had_ended or person in were_ended):
-            lifting[person] = email_key
+        elif not standing.is_ended and reason == _BOUNCED and (had_ended or person in gone):
+            # Not what an import says, which was on the list before anything was heard.
+            first = min(one.received_at for one in (*before, *gone.get(person, ())))
+            if listed[email_key][1] >= first:
+                lifting[person] = email_key
         wanted = Effect.APPLIED if standing.is_ended else Effect.COUNTED
         effects[wanted] += [one.said.number for one in kept if one.effect not in {wanted, Effect.CONFIRMED}]
     for effect, numbers in effects.items():

@@ -146,9 +146,9 @@ def test_any_words_weigh_something(answer: str, status: str | None, domain: str)
 # -- how much is enough ------------------------------------------------------------------------------------------------
 
 
-def said(number: int, weight: Weight | None, at: datetime, person: int = 1, message: int | None = None) -> Said:
+def said(number: int, weight: Weight | None, at: datetime, person: int = 1) -> Said:
     """One refusal, or a delivery."""
-    return Said(number=number, person=person, occurred_at=at, weight=weight, message=message)
+    return Said(number=number, person=person, occurred_at=at, weight=weight)
 
 
 def test_two_hard_ones_on_different_days_are_enough_and_on_one_day_are_not() -> None:
@@ -171,11 +171,6 @@ def test_a_delivery_forgives_soft_ones_and_no_hard_ones() -> None:
     assert not RULES.stand([*soft, said(9, None, NOW + 1.5 * DAY)]).is_ended
     hard = [said(n, Weight.HARD, NOW + n * DAY) for n in range(2)]
     assert RULES.stand([*hard, said(9, None, NOW + 1.5 * DAY)]).is_ended
-
-
-def test_one_message_that_is_refused_twice_is_one() -> None:
-    again = [said(n, Weight.SOFT, NOW + n * timedelta(hours=1), message=7) for n in range(5)]
-    assert RULES.stand(again).soft_bounces == 1
 
 
 def test_what_the_provider_has_on_its_list_is_enough_at_once() -> None:
