@@ -429,6 +429,11 @@ class BounceRules(Protocol):
     """What `EventStore` asks of events: how much a refusal weighs, and how much is enough. Pure; in no order."""
 
     @property
+    def wave(self) -> int:
+        """Of how many people at least a wave is."""
+        ...
+
+    @property
     def wave_within(self) -> timedelta:
         """How far apart the refusals of one wave may be."""
         ...

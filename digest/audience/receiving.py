@@ -54,8 +54,11 @@ def _read_text(value: object) -> str | None:
     """A text, without what could move a terminal's cursor; None for what is none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        return text.strip() or None
     # A surrogate alone can be written in JSON and in nothing else.
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or None
 
 

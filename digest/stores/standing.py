@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, distinct, func, select, update
 
 from digest.models import Effect, EventKind, Said, Standing, SubscriberState, Wave, Weight
 from digest.protocols import BounceRules
@@ -67,7 +67,10 @@ def set_aside(
                 spans[domain, name].append(at)
     aside: list[Kept] = []
     begun = []
+    busy = _find_busy(connection, rules, [(domain, at) for (domain, _), all_ in spans.items() for at in all_])
     for (domain, name), instants in spans.items():
+        if domain not in busy:
+            continue
         # Nothing further away can be in one wave with what is new.
         known = _read(
             connection,
@@ -94,6 +97,28 @@ def set_aside(
             )
     set_effect(connection, [one.said.number for one in aside], Effect.QUARANTINED)
     return aside, begun
+
+
+def _find_busy(connection: Connection, rules: BounceRules, fresh: Sequence[tuple[str, datetime]]) -> set[str]:
+    """The domains that may have a wave at all: of most there is a refusal or two, and they are a thousand."""
+    found: set[str] = set()
+    if not fresh:
+        return found
+    first, last = min(at for _, at in fresh) - rules.wave_within, max(at for _, at in fresh) + rules.wave_within
+    for chunk in chunks(sorted({domain for domain, _ in fresh})):
+        query = (
+            select(events.c.domain)
+            .where(
+                events.c.domain.in_(chunk),
+                events.c.occurred_at.between(first, last),
+                events.c.weight.in_(COUNTING),
+                events.c.effect.in_(_MAY_BE_SET_ASIDE),
+            )
+            .group_by(events.c.domain)
+            .having(func.count(distinct(events.c.person)) >= rules.wave)
+        )
+        found |= set(connection.execute(query).scalars())
+    return found
 
 
 def set_effect(connection: Connection, numbers: Sequence[int], effect: Effect) -> None:
