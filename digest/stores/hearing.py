@@ -16,11 +16,12 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from digest.models import DeliveryState, Effect, Event, EventKind, Heard, SubscriberState, Weight
 from digest.protocols import BounceRules
-from digest.stores.matching import Match, match_events
+from digest.stores.matching import Match, chunks, match_events
 from digest.stores.schema import deliveries, events, people, subscriptions
-from digest.stores.standing import chunks, judge, set_aside
+from digest.stores.standing import judge
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
+from digest.stores.waves import set_aside
 
 # What a delivery becomes, and from what: never back, whatever the order in which events come. Those before `accepted`
 # may be met when a sender died, or its database was restored: what the provider has seen was sent.

@@ -1,18 +1,19 @@
-"""Whose an event is: by the name of the delivery, else by the address."""
+"""Whose an event is: by the name of the delivery, else by the address. And of what was sent nothing was heard."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
-from digest.models import Event, EventKind
+from digest.models import DeliveryState, Event, EventKind
 from digest.stores.schema import deliveries, editions, people, subscriptions
-from digest.stores.standing import chunks
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
+
+A = TypeVar("A")
 
 _LATE: Final = timedelta(days=7)  # what comes without a name is of the last message within that time
 _ABOUT_THE_LAST: Final = {EventKind.BOUNCED, EventKind.FAILED, EventKind.COMPLAINED, EventKind.UNSUBSCRIBED}
@@ -27,6 +28,12 @@ class Match:
     newsletter: str | None = None  # of the delivery
     email_key: str | None = None  # the person's; None: nobody is known
     is_erased: bool = False  # asked to be forgotten: what was said of them is not kept in words
+
+
+def chunks(values: Sequence[A], size: int = 900) -> Iterator[Sequence[A]]:
+    """Some at a time: a statement takes no more."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def match_events(connection: Connection, suppressing: Suppressing, new: Sequence[Event]) -> list[Match]:
@@ -91,25 +98,10 @@ def _match_by_address(connection: Connection, addresses: Sequence[str]) -> dict[
 def _find_last(connection: Connection, late: Sequence[Event], by_address: dict[str, Match]) -> dict[int, Match]:
     """What bounced late, without a name, is the last message that was handed over to that address before."""
     first, until = min(event.occurred_at for event in late) - _LATE, max(event.occurred_at for event in late)
-    recent = connection.execute(
-        select(editions.c.id).where(editions.c.date.between((first - timedelta(days=2)).date(), until.date()))
-    ).scalars().all()  # fmt: skip
     sent: dict[int, list[tuple[datetime, int, str]]] = defaultdict(list)
     persons = sorted({match.person for event in late if (match := by_address[fold(event.email or "")]).person})
-    for chunk in chunks(persons):
-        # By edition and subscription, which have an index together: deliveries are many.
-        theirs = select(subscriptions.c.id).where(subscriptions.c.person.in_(chunk))
-        query = (
-            select(deliveries.c.id, deliveries.c.attempted_at, subscriptions.c.person, subscriptions.c.newsletter)
-            .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
-            .where(
-                deliveries.c.edition.in_(recent),
-                deliveries.c.subscription.in_(theirs),
-                deliveries.c.attempted_at.is_not(None),
-            )
-        )
-        for row in connection.execute(query):
-            sent[row.person].append((row.attempted_at, row.id, row.newsletter))
+    for row in _read_sent(connection, persons, first, until):
+        sent[row.person].append((row.attempted_at, row.id, row.newsletter))
     found = {}
     for event in late:
         match = by_address[fold(event.email or "")]
@@ -122,3 +114,45 @@ def _find_last(connection: Connection, late: Sequence[Event], by_address: dict[s
                 person=match.person, delivery=delivery, newsletter=newsletter, email_key=match.email_key
             )
     return found
+
+
+def find_silent(
+    connection: Connection, since: Mapping[int, datetime], *, until: datetime
+) -> list[tuple[int, datetime]]:
+    """What was handed over by SMTP to these people since, and until that instant, and did not come back."""
+    if not since:
+        return []
+    return [
+        (row.person, row.attempted_at)
+        for row in _read_sent(connection, sorted(since), min(since.values()), until)
+        if row.state == DeliveryState.ACCEPTED.value
+        and row.transport != "sendgrid"
+        and since[row.person] <= row.attempted_at <= until
+    ]
+
+
+def _read_sent(
+    connection: Connection, persons: Sequence[int], first: datetime, until: datetime
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    """The deliveries to these people of editions of that time that were handed over."""
+    dates = editions.c.date.between((first - timedelta(days=2)).date(), until.date())
+    recent = connection.execute(select(editions.c.id).where(dates)).scalars().all()
+    for chunk in chunks(persons):
+        # By edition and subscription, which have an index together: deliveries are many.
+        query = (
+            select(
+                deliveries.c.id,
+                deliveries.c.attempted_at,
+                deliveries.c.state,
+                deliveries.c.transport,
+                subscriptions.c.person,
+                subscriptions.c.newsletter,
+            )
+            .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
+            .where(
+                deliveries.c.edition.in_(recent),
+                deliveries.c.subscription.in_(select(subscriptions.c.id).where(subscriptions.c.person.in_(chunk))),
+                deliveries.c.attempted_at.is_not(None),
+            )
+        )
+        yield from connection.execute(query)

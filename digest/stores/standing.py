@@ -5,29 +5,23 @@ person did (left, complained, asked to be forgotten) is never undone here.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, TypeVar
+from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, distinct, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
-from digest.models import Effect, EventKind, Said, Standing, SubscriberState, Wave, Weight
+from digest.models import Effect, EventKind, Said, Standing, SubscriberState, Weight
 from digest.protocols import BounceRules
+from digest.stores.matching import chunks, find_silent
 from digest.stores.schema import events, people, subscriptions
 from digest.stores.suppressing import Suppressing
 
-A = TypeVar("A")
-
 _BOUNCED: Final = SubscriberState.BOUNCED.value
+_SILENCE: Final = timedelta(days=5)  # for so long a relay may try before it says that it failed
 COUNTING: Final = (Weight.HARD.value, Weight.LISTED.value, Weight.SOFT.value, Weight.POLICY.value)
 _LIVE: Final = (Effect.COUNTED.value, Effect.APPLIED.value, Effect.CONFIRMED.value)
-# What is one wave together: that there is nobody, or that our mail is not wanted.
-_WAVES: Final[Mapping[Weight, tuple[str, ...]]] = {
-    Weight.HARD: (Weight.HARD.value, Weight.LISTED.value),
-    Weight.POLICY: (Weight.POLICY.value,),
-}
-_MAY_BE_SET_ASIDE: Final = (Effect.COUNTED.value, Effect.APPLIED.value, Effect.QUARANTINED.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,80 +41,6 @@ class Kept:
     received_at: datetime
 
 
-def chunks(values: Sequence[A], size: int = 900) -> Iterator[Sequence[A]]:
-    """Some at a time: a statement takes no more."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
-
-
-def set_aside(
-    connection: Connection, rules: BounceRules, fresh: Iterable[tuple[str, Weight, datetime]]
-) -> tuple[list[Kept], list[Wave]]:
-    """Quarantine what came at once with these: domain, weight and instant of each.
-
-    Returns what is newly set aside, and the waves of which nothing was before.
-    """
-    spans: dict[tuple[str, Weight], list[datetime]] = defaultdict(list)
-    for domain, weight, at in fresh:
-        for name, members in _WAVES.items():
-            if weight.value in members:
-                spans[domain, name].append(at)
-    aside: list[Kept] = []
-    begun = []
-    busy = _find_busy(connection, rules, [(domain, at) for (domain, _), all_ in spans.items() for at in all_])
-    for (domain, name), instants in spans.items():
-        if domain not in busy:
-            continue
-        # Nothing further away can be in one wave with what is new.
-        known = _read(
-            connection,
-            events.c.domain == domain,
-            events.c.occurred_at.between(min(instants) - rules.wave_within, max(instants) + rules.wave_within),
-            events.c.weight.in_(_WAVES[name]),
-            events.c.effect.in_(_MAY_BE_SET_ASIDE),
-        )
-        found = rules.find_wave([one.said for one in known])
-        inside = [one for one in known if one.said.number in found]
-        newly = [one for one in inside if one.effect is not Effect.QUARANTINED]
-        aside += newly
-        if newly and len(newly) == len(inside):
-            instants = [one.said.occurred_at for one in inside]
-            begun.append(
-                Wave(
-                    domain=domain,
-                    weight=name,
-                    events=len(inside),
-                    readers=len({one.said.person for one in inside}),
-                    first_at=min(instants),
-                    last_at=max(instants),
-                )
-            )
-    set_effect(connection, [one.said.number for one in aside], Effect.QUARANTINED)
-    return aside, begun
-
-
-def _find_busy(connection: Connection, rules: BounceRules, fresh: Sequence[tuple[str, datetime]]) -> set[str]:
-    """The domains that may have a wave at all: of most there is a refusal or two, and they are a thousand."""
-    found: set[str] = set()
-    if not fresh:
-        return found
-    first, last = min(at for _, at in fresh) - rules.wave_within, max(at for _, at in fresh) + rules.wave_within
-    for chunk in chunks(sorted({domain for domain, _ in fresh})):
-        query = (
-            select(events.c.domain)
-            .where(
-                events.c.domain.in_(chunk),
-                events.c.occurred_at.between(first, last),
-                events.c.weight.in_(COUNTING),
-                events.c.effect.in_(_MAY_BE_SET_ASIDE),
-            )
-            .group_by(events.c.domain)
-            .having(func.count(distinct(events.c.person)) >= rules.wave)
-        )
-        found |= set(connection.execute(query).scalars())
-    return found
-
-
 def set_effect(connection: Connection, numbers: Sequence[int], effect: Effect) -> None:
     """Note what events did."""
     for chunk in chunks(numbers):
@@ -129,10 +49,6 @@ def set_effect(connection: Connection, numbers: Sequence[int], effect: Effect) -
 
 def read_refusals(connection: Connection, *conditions: ColumnElement[bool]) -> list[Kept]:
     """The refusals that weigh something, of people who are known."""
-    return _read(connection, events.c.weight.in_(COUNTING), *conditions)
-
-
-def _read(connection: Connection, *conditions: ColumnElement[bool]) -> list[Kept]:
     columns = (
         events.c.id,
         events.c.person,
@@ -141,7 +57,7 @@ def _read(connection: Connection, *conditions: ColumnElement[bool]) -> list[Kept
         events.c.weight,
         events.c.effect,
     )
-    query = select(*columns).where(events.c.person.is_not(None), *conditions)
+    query = select(*columns).where(events.c.person.is_not(None), events.c.weight.in_(COUNTING), *conditions)
     return [
         Kept(
             said=Said(
@@ -193,6 +109,7 @@ def _judge(
     known = _read_people(connection, persons)
     history = _by_person(read_refusals(connection, events.c.person.in_(persons), events.c.effect.in_(_LIVE)))
     arrivals = _read_arrivals(connection, persons)
+    _add_silence(connection, rules, history, arrivals, now)
     listed = suppressing.reasons(connection, list(known.values()))
     ending: dict[int, str] = {}
     lifting: dict[int, str] = {}
@@ -254,6 +171,28 @@ def _read_arrivals(connection: Connection, persons: Sequence[int]) -> dict[int, 
         row.person: [Said(number=0, person=row.person, occurred_at=row.at, weight=None)]
         for row in connection.execute(query)
     }
+
+
+def _add_silence(
+    connection: Connection,
+    rules: BounceRules,
+    history: Mapping[int, Sequence[Kept]],
+    arrivals: dict[int, list[Said]],
+    now: datetime,
+) -> None:
+    """Of those whom only a run of soft ones would end: what was sent between by SMTP, and never came back.
+
+    No server says that it has delivered. Looked up for these alone, since deliveries are many.
+    """
+    runs: dict[int, datetime] = {}
+    for person, kept in history.items():
+        passing = [one.said for one in kept if one.said.weight in {Weight.SOFT, Weight.POLICY}]
+        lasting = [one.said for one in kept if one.said.weight in {Weight.HARD, Weight.LISTED}]
+        arrived = arrivals.get(person, [])
+        if rules.stand(passing + arrived).is_ended and not rules.stand(lasting).is_ended:
+            runs[person] = min(one.occurred_at for one in passing)
+    for person, at in find_silent(connection, runs, until=now - _SILENCE):
+        arrivals.setdefault(person, []).append(Said(number=0, person=person, occurred_at=at, weight=None))
 
 
 def _note_standings(connection: Connection, standings: Mapping[int, Standing]) -> None:

@@ -391,6 +391,21 @@ def test_soft_bounces_end_it_in_a_row_and_a_delivery_between_forgives_them(place
     assert (place.state(2), place.is_suppressed(2)) == ("bounced", True)
 
 
+def test_what_was_sent_by_smtp_between_and_never_came_back_was_delivered(place: Place) -> None:
+    place.clock.now = NOW + 30 * DAY
+    with place.app.store._database.write() as connection:
+        # The readers 1 and 2 were sent the edition by a relay and by the provider, which would have told.
+        connection.exec_driver_sql("UPDATE deliveries SET transport = 'smtp' WHERE id = 2")
+    for day in (-1, 8, 9):  # none of them so near that it could be of that edition
+        for reader in (1, 2):
+            words = {"status": "5.2.2", "reason": "552 5.2.2 full"}
+            place.tell(place.bounce(reader, at=NOW + day * DAY, named=False, **words))
+    assert (place.delivery(1), place.delivery(2)) == ("accepted", "accepted")
+    assert (place.state(1), place.state(2)) == ("active", "bounced")
+    place.tell(place.bounce(1, at=NOW + 10 * DAY, named=False, status="5.2.2", reason="552 5.2.2 full"))
+    assert place.state(1) == "bounced"
+
+
 def test_a_complaint_ends_every_newsletter_and_leaving_only_one(place: Place) -> None:
     for reader in (1, 2):
         other = Subscriber(email=f"reader{reader:03}@mail.news", state=SubscriberState.ACTIVE, consent_at=NOW)
