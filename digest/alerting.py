@@ -1,13 +1,15 @@
-"""What the operator is told by mail: an edition that a machine holds or that waits for them, and why. Once."""
+"""What the operator is told by mail, once: an edition that is held or waits for them, and why; a wave of refusals."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
 
-from digest.models import EditionState, Finding, Rendition, Report, StoredEdition
+from digest.models import EditionState, Finding, Rendition, Report, StoredEdition, Wave, Weight
 from digest.reporting import Held
 
 _MOST = 20  # findings in a mail; the rest is counted
+_DECIDE = "Read it, and approve or hold it"
+_YOURS = "The link is yours: whoever has it may decide on this edition. It works for two days at least."
 _BUTTON = (
     "display:inline-block;padding:14px 24px;border-radius:4px;background:#1d4ed8;color:#ffffff;font-weight:bold;"
     "text-decoration:none"
@@ -46,13 +48,10 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *
     if len(failed) > _MOST:
         told.append(f"and {len(failed) - _MOST} more")
     day, waits = stored.date, Held.of(stored.reason) is Held.APPROVAL
-    # A story of today may be in the subject and the findings: their words are text here, and nothing else.
     if waits:
         state, first = "waits for approval", f"The edition of {day} waits for approval and goes to nobody before."
     else:
         state, first = "is held", f"The edition of {day} is held and goes to nobody: {stored.reason}."
-    label = "Read it, and approve or hold it"
-    last = "The link is yours: whoever has it may decide on this edition. It works for two days at least."
     commands = [
         ("See it", f"digest preview --on {day}"),
         *([] if waits else [("Mend what is wrong, and try again", f"digest run --on {day}")]),
@@ -60,20 +59,67 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *
         if waits
         else ("Or send it as it is", f"digest editions approve {day} --force"),
     ]
-    lines = [first, "", *(f"- {line}" for line in told), *([""] if told else []), f"{label}:", url, "", last, ""]
-    text = "\n".join([*lines, "Or on the command line:", ""])
-    text += "\n" + "\n".join(f"{what}:\n    {command}" for what, command in commands) + "\n"
+    html = _write_html(name, state, first, told, commands, url=url)
+    text = _write_text(first, told, commands, url=url)
+    return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)
+
+
+def write_wave_alert(name: str, wave: Wave) -> Rendition:
+    """The mail about refusals that came too much at once to be true. Pure."""
+    says = "that there is no such mailbox" if wave.weight is Weight.HARD else "that our mail is not wanted"
+    first = (
+        f"{wave.domain} said {says}, of {wave.readers} readers, {wave.events} times, "
+        f"from {wave.first_at:%Y-%m-%d %H:%M} to {wave.last_at:%H:%M} UTC."
+    )
+    told = [
+        "That many at once are rarely true: more often a server there is broken, or refuses all that we send.",
+        "They are set aside, and so is what follows: nobody is mailed less for them.",
+    ]
+    commands = [
+        ("See them", "digest events list --effect quarantined"),
+        ("If it is true, let them count", f"digest events apply --domain {wave.domain}"),
+        ("Undo what such refusals did before", f"digest subscribers restore --since INSTANT --domain {wave.domain}"),
+    ]
+    return Rendition(
+        variant="alert",
+        subject=f"[{name}] {wave.domain} refuses {wave.readers} readers at once",
+        html=_write_html(name, "a wave of refusals", first, told, commands),
+        text=_write_text(first, told, commands),
+    )
+
+
+def _write_text(first: str, told: Sequence[str], commands: Sequence[tuple[str, str]], *, url: str | None = None) -> str:
+    lines = [first, "", *(f"- {line}" for line in told), *([""] if told else [])]
+    if url:
+        lines += [f"{_DECIDE}:", url, "", _YOURS, "", "Or on the command line:", ""]
+    return "\n".join([*lines, *(f"{what}:\n    {command}" for what, command in commands)]) + "\n"
+
+
+def _write_html(
+    name: str,
+    heading: str,
+    first: str,
+    told: Sequence[str],
+    commands: Sequence[tuple[str, str]],
+    *,
+    url: str | None = None,
+) -> str:
+    """A story of today may be in the subject and the findings: their words are text here, and nothing else."""
     items = "".join(f"<li>{escape(line)}</li>" for line in told)
-    html = (
+    way = (
+        f'<p><a href="{escape(url)}" style="{_BUTTON}">{_DECIDE}</a></p>\n<p>{_YOURS}</p>\n'
+        "<p>Or on the command line.</p>\n"
+        if url
+        else ""
+    )
+    return (
         '<!DOCTYPE html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(name)}</title></head>\n"
         '<body style="font:16px/1.5 sans-serif">\n'
-        f'<h1 style="font-size:20px">{escape(name)}: {state}</h1>\n<p>{escape(first)}</p>\n'
+        f'<h1 style="font-size:20px">{escape(name)}: {escape(heading)}</h1>\n<p>{escape(first)}</p>\n'
         + (f"<ul>{items}</ul>\n" if items else "")
-        + f'<p><a href="{escape(url)}" style="{_BUTTON}">{label}</a></p>\n<p>{last}</p>\n'
-        + "<p>Or on the command line.</p>\n"
+        + way
         + "".join(f"<p>{escape(what)}:<br><code>{escape(command)}</code></p>\n" for what, command in commands)
         + "</body></html>\n"
     )
-    return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)

@@ -4,9 +4,9 @@ An adapter is any object with these methods: nothing has to be inherited. `docs/
 each and which contract suite to run.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from digest.models import (
@@ -18,6 +18,11 @@ from digest.models import (
     Delivery,
     Edition,
     EditionState,
+    Effect,
+    Event,
+    EventKind,
+    Heard,
+    Judged,
     Kept,
     Outcome,
     Owner,
@@ -25,9 +30,12 @@ from digest.models import (
     Planned,
     Rendition,
     Report,
+    Said,
     SourceState,
+    Standing,
     StoredEdition,
     StoredEntry,
+    StoredEvent,
     Story,
     Subscriber,
     SubscriberState,
@@ -35,6 +43,7 @@ from digest.models import (
     Summary,
     Taken,
     Token,
+    Weight,
 )
 
 A = TypeVar("A")
@@ -364,7 +373,7 @@ class Ledger(Protocol):
         ...
 
     def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
-        """All deliveries, or only those that are neither accepted nor delivered."""
+        """All deliveries, or only those of whom nothing says that they got it."""
         ...
 
 
@@ -477,6 +486,75 @@ class TokenStore(Protocol):
 
     def note_use(self, number: str, *, now: datetime) -> None:
         """Remember when it was used last."""
+        ...
+
+
+class BounceRules(Protocol):
+    """What `EventStore` asks of events: how much a refusal weighs, and how much is enough. Pure; in no order."""
+
+    @property
+    def wave(self) -> int:
+        """Of how many people at least a wave is."""
+        ...
+
+    @property
+    def wave_within(self) -> timedelta:
+        """How far apart the refusals of one wave may be."""
+        ...
+
+    def weigh(self, event: Event) -> Weight | None:
+        """What an event says of the reader's address; None: it is no refusal."""
+        ...
+
+    def is_complaint(self, event: Event) -> bool:
+        """Whether the reader called our mail spam."""
+        ...
+
+    def is_leaving(self, event: Event) -> bool:
+        """Whether the reader left by the provider's own way out."""
+        ...
+
+    def stand(self, history: Sequence[Said]) -> Standing:
+        """What all that was said of one person's mail comes to."""
+        ...
+
+    def find_wave(self, refusals: Sequence[Said]) -> Collection[int]:
+        """Which of one domain's refusals, by number, came too much at once to be held against anybody."""
+        ...
+
+
+class EventStore(Protocol):
+    """What providers and mailboxes said later. Raises StoreError."""
+
+    def take(self, newsletter: str, events: Sequence[Event], rules: BounceRules, *, now: datetime) -> Heard:
+        """Take events in as one transaction that is on the disk when it ends; in any order, however often they come.
+
+        `newsletter` is the one that is left by an event of which no delivery is known.
+        """
+        ...
+
+    def newest(
+        self,
+        *,
+        since: datetime | None = None,
+        kind: EventKind | None = None,
+        effect: Effect | None = None,
+        email: str | None = None,
+        limit: int = 1000,
+    ) -> list[StoredEvent]:
+        """What was heard, the newest first."""
+        ...
+
+    def quarantined(self) -> Mapping[str, int]:
+        """How many refusals are set aside, by domain."""
+        ...
+
+    def confirm(self, rules: BounceRules, *, domain: str | None, now: datetime) -> Judged:
+        """Let what was quarantined, of one domain or of all, count after all."""
+        ...
+
+    def undo(self, rules: BounceRules, *, since: datetime, domain: str | None, now: datetime, dry: bool) -> Judged:
+        """Let no refusal since then count any more, and mail again whom only those ended."""
         ...
 
 

@@ -41,6 +41,8 @@ def run(
 
     Exits with 0 when all is done, 3 when the edition is held, a source failed or a message is not settled.
     """
+    from digest.operate.events import take_refusals
+
     day = read_day(on)
     tell = say if as_json else put
     with (
@@ -49,6 +51,8 @@ def run(
     ):
         try:
             report = app.run(day, send=not no_send, dry=dry_run)
+            if not no_send and not dry_run:
+                take_refusals(app)
         except KeyboardInterrupt:
             say("digest: stopped; what was under way is in the ledger, and `digest run` goes on from there")
             leave(FAILED)
@@ -151,4 +155,6 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
         put(f"{stored['date']} {stored['state']:<8} {counts or stored['reason'] or 'nothing planned'}")
     if not found["editions"]:
         put("no edition yet")
+    for domain, number in found["quarantined"].items():
+        put(f"set aside  {number} refusals from {domain}; see `digest events list --effect quarantined`")
     put_rows(found["sources"], as_json=False, empty="no source was visited yet")

@@ -66,7 +66,19 @@ from digest.models.editions import (
     StoredEdition,
     Variant,
 )
-from digest.models.events import Event, EventKind, Heard, RejectReason
+from digest.models.events import (
+    Effect,
+    Event,
+    EventKind,
+    Heard,
+    Judged,
+    RejectReason,
+    Said,
+    Standing,
+    StoredEvent,
+    Wave,
+    Weight,
+)
 from digest.models.reporting import (
     Finding,
     Report,
@@ -92,6 +104,7 @@ __all__ = [
     "Direction",
     "Edition",
     "EditionState",
+    "Effect",
     "Entry",
     "Event",
     "EventKind",
@@ -100,6 +113,7 @@ __all__ = [
     "Frequency",
     "Heard",
     "Item",
+    "Judged",
     "Kept",
     "Letterhead",
     "Mention",
@@ -118,6 +132,7 @@ __all__ = [
     "Report",
     "Rights",
     "RunStatus",
+    "Said",
     "Scope",
     "Section",
     "Sentence",
@@ -126,8 +141,10 @@ __all__ = [
     "SourceReport",
     "SourceState",
     "StageReport",
+    "Standing",
     "StoredEdition",
     "StoredEntry",
+    "StoredEvent",
     "Story",
     "Subscriber",
     "SubscriberState",
@@ -138,4 +155,6 @@ __all__ = [
     "Told",
     "Variant",
     "Viewpoint",
+    "Wave",
+    "Weight",
 ]

@@ -29,5 +29,6 @@ def read_status(app: "App") -> dict[str, Any]:
             for stored in app.store.editions.newest(slug, _EDITIONS)
         ],
         "sources": app.store.entries.health(slug, now=now),
+        "quarantined": dict(app.store.events.quarantined()),
         "last_run": {"finished_at": last[0], "status": last[1].status, "message": last[1].message} if last else None,
     }

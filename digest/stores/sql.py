@@ -17,6 +17,7 @@ from digest.stores.answers import SqlAnswers
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
+from digest.stores.events import SqlEvents
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
@@ -44,6 +45,7 @@ class SqlStore:
         self.subscribers = SqlSubscribers(database, suppressing)
         self.managing = SqlManaging(database, suppressing, self.subscribers)
         self.tokens = SqlTokens(database)
+        self.events = SqlEvents(database, suppressing)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "SqlStore":

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, delete, select, update
 
 from digest.models import DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
 from digest.stores.database import Database, upsert
-from digest.stores.schema import deliveries, editions, imports, people, subscriptions
+from digest.stores.schema import deliveries, editions, events, imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, take
 
@@ -151,6 +151,9 @@ class SqlSubscribers:
             own = select(subscriptions.c.id).where(subscriptions.c.person == person)
             # What a server answered may repeat the address.
             connection.execute(update(deliveries).where(deliveries.c.subscription.in_(own)).values(answer=None))
+            connection.execute(
+                update(events).where(events.c.person == person).values(raw=None, answer=None, domain=None)
+            )
             connection.execute(
                 update(subscriptions)
                 .where(subscriptions.c.person == person)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import approving, archive, leaving
+from digest.web import approving, archive, leaving, webhooks
 from digest.web.api import PREFIX, create_api
 from digest.web.protecting import protect
 from digest.web.serving import serve
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
     leaving.make_routes,
     approving.make_routes,
+    webhooks.make_routes,
     archive.make_routes,
 )
 
