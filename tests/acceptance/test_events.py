@@ -29,6 +29,7 @@ from tests.acceptance.conftest import NEWSLETTER, Desk
 from tests.acceptance.serving import wait_for
 from tests.contract.editions import save_edition
 from tests.doubles.clock import Clock
+from tests.doubles.smtp_server import SmtpServer
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -593,6 +594,19 @@ def test_what_a_server_refuses_at_once_counts_too(place: Place) -> None:
     (event,) = place.app.store.events.newest()
     assert (event.weight, event.status, event.effect) == ("hard", "5.1.1", "counted")
     assert place.delivery(0) == "refused"
+
+
+def test_a_run_takes_what_servers_refuse_to_its_face(sample_desk: Desk) -> None:
+    with SmtpServer(on_rcpt=lambda address: "550 5.1.1 no such user") as server:
+        path = sample_desk.folder / "config.toml"
+        text = path.read_text()
+        start, end = text.index('kind = "outbox"'), text.index("rate =", text.index('kind = "outbox"'))
+        transport = f'kind = "smtp"\nhost = "127.0.0.1"\nport = {server.port}\ntls = "none"\n'
+        path.write_text(text[:start] + transport + text[end:])
+        assert sample_desk.digest("run").code == 3
+    (event,) = sample_desk.digest("events", "list", "--json").rows
+    assert (event["kind"], event["weight"], event["effect"]) == ("bounced", "hard", "counted")
+    assert event["email"] == "reader@rehearsal.test"
 
 
 def test_the_commands_show_and_undo(place: Place, desk: Desk) -> None:
