@@ -32,6 +32,7 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_sources(app),
         *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
+        *_check_events(app),
     ]
 
 
@@ -109,6 +110,23 @@ def _check_summarizers(app: "App") -> Iterator[Checked]:
     for summarizer in summarizers:
         if check := getattr(summarizer, "check", None):
             yield _try(f"summarizer {app.config.summarizer.kind}", check)
+
+
+def _check_events(app: "App") -> Iterator[Checked]:
+    """Whether what the provider says later is taken."""
+    if not any(table.kind == "sendgrid" for table in app.config.transports):
+        return
+    newsletter = app.config.newsletter
+    if app.config.bounces.sendgrid_key:
+        address = f"{newsletter.base_url.rstrip('/')}/{newsletter.slug}/events/sendgrid"
+        yield Checked(subject="events", result="ok", message=f"SendGrid's signed events are taken at {address}")
+        return
+    yield Checked(
+        subject="events",
+        result="warning",
+        message="SendGrid's events are not taken: bounces and complaints stay unknown here",
+        remedy="switch on its signed event webhook, and set [bounces] sendgrid_key; docs/events.md says how",
+    )
 
 
 def _transport_checks(app: "App") -> list[tuple[str, Callable[[], str]]]:

@@ -120,7 +120,7 @@ def _judge(
         reason = listed[email_key][0] if email_key in listed else None
         before = [one for one in kept if one.said.number not in fresh]
         had_ended = any(one.effect is Effect.APPLIED for one in before)
-        if reason is None and (had_ended or rules.stand([one.said for one in before] + arrived).is_ended):
+        if reason is None and (had_ended or _were_confirmed_to_end(before, arrived, rules)):
             # They were on the list and are no more: they came back by their own wish, and what was before is past.
             effects[Effect.UNDONE] += [one.said.number for one in before]
             kept = [one for one in kept if one.said.number in fresh]
@@ -143,6 +143,12 @@ def _judge(
         ended=_end(connection, list(ending), now),
         restored=_restore(connection, {person: listed[key][1] for person, key in lifting.items()}, now),
     )
+
+
+def _were_confirmed_to_end(before: Sequence[Kept], arrived: Sequence[Said], rules: BounceRules) -> bool:
+    """Whether the operator's word on these was enough: what is confirmed stays so, and does not say what it did."""
+    has_any = any(one.effect is Effect.CONFIRMED for one in before)
+    return has_any and rules.stand([*(one.said for one in before), *arrived]).is_ended
 
 
 def _read_people(connection: Connection, persons: Sequence[int]) -> dict[int, str]:

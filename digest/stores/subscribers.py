@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
 
 from digest.models import DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
 from digest.stores.database import Database, upsert
@@ -151,9 +151,14 @@ class SqlSubscribers:
             own = select(subscriptions.c.id).where(subscriptions.c.person == person)
             # What a server answered may repeat the address.
             connection.execute(update(deliveries).where(deliveries.c.subscription.in_(own)).values(answer=None))
-            connection.execute(
-                update(events).where(events.c.person == person).values(raw=None, answer=None, domain=None)
+            # So may what was heard, also where it was not known of whom it is.
+            theirs = events.c.person == person
+            of_nobody = events.c.person.is_(None) & or_(
+                func.lower(events.c.raw).contains(key, autoescape=True),
+                func.lower(events.c.answer).contains(key, autoescape=True),
             )
+            connection.execute(update(events).where(theirs | of_nobody).values(raw=None, answer=None))
+            connection.execute(update(events).where(theirs).values(domain=None))
             connection.execute(
                 update(subscriptions)
                 .where(subscriptions.c.person == person)
