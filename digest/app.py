@@ -432,6 +432,7 @@ class App:
             reply_to=newsletter.reply_to,
             list_id=f"{newsletter.slug}.{host}",
             rehearsal=self.is_rehearsal(),
+            inbox=self.config.inbox.mailbox,
         )
 
     def is_rehearsal(self) -> bool:

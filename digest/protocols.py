@@ -18,6 +18,7 @@ from digest.models import (
     Delivery,
     Edition,
     EditionState,
+    Incoming,
     Kept,
     Outcome,
     Owner,
@@ -141,6 +142,30 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Let go of connections. May be called twice."""
+        ...
+
+
+class Mailbox(Protocol):
+    """Where bounces, complaints and requests to leave come. Raises MailboxError, and nothing else."""
+
+    def batches(self) -> Iterator[list[Incoming]]:
+        """What nobody has looked at yet, oldest first, some mails at a time; nothing is changed by it."""
+        ...
+
+    def move(self, places: Sequence[str], folder: str) -> None:
+        """Put mails into a folder of ours, made when it is not there. What is gone already stays gone."""
+        ...
+
+    def pass_over(self, places: Sequence[str]) -> None:
+        """Remember that these were looked at and are a person's; they stay as they are, unread."""
+        ...
+
+    def check(self) -> str:
+        """Look without changing anything; returns what was found."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. May be called twice."""
         ...
 
 

@@ -65,7 +65,7 @@ from digest.models.editions import (
     StoredEdition,
     Variant,
 )
-from digest.models.events import Event, EventKind, Heard, RejectReason
+from digest.models.events import Event, EventKind, Heard, Incoming, RejectReason
 from digest.models.reporting import (
     Finding,
     Report,
@@ -98,6 +98,7 @@ __all__ = [
     "Finding",
     "Frequency",
     "Heard",
+    "Incoming",
     "Item",
     "Kept",
     "Letterhead",
