@@ -84,7 +84,8 @@ def read_mail(raw: bytes) -> Mail:
 
 def read_header(message: Message, name: str) -> str:
     """A header, decoded and on one line; "" when it is not there, as it stands when it cannot be decoded."""
-    written = str(message.get(name) or "")[:_LONGEST_HEADER]
+    found = next((value for known, value in message.raw_items() if known.lower() == name.lower()), "")
+    written = str(found)[:_LONGEST_HEADER].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
         pieces = [
             piece if isinstance(piece, str) else _decode(piece, charset) for piece, charset in decode_header(written)

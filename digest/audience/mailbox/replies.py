@@ -23,7 +23,7 @@ _VACATION: Final = re.compile(
     r"|risposta automatica|fuori sede|assente dall['’]ufficio|autosvar|automatiskt svar|automatisk svar|automaattinen"
     r"|automatická odpověď|autoodpowiedź|odpowiedź automatyczna|автоответ|автоматический ответ|otomatik yanıt"
     r"|رد تلقائي|الرد التلقائي|رد آلي|خارج المكتب|自动回复|自動回覆|自動返信|자동 회신|부재중)"
-    r"(?=$|[\s:：–—(\[\]!.,*-]))",
+    r"(?=\s*(?:$|[:：–—(\[\]!.,*-])|\s+(?:until|till|from|bis|vom|jusqu|hasta)\b))",
     re.IGNORECASE,
 )
 _LEAVE: Final = re.compile(
