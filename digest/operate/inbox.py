@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from digest.audience.mailbox import MailKind, Sorted, Terms, sort_mail
 from digest.errors import ConfigError, MailboxError
-from digest.models import Event, EventKind, Heard, Incoming
+from digest.models import Event, EventKind, Heard, Incoming, SubscriberState
 from digest.operate.events import take_events
 from digest.protocols import Mailbox
 
@@ -159,7 +159,7 @@ def _name(app: "App", one: Sorted) -> Event | None:
     if one.event is None or one.event.send_key:
         return one.event
     reader = app.store.subscribers.by_key(app.config.newsletter.slug, one.reader or "")
-    if reader is None or one.event.kind is EventKind.UNSUBSCRIBED:
+    if reader is None or reader.state is SubscriberState.ERASED or one.event.kind is EventKind.UNSUBSCRIBED:
         return None
     return replace(one.event, email=reader.email)
 
