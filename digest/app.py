@@ -85,7 +85,7 @@ class App:
         """
         self.config = config
         self.clock = clock
-        self._wait = wait
+        self.wait = wait
         self._on_stage = on_stage
         self._on_progress = on_progress
         self._stopping = threading.Event()
@@ -297,7 +297,7 @@ class App:
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
-            wait=self._wait,
+            wait=self.wait,
             may_go_on=lambda: not self._stopping.is_set(),
             on_stage=self._on_stage,
             on_progress=self._on_progress,

@@ -20,10 +20,12 @@ from digest.models import (
     EditionState,
     Incoming,
     Kept,
+    Listed,
     Outcome,
     Owner,
     Page,
     Planned,
+    ProviderList,
     Rendition,
     Report,
     SourceState,
@@ -166,6 +168,26 @@ class Mailbox(Protocol):
 
     def close(self) -> None:
         """Let go of the connection. May be called twice."""
+        ...
+
+
+class Lists(Protocol):
+    """Whom a provider does not mail. Raises TransportError, and nothing else."""
+
+    def read(self, name: ProviderList) -> Iterator[Listed]:
+        """Everybody on one of its lists."""
+        ...
+
+    def add(self, emails: Sequence[str]) -> None:
+        """Have these mailed no more, whoever asks."""
+        ...
+
+    def remove(self, name: ProviderList, emails: Sequence[str]) -> None:
+        """Take these off one of its lists."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. May be called twice."""
         ...
 
 

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from digest.cli import database, editions, inbox, inspecting, revising, running, sources, starting, subscribers
+from digest.cli import (
+    database,
+    editions,
+    inbox,
+    inspecting,
+    reconciling,
+    revising,
+    running,
+    sources,
+    starting,
+    subscribers,
+)
 from digest.cli.options import ConfigOption
 from digest.cli.output import put, report_error
 from digest.errors import DigestError
@@ -43,6 +54,7 @@ def _root(
 starting.register(commands)
 running.register(commands)
 commands.add_typer(sources.commands, name="sources")
+reconciling.register(subscribers.commands)
 commands.add_typer(subscribers.commands, name="subscribers")
 revising.register(editions.commands)
 commands.add_typer(editions.commands, name="editions")

@@ -114,7 +114,7 @@ def serve(
 ) -> None:
     """Run the scheduler and the public pages until stopped."""
     from digest.operate.chores import Chores
-    from digest.operate.standing import list_chores
+    from digest.operate.recurring import list_chores
     from digest.schedule import Ticker
     from digest.web.public import serve_public
 
