@@ -109,7 +109,6 @@ class Standing:
     """How an address stands here."""
 
     is_suppressed: bool = False
-    is_known: bool = False  # somebody of the newsletter, and not erased
     confirmed_at: datetime | None = None  # an active reader's own word on our page
     set_aside_at: datetime | None = None  # their last bounce is quarantined
     restored_at: datetime | None = (

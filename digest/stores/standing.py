@@ -110,7 +110,6 @@ class SqlStanding:
             restored = bounce if is_active and bounce and bounce.effect == "undone" else None
             found[key] = Standing(
                 is_suppressed=key in suppressed,
-                is_known=True,
                 confirmed_at=row.consent_at if is_active and _is_network(row.consent_from) else None,
                 set_aside_at=bounce.occurred_at if bounce and bounce.effect == "quarantined" else None,
                 restored_at=max(row.changed_at, restored.occurred_at) if restored else None,
