@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from digest.models import Listed, ProviderList, Standing, SubscriberState
+from digest.models import Footing, Listed, ProviderList, SubscriberState
 
 STATE_OF = {
     ProviderList.BOUNCES: SubscriberState.BOUNCED,
@@ -34,13 +34,13 @@ class Differences:
 
 
 def compare(
-    lists: Mapping[ProviderList, Mapping[str, Listed]], standing: Mapping[str, Standing], gone: Iterable[str]
+    lists: Mapping[ProviderList, Mapping[str, Listed]], standing: Mapping[str, Footing], gone: Iterable[str]
 ) -> Differences:
     """The differences. `lists` and `standing` are by folded address; `gone` are who bounced or complained here."""
     found = Differences()
     for name, listed in lists.items():
         for key, one in listed.items():
-            stands = standing.get(key, Standing())
+            stands = standing.get(key, Footing())
             if came_back(name, one, stands):
                 found.off.setdefault(name, []).append(one.email)
             elif stands.is_suppressed:
@@ -54,7 +54,7 @@ def compare(
     return found
 
 
-def came_back(name: ProviderList, listed: Listed, standing: Standing) -> bool:
+def came_back(name: ProviderList, listed: Listed, standing: Footing) -> bool:
     """Whether a reader asked for our mail since, or the operator took a bounce back."""
     if standing.is_suppressed:
         return False

@@ -105,7 +105,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Footing:
     """How an address stands here."""
 
     is_suppressed: bool = False

@@ -66,11 +66,11 @@ def reconcile(app: "App", lists: Lists | None = None, *, dry: bool = False) -> R
     slug, store = app.config.newsletter.slug, app.store
     found = {name: _read(lists, name) for name in ProviderList}
     keys = list(dict.fromkeys(key for listed in found.values() for key in listed))
-    differences = compare(found, store.standing.of(slug, keys), store.standing.gone())
+    differences = compare(found, store.reconciling.of(slug, keys), store.reconciling.gone())
     ended = 0
     if not dry:
         for state, emails in differences.here.items():
-            ended += store.standing.suppress(slug, emails, state, now=app.clock())
+            ended += store.reconciling.suppress(slug, emails, state, now=app.clock())
         for name, emails in differences.off.items():
             lists.remove(name, emails)
         lists.add(differences.there)

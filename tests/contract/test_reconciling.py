@@ -16,7 +16,7 @@ from digest.app import App
 from digest.audience.reconciling import compare
 from digest.config import load_config
 from digest.errors import ConfigError, Refused, Unavailable
-from digest.models import Listed, ProviderList, Standing, Subscriber, SubscriberState
+from digest.models import Footing, Listed, ProviderList, Subscriber, SubscriberState
 from digest.operate.reconciling import Reconciled, reconcile, say_reconciled
 from digest.operate.recurring import list_chores
 from digest.stores.audience_tables import events, people, subscriptions
@@ -60,7 +60,7 @@ class Desk:
         return {reader.email.partition("@")[0]: reader.state.value for reader in everyone}
 
     def suppress(self, name: str, state: SubscriberState) -> None:
-        self.app.store.standing.suppress("morning", [f"{name}@far.test"], state, now=NOW)
+        self.app.store.reconciling.suppress("morning", [f"{name}@far.test"], state, now=NOW)
 
     def bounce(self, name: str, effect: str, at: datetime) -> None:
         with self.app.store._database.write() as connection:
@@ -294,7 +294,7 @@ def test_the_decision_is_the_same_in_any_order_and_says_each_address_once() -> N
     listed = {name: {"jo@x.test": Listed(email="Jo@x.test", listed_at=NOW)} for name in ProviderList}
     found = compare(listed, {}, ["JO@x.test", "al@x.test", "al@x.test"])
     assert found.there == ["al@x.test"]
-    assert compare(listed, {"jo@x.test": Standing(is_suppressed=True)}, []).here == {}
+    assert compare(listed, {"jo@x.test": Footing(is_suppressed=True)}, []).here == {}
     assert say_reconciled(NOTHING) is None
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from digest.models import Standing, SubscriberState
+from digest.models import Footing, SubscriberState
 from digest.stores.audience_tables import events
 from digest.stores.database import Database
 from digest.stores.schema import people, subscriptions
@@ -20,7 +20,7 @@ _ENDED: Final = (SubscriberState.BOUNCED.value, SubscriberState.COMPLAINED.value
 _EVERY_NEWSLETTER: Final = ""
 
 
-class SqlStanding:
+class SqlReconciling:
     """What reconciling with a provider asks of the store. Raises StoreError."""
 
     def __init__(self, database: Database, suppressing: Suppressing) -> None:
@@ -28,10 +28,10 @@ class SqlStanding:
         self._database = database
         self._suppressing = suppressing
 
-    def of(self, newsletter: str, emails: Sequence[str]) -> dict[str, Standing]:
+    def of(self, newsletter: str, emails: Sequence[str]) -> dict[str, Footing]:
         """How each of these stands, by folded address."""
         keys = list(dict.fromkeys(fold(email) for email in emails))
-        found: dict[str, Standing] = {}
+        found: dict[str, Footing] = {}
         for start in range(0, len(keys), _CHUNK):
             found |= self._look(newsletter, keys[start : start + _CHUNK])
         return found
@@ -76,7 +76,7 @@ class SqlStanding:
                 return
             last = rows[-1].id
 
-    def _look(self, newsletter: str, keys: Sequence[str]) -> dict[str, Standing]:
+    def _look(self, newsletter: str, keys: Sequence[str]) -> dict[str, Footing]:
         readers = (
             select(
                 people.c.id,
@@ -103,12 +103,12 @@ class SqlStanding:
         for key in keys:
             row = rows.get(key)
             if row is None:
-                found[key] = Standing(is_suppressed=key in suppressed)
+                found[key] = Footing(is_suppressed=key in suppressed)
                 continue
             bounce = last.get(row.id)
             is_active = row.state == SubscriberState.ACTIVE.value
             restored = bounce if is_active and bounce and bounce.effect == "undone" else None
-            found[key] = Standing(
+            found[key] = Footing(
                 is_suppressed=key in suppressed,
                 confirmed_at=row.consent_at if is_active and _is_network(row.consent_from) else None,
                 set_aside_at=bounce.occurred_at if bounce and bounce.effect == "quarantined" else None,
