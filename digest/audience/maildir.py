@@ -96,7 +96,7 @@ class MaildirMailbox:
 
     def _read_known(self) -> set[str]:
         try:
-            return set(self._known.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+            return set(self._known.read_text(encoding="utf-8", errors="surrogateescape").split("\n")) - {""}
         except FileNotFoundError:
             return set()
         except OSError as error:

@@ -18,6 +18,7 @@ from digest.config import load_config
 from digest.errors import ConfigError, MailboxError
 from digest.models import Event, EventKind, Heard, Subscriber, SubscriberState
 from digest.operate.inbox import InboxRead, open_mailbox, read_inbox, say_read
+from digest.operate.recurring import list_chores
 from digest.protocols import Mailbox
 from tests.doubles.certificates import make_certificate
 from tests.doubles.imap_server import ImapServer
@@ -423,6 +424,24 @@ def test_without_an_inbox_there_is_nothing_to_read(tmp_path: Path) -> None:
         (tmp_path / "config.toml").write_text(newsletter + inbox, encoding="utf-8")
         with App(load_config(tmp_path / "config.toml", {})) as app, pytest.raises(ConfigError, match=words):
             open_mailbox(app)
+
+
+def test_the_server_reads_again_and_again_by_one_reader_also_over_lost_connections(tmp_path: Path) -> None:
+    with ImapServer() as server:
+        (tmp_path / "config.toml").write_text(
+            '[newsletter]\nname = "M"\nslug = "m"\nsender = "b@news.test"\n'
+            '[inbox]\nkind = "imap"\naddress = "bounces@news.test"\nhost = "127.0.0.1"\n'
+            f'port = {server.port}\ntls = "none"\nusername = "jo"\n',
+            encoding="utf-8",
+        )
+        box = Box(server.path, lambda: imap(server), server.own)
+        with App(load_config(tmp_path / "config.toml", {"DIGEST_IMAP_PASSWORD": "letmein"})) as app:
+            (chore,) = list_chores(app)
+            said = []
+            for number in range(3):
+                box.put(letter(f"Mail {number}"))
+                said += [chore.work(), chore.work()]
+    assert said == ["inbox: 1 for you to read", None] * 3
 
 
 def test_what_was_read_is_said_in_one_line_and_nothing_when_nothing_came() -> None:
