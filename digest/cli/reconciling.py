@@ -17,6 +17,9 @@ def register(commands: typer.Typer) -> None:
 def reconcile_lists(
     context: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
+    with_waves: Annotated[
+        bool, typer.Option("--with-waves", help="Also bounces that came too many at once from one domain.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -24,7 +27,7 @@ def reconcile_lists(
     from digest.operate.reconciling import reconcile, say_reconciled
 
     with open_app(context, config) as app:
-        done = reconcile(app, dry=dry_run)
+        done = reconcile(app, dry=dry_run, with_waves=with_waves)
     if as_json:
         put_json(dataclasses.asdict(done) | {"dry_run": dry_run})
         return

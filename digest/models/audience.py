@@ -109,6 +109,7 @@ class Footing:
     """How an address stands here."""
 
     is_suppressed: bool = False
+    is_mailed: bool = False
     confirmed_at: datetime | None = None  # an active reader's own word on our page
     set_aside_at: datetime | None = None  # their last bounce is quarantined
     restored_at: datetime | None = (

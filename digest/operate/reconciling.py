@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from digest.audience.reconciling import Differences, compare
+from digest.audience.reconciling import Differences, WaveRule, compare
 from digest.config.schema import SendGridTable
 from digest.errors import ConfigError
 from digest.models import Listed, ProviderList, SubscriberState
@@ -58,15 +58,20 @@ def open_lists(app: "App") -> Lists:
     )
 
 
-def reconcile(app: "App", lists: Lists | None = None, *, dry: bool = False) -> Reconciled:
-    """Compare and put right; `dry` only compares. Raises ConfigError, TransportError and StoreError."""
+def reconcile(app: "App", lists: Lists | None = None, *, dry: bool = False, with_waves: bool = False) -> Reconciled:
+    """Compare and put right; `dry` only compares. Raises ConfigError, TransportError and StoreError.
+
+    Bounces of which too many came from one domain at once wait for the operator, who takes them `with_waves`.
+    """
     if lists is None:
         with closing(open_lists(app)) as opened:
-            return reconcile(app, opened, dry=dry)
+            return reconcile(app, opened, dry=dry, with_waves=with_waves)
+    table = app.config.bounces
+    rule = None if with_waves else WaveRule(count=table.wave, within=table.wave_within)
     slug, store = app.config.newsletter.slug, app.store
     found = {name: _read(lists, name) for name in ProviderList}
     keys = list(dict.fromkeys(key for listed in found.values() for key in listed))
-    differences = compare(found, store.reconciling.of(slug, keys), store.reconciling.gone())
+    differences = compare(found, store.reconciling.of(slug, keys), store.reconciling.gone(), rule)
     ended = 0
     if not dry:
         for state, emails in differences.here.items():
@@ -88,7 +93,8 @@ def say_reconciled(done: Reconciled) -> str | None:
         "bounces wait for you": done.set_aside,
     }
     said = [f"{number} {what}" for what, number in told.items() if number]
-    return f"suppression lists: {', '.join(said)}" if said else None
+    how = "; `digest subscribers reconcile --with-waves` takes the bounces" if done.set_aside else ""
+    return f"suppression lists: {', '.join(said)}{how}" if said else None
 
 
 def _read(lists: Lists, name: ProviderList) -> dict[str, Listed]:

@@ -110,6 +110,7 @@ class SqlReconciling:
             restored = bounce if is_active and bounce and bounce.effect == "undone" else None
             found[key] = Footing(
                 is_suppressed=key in suppressed,
+                is_mailed=is_active and key not in suppressed,
                 confirmed_at=row.consent_at if is_active and _is_network(row.consent_from) else None,
                 set_aside_at=bounce.occurred_at if bounce and bounce.effect == "quarantined" else None,
                 restored_at=max(row.changed_at, restored.occurred_at) if restored else None,

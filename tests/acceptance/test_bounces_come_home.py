@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +11,10 @@ import pytest
 
 from digest.app import App
 from digest.config import load_config
-from digest.models import Subscriber, SubscriberState
+from digest.models import Event, EventKind, Listed, ProviderList, Subscriber, SubscriberState
+from digest.operate.events import take_events
 from digest.operate.inbox import InboxRead, read_inbox
+from digest.operate.reconciling import reconcile
 from tests.acceptance.conftest import Desk
 from tests.acceptance.test_inbox import give_inbox
 from tests.doubles.smtp_server import Received, SmtpServer
@@ -121,3 +123,53 @@ def test_forged_reports_are_held_against_nobody(post: Post) -> None:
     read = post.read()
     assert (read.ended, read.unmatched) == (0, 8)
     assert {post.state(name) for name in NAMES} == {SubscriberState.ACTIVE}
+
+
+class Lists:
+    """A provider's list of bounces."""
+
+    def __init__(self, *bounces: Listed) -> None:
+        self.bounces = {one.email: one for one in bounces}
+
+    def read(self, name: ProviderList) -> Iterator[Listed]:
+        yield from self.bounces.values() if name is ProviderList.BOUNCES else ()
+
+    def add(self, emails: Sequence[str]) -> None:
+        assert not emails
+
+    def remove(self, name: ProviderList, emails: Sequence[str]) -> None:
+        for email in emails:
+            del self.bounces[email]
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_the_operator_restored_after_a_wave_is_not_ended_by_the_providers_list(desk: Desk) -> None:
+    assert desk.digest("init").code == 0
+    now = datetime.now(UTC)
+    names = [f"reader{number}@far.test" for number in range(22)]
+    with App(load_config(desk.folder / "config.toml", {})) as app:
+        readers = [Subscriber(email=name, state=SubscriberState.ACTIVE) for name in names]
+        app.store.subscribers.add_many("morning", readers, now=now - timedelta(days=9))
+        events = [
+            Event(
+                provider="sendgrid",
+                event_id=name,
+                kind=EventKind.BOUNCED,
+                occurred_at=now - timedelta(minutes=5),
+                email=name,
+                status="5.1.1",
+                answer="550 5.1.1 no such user",
+            )
+            for name in names
+        ]
+        assert take_events(app, events).quarantined == 22
+        lists = Lists(*(Listed(email=name, listed_at=now - timedelta(minutes=5)) for name in names))
+        assert reconcile(app, lists).set_aside == 22
+        assert reconcile(app, lists, with_waves=True).set_aside == 22  # heard of, and so decided by what was heard
+    assert desk.digest("subscribers", "restore", "--since", f"{now - timedelta(days=1):%Y-%m-%d}").code == 0
+    with App(load_config(desk.folder / "config.toml", {})) as app:
+        assert (reconcile(app, lists).removed, lists.bounces) == (22, {})
+        active = app.store.subscribers.everyone("morning", SubscriberState.ACTIVE)
+        assert {reader.email for reader in active} == set(names)

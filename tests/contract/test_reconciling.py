@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import insert, select, update
 
 from digest.app import App
-from digest.audience.reconciling import compare
+from digest.audience.reconciling import WaveRule, compare, find_waves
 from digest.config import load_config
 from digest.errors import ConfigError, Refused, Unavailable
 from digest.models import Footing, Listed, ProviderList, Subscriber, SubscriberState
@@ -171,6 +171,37 @@ def test_bounces_that_were_set_aside_wait_and_those_that_were_undone_are_taken_o
     assert (done.set_aside, done.removed, done.bounced) == (1, 1, 1)
     assert desk.states() == {"waits": "active", "restored": "active", "again": "bounced"}
     assert set(desk.api.lists["bounces"]) == {"waits@far.test", "again@far.test"}
+
+
+def test_a_wave_of_bounces_from_one_domain_waits_for_the_operator(desk: Desk) -> None:
+    for number in range(25):
+        desk.add(f"wave{number}")
+    desk.add("alone")
+    desk.api.lists["bounces"] = {f"wave{number}@far.test": YESTERDAY + 60 * number for number in range(25)}
+    desk.api.lists["bounces"] |= {f"stranger{number}@other.test": YESTERDAY for number in range(30)}
+    desk.api.lists["bounces"]["alone@far.test"] = LONG_AGO
+    done = reconcile(desk.app)
+    assert (done.set_aside, done.bounced, done.ended) == (25, 31, 2)
+    said = say_reconciled(done)
+    assert said is not None and said.startswith("suppression lists: 31 bounced, 25 bounces wait for you; `digest")
+    assert desk.states()["wave0"] == "active" and desk.states()["alone"] == "bounced"
+    done = reconcile(desk.app, with_waves=True)
+    assert (done.set_aside, done.bounced) == (0, 25)
+    assert set(desk.states().values()) == {"bounced"}
+
+
+def test_a_wave_is_many_within_a_while_and_nothing_else() -> None:
+    rule = WaveRule(count=3, within=timedelta(hours=1))
+
+    def find(*minutes: int) -> list[str]:
+        bounces = [Listed(email=f"{at}@X.test", listed_at=NOW + timedelta(minutes=at)) for at in minutes]
+        return sorted(find_waves(bounces, rule))
+
+    assert find(0, 61, 122) == []
+    assert find(0, 30) == []
+    assert find(0, 30, 60) == ["0@x.test", "30@x.test", "60@x.test"]
+    assert find(0, 100, 110, 120, 300) == ["100@x.test", "110@x.test", "120@x.test"]
+    assert len(find(*range(0, 200, 20))) == 10
 
 
 def test_lists_of_many_pages_are_read_whole_and_added_to_in_batches(desk: Desk) -> None:
