@@ -110,7 +110,7 @@ class Footing:
 
     is_suppressed: bool = False
     is_mailed: bool = False
-    confirmed_at: datetime | None = None  # an active reader's own word on our page
+    confirmed_at: datetime | None = None  # when an active reader last confirmed by our mail
     set_aside_at: datetime | None = None  # their last bounce is quarantined
     restored_at: datetime | None = (
         None  # when the subscription last changed, where the operator undid their last bounce

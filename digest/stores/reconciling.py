@@ -1,14 +1,13 @@
 """How addresses stand here, and those that a provider knows more of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from ipaddress import ip_network
 from typing import Final
 
 from sqlalchemy import select, update
 
-from digest.models import Footing, SubscriberState
-from digest.stores.audience_tables import events
+from digest.models import AskedFor, Footing, SubscriberState
+from digest.stores.audience_tables import events, page_requests
 from digest.stores.database import Database
 from digest.stores.schema import people, subscriptions
 from digest.stores.suppressing import Suppressing
@@ -31,9 +30,10 @@ class SqlReconciling:
     def of(self, newsletter: str, emails: Sequence[str]) -> dict[str, Footing]:
         """How each of these stands, by folded address."""
         keys = list(dict.fromkeys(fold(email) for email in emails))
+        confirmed = self._read_confirmed(newsletter)
         found: dict[str, Footing] = {}
         for start in range(0, len(keys), _CHUNK):
-            found |= self._look(newsletter, keys[start : start + _CHUNK])
+            found |= self._look(newsletter, keys[start : start + _CHUNK], confirmed)
         return found
 
     def suppress(self, newsletter: str, emails: Sequence[str], state: SubscriberState, *, now: datetime) -> int:
@@ -76,14 +76,23 @@ class SqlReconciling:
                 return
             last = rows[-1].id
 
-    def _look(self, newsletter: str, keys: Sequence[str]) -> dict[str, Footing]:
+    def _read_confirmed(self, newsletter: str) -> dict[str, datetime]:
+        """When readers last confirmed what they asked for on our page. A file may say of consent what it likes."""
+        query = (
+            select(page_requests.c.email, page_requests.c.used_at)
+            .where(page_requests.c.newsletter == newsletter, page_requests.c.kind == AskedFor.CONFIRM.value)
+            .where(page_requests.c.used_at.is_not(None))
+            .order_by(page_requests.c.used_at)
+        )
+        with self._database.read() as connection:
+            return {fold(row.email): row.used_at for row in connection.execute(query)}
+
+    def _look(self, newsletter: str, keys: Sequence[str], confirmed: Mapping[str, datetime]) -> dict[str, Footing]:
         readers = (
             select(
                 people.c.id,
                 people.c.email_key,
                 subscriptions.c.state,
-                subscriptions.c.consent_at,
-                subscriptions.c.consent_from,
                 subscriptions.c.changed_at,
             )
             .join(subscriptions, subscriptions.c.person == people.c.id)
@@ -111,17 +120,8 @@ class SqlReconciling:
             found[key] = Footing(
                 is_suppressed=key in suppressed,
                 is_mailed=is_active and key not in suppressed,
-                confirmed_at=row.consent_at if is_active and _is_network(row.consent_from) else None,
+                confirmed_at=confirmed.get(key) if is_active else None,
                 set_aside_at=bounce.occurred_at if bounce and bounce.effect == "quarantined" else None,
                 restored_at=max(row.changed_at, restored.occurred_at) if restored else None,
             )
         return found
-
-
-def _is_network(consent_from: str | None) -> bool:
-    """Whether consent came from an address of the network, and so by our page: a file has a name."""
-    try:
-        ip_network((consent_from or "").strip(), strict=False)
-    except ValueError:
-        return False
-    return True
