@@ -190,8 +190,10 @@ def _shared(batch: Batch, *, sandbox: bool) -> dict[str, Any]:
     }
     if letterhead.reply_to:
         shared["reply_to"] = _party(*parseaddr(letterhead.reply_to))
-    if sandbox:
-        shared["mail_settings"] = {"sandbox_mode": {"enable": True}}
+    settings = {"sandbox_mode": sandbox, "bypass_list_management": not letterhead.is_bulk}
+    if any(settings.values()):
+        # Who is on a list there and asks on our page to come back could otherwise never confirm it.
+        shared["mail_settings"] = {name: {"enable": True} for name, is_on in settings.items() if is_on}
     return shared
 
 
