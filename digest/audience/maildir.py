@@ -88,7 +88,8 @@ class MaildirMailbox:
             with (self._path / place).open("rb") as file:
                 received = min(os.fstat(file.fileno()).st_mtime, datetime.now(UTC).timestamp())
                 content = file.read(LONGEST)
-        except FileNotFoundError:  # read by somebody meanwhile: under its new name next time
+        except (FileNotFoundError, PermissionError):
+            # Read by somebody meanwhile: under its new name next time. Or somebody else's: it must not stop the others.
             return None
         except OSError as error:
             raise self._fault("a mail in it cannot be read") from error
