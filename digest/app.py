@@ -87,7 +87,7 @@ class App:
         """
         self.config = config
         self.clock = clock
-        self._wait = wait
+        self.wait = wait
         self._on_stage = on_stage
         self._on_progress = on_progress
         self._stopping = threading.Event()
@@ -300,7 +300,7 @@ class App:
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
-            wait=self._wait,
+            wait=self.wait,
             may_go_on=lambda: not self._stopping.is_set(),
             on_stage=self._on_stage,
             on_progress=self._on_progress,
@@ -453,6 +453,7 @@ class App:
             reply_to=newsletter.reply_to,
             list_id=f"{newsletter.slug}.{host}",
             rehearsal=self.is_rehearsal(),
+            inbox=self.config.inbox.mailbox,
         )
 
     def is_rehearsal(self) -> bool:

@@ -10,6 +10,7 @@
     │   ├── Refused             never will be sent
     │   ├── Unavailable         certainly not sent: try again, or elsewhere
     │   └── Ambiguous           perhaps sent: never re-sent by machine
+    ├── MailboxError            the inbox cannot be read; mail goes out all the same
     ├── StoreError              the database; the run stops
     └── BadToken                a link that we did not sign; HTTP 4xx
 
@@ -111,6 +112,10 @@ class Unavailable(TransportError):
 
 class Ambiguous(TransportError):
     """The message may have been sent."""
+
+
+class MailboxError(DigestError):
+    """The mailbox cannot be used."""
 
 
 class StoreError(DigestError):

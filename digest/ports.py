@@ -55,6 +55,7 @@ class Settings:
     list_id: str
     alerts: tuple[str, ...]  # the operator's own addresses
     rehearsal: bool  # nothing of it leaves this machine
+    inbox: str | None = None  # the mailbox that bounces and requests to leave come to
     cadence: Cadence = "daily"
 
 

@@ -22,12 +22,15 @@ from digest.models import (
     Event,
     EventKind,
     Heard,
+    Incoming,
     Judged,
     Kept,
+    Listed,
     Outcome,
     Owner,
     Page,
     Planned,
+    ProviderList,
     Rendition,
     Report,
     Said,
@@ -147,6 +150,50 @@ class Transport(Protocol):
 
     def check(self) -> str:
         """Log in without sending; returns what was found. Raises TransportError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. May be called twice."""
+        ...
+
+
+class Mailbox(Protocol):
+    """Where bounces, complaints and requests to leave come. Raises MailboxError, and nothing else."""
+
+    def batches(self) -> Iterator[list[Incoming]]:
+        """What nobody has looked at yet, oldest first, some mails at a time; nothing is changed by it."""
+        ...
+
+    def move(self, places: Sequence[str], folder: str) -> None:
+        """Put mails into a folder of ours, made when it is not there. What is gone already stays gone."""
+        ...
+
+    def pass_over(self, places: Sequence[str]) -> None:
+        """Remember that these were looked at and are a person's; they stay as they are, unread."""
+        ...
+
+    def check(self) -> str:
+        """Look without changing anything; returns what was found."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. May be called twice."""
+        ...
+
+
+class Lists(Protocol):
+    """Whom a provider does not mail. Raises TransportError, and nothing else."""
+
+    def read(self, name: ProviderList) -> Iterator[Listed]:
+        """Everybody on one of its lists."""
+        ...
+
+    def add(self, emails: Sequence[str]) -> None:
+        """Have these mailed no more, whoever asks."""
+        ...
+
+    def remove(self, name: ProviderList, emails: Sequence[str]) -> None:
+        """Take these off one of its lists."""
         ...
 
     def close(self) -> None:

@@ -51,6 +51,7 @@ class Rendering:
             list_id=settings.list_id,
             list_name=settings.name,
             dated_at=(stored.dated_at if stored else None) or self._ports.clock(),
+            inbox=settings.inbox,
         )
 
     def inspect(self, renditions: Sequence[Rendition], *, online: bool = True) -> tuple[Finding, ...]:

@@ -10,6 +10,7 @@ from email.utils import parseaddr
 from functools import lru_cache
 
 import email_validator
+import idna
 
 from digest.errors import ConfigError
 
@@ -78,6 +79,15 @@ def is_reserved(domain: str) -> bool:
     """Whether a domain is one of those that exist for tests and examples."""
     folded = domain.lower().rstrip(".")
     return any(folded == name or folded.endswith(f".{name}") for name in _RESERVED)
+
+
+def ascii_domain(email: str) -> str:
+    """An address with its international domain as ASCII (RFC 5891), where it has such a form."""
+    local, _, domain = email.rpartition("@")
+    try:
+        return email if domain.isascii() else f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+    except idna.IDNAError:
+        return email
 
 
 def _shorten(text: str) -> str:

@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from digest.cli import database, editions, events, inspecting, revising, running, sources, starting, subscribers, tokens
+from digest.cli import (
+    database,
+    editions,
+    events,
+    inbox,
+    inspecting,
+    reconciling,
+    revising,
+    running,
+    sources,
+    starting,
+    subscribers,
+    tokens,
+)
 from digest.cli.options import ConfigOption
 from digest.cli.output import put, report_error
 from digest.errors import DigestError
@@ -43,10 +56,12 @@ def _root(
 starting.register(commands)
 running.register(commands)
 commands.add_typer(sources.commands, name="sources")
+reconciling.register(subscribers.commands)
 commands.add_typer(subscribers.commands, name="subscribers")
 revising.register(editions.commands)
 commands.add_typer(editions.commands, name="editions")
 commands.add_typer(events.commands, name="events")
+commands.add_typer(inbox.commands, name="inbox")
 commands.add_typer(inspecting.commands, name="inspect")
 commands.add_typer(tokens.commands, name="tokens")
 commands.add_typer(database.commands, name="db")

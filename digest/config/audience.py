@@ -1,13 +1,18 @@
 """The tables of config.toml about readers: how they come and go, what is heard of their mail, and who is which."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from digest.audience.addresses import ascii_domain
 from digest.config.values import AddressText, AsciiUrl, Duration, Identifier, Network, Zone
 from digest.errors import ConfigError
+
+# With "+" and a delivery's name behind it, it must stay within 64 characters (RFC 5321 §4.5.3.1.1), without quotes.
+_TAGGABLE: Final = re.compile(r"[A-Za-z0-9._+=-]{1,31}@[^@\s<>]+")
 
 
 class _Table(BaseModel):
@@ -68,7 +73,16 @@ class Inbox(_Table):
             raise ValueError("it has no address; name the mailbox that bounces come to")
         if self.kind == "imap" and not (self.host and self.username):
             raise ValueError("it has no host or username")
+        if self.address is not None and not _TAGGABLE.fullmatch(self.address):
+            raise ValueError(
+                "its address must be bare, with at most 31 common characters before the @, to take +suffixes"
+            )
         return self
+
+    @property
+    def mailbox(self) -> str | None:
+        """Its address as it stands in envelopes; None where there is no inbox."""
+        return ascii_domain(self.address) if self.address and self.kind != "none" else None
 
 
 class Segment(_Table):

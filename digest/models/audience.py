@@ -85,3 +85,33 @@ class PageRequest:
     requested_at: datetime
     mailed_at: datetime | None = None
     used_at: datetime | None = None
+
+
+class ProviderList(StrEnum):
+    """Whom a provider does not mail, by SendGrid's names. Those that it only could not reach for a while are none."""
+
+    BOUNCES = "bounces"
+    INVALID = "invalid_emails"
+    COMPLAINTS = "spam_reports"
+    LEFT = "unsubscribes"  # of everything that the account sends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An address on a provider's list."""
+
+    email: str
+    listed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footing:
+    """How an address stands here."""
+
+    is_suppressed: bool = False
+    is_mailed: bool = False
+    confirmed_at: datetime | None = None  # when an active reader last confirmed by our mail
+    set_aside_at: datetime | None = None  # their last bounce is quarantined
+    restored_at: datetime | None = (
+        None  # when the subscription last changed, where the operator undid their last bounce
+    )

@@ -35,6 +35,7 @@ class Letterhead:
     list_name: str
     dated_at: datetime
     is_bulk: bool = True  # False: a message to one person, of no list, with no way out
+    inbox: str | None = None  # the mailbox that bounces and requests to leave come to; it takes +suffixes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,15 @@ class Wave:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A mail that lies in the inbox."""
+
+    place: str  # by which the mailbox finds it again
+    content: bytes  # of a long one its beginning
+    received_at: datetime  # the mailbox's own word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """What became of events that were handed over together."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from digest.audience.addresses import is_reserved, parse_address
 from digest.errors import DigestError
+from digest.operate.inbox import check_inbox
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -33,6 +34,7 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
         *_check_events(app),
+        *([_try("inbox", lambda: check_inbox(app))] if app.config.inbox.kind != "none" else []),
     ]
 
 

@@ -21,6 +21,7 @@ from digest.stores.events import SqlEvents
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
+from digest.stores.reconciling import SqlReconciling
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
 from digest.stores.tokens import SqlTokens
@@ -46,6 +47,7 @@ class SqlStore:
         self.managing = SqlManaging(database, suppressing, self.subscribers)
         self.tokens = SqlTokens(database)
         self.events = SqlEvents(database, suppressing)
+        self.reconciling = SqlReconciling(database, suppressing)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "SqlStore":

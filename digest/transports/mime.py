@@ -40,13 +40,14 @@ class Template:
     pieces: tuple[bytes, ...]  # the body, cut where a link goes
     sender_domain: str
     is_bulk: bool = True
+    inbox: str | None = None
 
     def address(self, message: Message) -> bytes:
         """The very bytes for one recipient, with CRLF line ends."""
         link = encode_link(message.unsubscribe_url)
         return b"".join(
             (
-                own_headers(message, self.sender_domain, is_bulk=self.is_bulk),
+                own_headers(message, self.sender_domain, is_bulk=self.is_bulk, inbox=self.inbox),
                 self.head,
                 link.join(self.pieces),
             )
@@ -74,17 +75,51 @@ def build(rendition: Rendition, letterhead: Letterhead) -> Template:
         pieces[-1] += b"\r\n"
     pieces[-1] += f"--{boundary}--\r\n".encode()
     domain = _domain_of(letterhead.sender)
-    return Template(head=head, pieces=tuple(pieces), sender_domain=domain, is_bulk=letterhead.is_bulk)
+    return Template(
+        head=head,
+        pieces=tuple(pieces),
+        sender_domain=domain,
+        is_bulk=letterhead.is_bulk,
+        inbox=letterhead.inbox,
+    )
 
 
-def own_headers(message: Message, sender_domain: str, *, is_bulk: bool = True) -> bytes:
+def envelope_sender(message: Message, letterhead: Letterhead) -> str:
+    """Where a server that cannot deliver it says so.
+
+    With an inbox, an address of this one delivery (VERP): who did not get it is known, whatever the server's words are.
+    """
+    if not (letterhead.is_bulk and letterhead.inbox):
+        return parseaddr(letterhead.sender)[1]
+    return tag_address(letterhead.inbox, message.send_key)
+
+
+def tag_address(inbox: str, tag: str) -> str:
+    """The same mailbox under a name of its own: local+tag@domain."""
+    local, _, domain = inbox.rpartition("@")
+    return f"{local}+{tag}@{domain}"
+
+
+def ways_out(message: Message, inbox: str | None) -> str:
+    """List-Unsubscribe: the reader's own link and, with an inbox, a mail that says the same (RFC 8058 §3.1, RFC 2369).
+
+    The subject of that mail carries the link's token, so that nobody leaves in another's name.
+    """
+    url = _CONTROL.sub("", message.unsubscribe_url)
+    if inbox is None:
+        return f"<{url}>"
+    token = url.rpartition("/")[2]
+    return f"<{url}>, <mailto:{tag_address(inbox, 'unsubscribe')}?subject=unsubscribe%20{token}>"
+
+
+def own_headers(message: Message, sender_domain: str, *, is_bulk: bool = True, inbox: str | None = None) -> bytes:
     """To, Message-ID and, of what is sent to many, the way out (RFC 8058 §3.1) of one recipient."""
     lines = [
         f"To: {format_address(message.name, message.email)}",
         f"Message-ID: <{message.send_key}@{sender_domain}>",
     ]
     if is_bulk:
-        lines.append(f"List-Unsubscribe: <{_CONTROL.sub('', message.unsubscribe_url)}>")
+        lines.append(f"List-Unsubscribe: {ways_out(message, inbox)}")
         lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
     return "".join(f"{line}\r\n" for line in lines).encode()
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from digest.errors import Ambiguous, Refused, Unavailable
 from digest.models import UNSUBSCRIBE_TOKEN, Batch, DeliveryState, Letterhead, Message, Outcome
-from digest.transports.mime import ascii_address
+from digest.transports.mime import ascii_address, ways_out
 from digest.transports.sendgrid_client import Answer, NotSent, PooledClient
 
 _MAX_BYTES = 30_000_000
@@ -190,8 +190,10 @@ def _shared(batch: Batch, *, sandbox: bool) -> dict[str, Any]:
     }
     if letterhead.reply_to:
         shared["reply_to"] = _party(*parseaddr(letterhead.reply_to))
-    if sandbox:
-        shared["mail_settings"] = {"sandbox_mode": {"enable": True}}
+    settings = {"sandbox_mode": sandbox, "bypass_list_management": not letterhead.is_bulk}
+    if any(settings.values()):
+        # Who is on a list there and asks on our page to come back could otherwise never confirm it.
+        shared["mail_settings"] = {name: {"enable": True} for name, is_on in settings.items() if is_on}
     return shared
 
 
@@ -204,7 +206,7 @@ def _list_headers(letterhead: Letterhead) -> dict[str, str]:
 def _personalize(message: Message, letterhead: Letterhead) -> dict[str, Any]:
     domain = parseaddr(letterhead.sender)[1].rpartition("@")[2]
     way_out = {
-        "List-Unsubscribe": f"<{message.unsubscribe_url}>",
+        "List-Unsubscribe": ways_out(message, letterhead.inbox),
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
     return {
@@ -231,7 +233,7 @@ def _split(messages: Sequence[Message], room: int) -> Iterator[list[Message]]:
     addresses: set[str] = set()
     used = 0
     for message in messages:
-        size = 600 + 4 * len(message.unsubscribe_url) + 12 * len(message.name or "") + len(message.email)
+        size = 1100 + 4 * len(message.unsubscribe_url) + 12 * len(message.name or "") + len(message.email)
         folded = message.email.casefold()
         if request and (len(request) == _MAX_READERS or folded in addresses or used + size > room):
             yield request

@@ -6,6 +6,7 @@ bytes go through one urllib3 pool with connect, read and total deadlines, and no
 """
 
 import io
+import json
 import ssl
 import time
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ class Answer:
 
 
 class PooledClient:
-    """mail/send and scopes, each with its deadlines."""
+    """The API, each request with its deadlines."""
 
     def __init__(
         self,
@@ -86,11 +87,16 @@ class PooledClient:
         """GET /v3/scopes. Raises NotSent or Ambiguous."""
         return self._ask("GET", "/v3/scopes", None)
 
+    def ask(self, method: str, path: str, content: object = None, *, limit: int = _ANSWER_LIMIT) -> Answer:
+        """Anything else of the API; `content` goes as JSON, `limit` bounds the answer. Raises NotSent or Ambiguous."""
+        body = None if content is None else json.dumps(content, ensure_ascii=False).encode()
+        return self._ask(method, path, body, limit)
+
     def close(self) -> None:
         """Let go of the connections."""
         self._pool.clear()
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Answer:
+    def _ask(self, method: str, path: str, body: bytes | None, limit: int = _ANSWER_LIMIT) -> Answer:
         deadline = time.monotonic() + self._total_seconds
         headers = dict(self._client.request_headers)
         watched = _WatchedBody(body or b"")
@@ -115,7 +121,7 @@ class PooledClient:
             answer = bytearray()
             for chunk in response.stream(8192):
                 answer += chunk
-                if time.monotonic() > deadline or len(answer) > _ANSWER_LIMIT:
+                if time.monotonic() > deadline or len(answer) > limit:
                     break
             return Answer(
                 response.status, {name.lower(): value for name, value in response.headers.items()}, bytes(answer)

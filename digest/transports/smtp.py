@@ -10,7 +10,6 @@ import re
 import smtplib
 import ssl
 from collections.abc import Callable, Sequence
-from email.utils import parseaddr
 from typing import Literal
 
 from digest.errors import Refused, TransportError, Unavailable
@@ -54,10 +53,10 @@ class SmtpTransport:
     ) -> None:
         """One message after the other. Raises Unavailable or Refused; what is unknown is told as an outcome."""
         template = mime.build(batch.rendition, batch.letterhead)
-        sender = parseaddr(batch.letterhead.sender)[1]
         for message in batch.messages:
             connection = self._connect()
             on_attempt([message.delivery])
+            sender = mime.envelope_sender(message, batch.letterhead)
             outcome, policy = self._hand_over(connection, sender, message, template.address(message))
             on_outcome([outcome])
             if policy:

@@ -46,6 +46,24 @@ def test_a_message_of_no_list_has_no_way_out_and_is_what_the_api_describes(valid
     assert set(one["headers"]) == {"Message-ID"} and "substitutions" not in one
 
 
+def test_only_mail_that_one_person_asked_for_goes_past_the_services_own_lists(
+    validator: Draft202012Validator,
+) -> None:
+    batch = make_batch(1)
+    for is_bulk, sandbox, wanted in (
+        (True, False, None),
+        (True, True, {"sandbox_mode"}),
+        (False, False, {"bypass_list_management"}),
+        (False, True, {"sandbox_mode", "bypass_list_management"}),
+    ):
+        transport = SendGridTransport(api_key="SG.key", sandbox=sandbox)
+        (raw,) = transport.render(replace(batch, letterhead=replace(batch.letterhead, is_bulk=is_bulk)))
+        transport.close()
+        settings = json.loads(raw).get("mail_settings")
+        assert (settings and set(settings)) == wanted
+        assert [error.message for error in validator.iter_errors(json.loads(raw))] == []
+
+
 def test_the_double_refuses_what_the_documentation_forbids() -> None:
     assert judge(b"{}")
     assert judge(b"not json")

@@ -1,8 +1,9 @@
-"""SendGrid's mail/send on loopback: judges a request by the documented limits and builds each reader's message from
-it."""
+"""SendGrid on loopback: mail/send judges a request by the documented limits and builds each reader's message from it;
+the suppression lists are kept."""
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -10,7 +11,16 @@ from email.policy import SMTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
+# The lists, with what a row of each has beside address and time.
+LISTS: dict[str, dict[str, str]] = {
+    "bounces": {"reason": "550 5.1.1 no such user", "status": "5.1.1"},
+    "blocks": {"reason": "error dialing remote address", "status": "4.0.0"},
+    "invalid_emails": {"reason": "Mail domain mentioned in email address is unknown"},
+    "spam_reports": {"ip": "192.0.2.7"},
+    "unsubscribes": {},
+}
 _RESERVED = {
     "x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding",
     "to", "from", "subject", "reply-to", "cc", "bcc",
@@ -39,6 +49,9 @@ class SendGridDouble:
         self.bodies: list[bytes] = []
         self.delivered: list[Delivered] = []
         self.connections = 0
+        self.lists: dict[str, dict[str, int]] = {name: {} for name in LISTS}  # address → when it came there
+        self.asked: list[tuple[str, str, Any]] = []  # of the lists: method, path and body
+        self.refusals: list[tuple[int, dict[str, str]]] = []  # given to the next requests about lists, instead
         self.answer = answer
         self.stalling = threading.Event()  # a request has been dealt with, and its answer is held back
         self._released = threading.Event()
@@ -56,6 +69,8 @@ class SendGridDouble:
                     self._reply(401, {"errors": [{"message": "authorization required"}]})
                 elif self.path == "/v3/scopes":
                     self._reply(200, {"scopes": ["mail.send"]})
+                elif self.path.startswith(("/v3/suppression/", "/v3/asm/")):
+                    self._deal_with_lists("GET", None)
                 else:
                     self._reply(404, {})
 
@@ -63,6 +78,8 @@ class SendGridDouble:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers["Authorization"] != f"Bearer {double.api_key}":
                     return self._reply(401, {"errors": [{"message": "authorization required"}]})
+                if self.path.startswith("/v3/asm/"):
+                    return self._deal_with_lists("POST", json.loads(body))
                 if self.path != "/v3/mail/send" or self.headers["Content-Type"] != "application/json":
                     return self._reply(404, {"errors": [{"message": "not found"}]})
                 fault = judge(body)
@@ -86,6 +103,21 @@ class SendGridDouble:
                     return self._reply(what, {"errors": [{"message": f"told to say {what}"}]}, reset)
                 self.close_connection = True
                 return None
+
+            def do_DELETE(self) -> None:
+                length = int(self.headers["Content-Length"] or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                if self.headers["Authorization"] != f"Bearer {double.api_key}":
+                    return self._reply(401, {"errors": [{"message": "authorization required"}]})
+                return self._deal_with_lists("DELETE", body)
+
+            def _deal_with_lists(self, method: str, body: Any) -> None:
+                double.asked.append((method, self.path, body))
+                if double.refusals:
+                    status, headers = double.refusals.pop(0)
+                    return self._reply(status, {"errors": [{"message": f"told to say {status}"}]}, headers)
+                status, content = change_lists(double.lists, method, self.path, body)
+                return self._reply(status, content)
 
             def _reply(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
                 body = b"" if content is None else json.dumps(content).encode()
@@ -116,6 +148,30 @@ class SendGridDouble:
     def url(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self._server.server_port}"
+
+
+def change_lists(lists: dict[str, dict[str, int]], method: str, path: str, body: Any) -> tuple[int, object]:
+    """What the service answers about its suppression lists."""
+    parts, query = urlsplit(path).path.split("/")[2:], parse_qs(urlsplit(path).query)
+    match method, parts:
+        case "GET", ["suppression", name] if name in lists:
+            limit, offset = int(query["limit"][0]), int(query["offset"][0])
+            if not 1 <= limit <= 500:
+                return 400, {"errors": [{"message": "limit"}]}
+            rows = list(lists[name].items())[offset : offset + limit]
+            return 200, [{"email": email, "created": at, **LISTS[name]} for email, at in rows]
+        case "POST", ["asm", "suppressions", "global"]:
+            lists["unsubscribes"] |= {email: int(time.time()) for email in body["recipient_emails"]}
+            return 201, {"recipient_emails": body["recipient_emails"]}
+        case "DELETE", ["asm", "suppressions", "global", email]:
+            return (204, None) if lists["unsubscribes"].pop(unquote(email), None) else (404, {})
+        case "DELETE", ["suppression", name] if name in lists:
+            if not body.get("emails") or body.get("delete_all"):
+                raise AssertionError("this would empty the list")
+            for email in body["emails"]:
+                lists[name].pop(email, None)
+            return 204, None
+    return 404, {"errors": [{"message": "not found"}]}
 
 
 def judge(body: bytes) -> tuple[int, str] | None:

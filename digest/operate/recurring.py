@@ -1,0 +1,43 @@
+"""The chores that a configuration asks for."""
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from digest.operate.chores import Chore
+from digest.operate.inbox import open_mailbox, read_inbox, say_read
+from digest.operate.reconciling import find_table, reconcile, say_reconciled
+from digest.protocols import Mailbox
+
+if TYPE_CHECKING:
+    from digest.app import App
+
+_DAY = timedelta(days=1)
+_SOON = timedelta(minutes=10)
+
+
+def list_chores(app: "App") -> list[Chore]:
+    """What `digest serve` does beside its schedule."""
+    chores = []
+    if app.config.inbox.kind != "none":
+        chores.append(Chore(name="inbox", every=app.config.inbox.every, work=_make_reading(app)))
+    if find_table(app) is not None:
+        # Not at once: whoever restarts the server again and again would ask for whole lists each time.
+        chores.append(
+            Chore(name="suppression lists", every=_DAY, first=_SOON, work=lambda: say_reconciled(reconcile(app)))
+        )
+    return chores
+
+
+def _make_reading(app: "App") -> Callable[[], str | None]:
+    """Reads the inbox each time by the same reader, which remembers what a server keeps no mark of."""
+    kept: list[Mailbox] = []
+
+    def read() -> str | None:
+        if not kept:
+            kept.append(open_mailbox(app))
+        with closing(kept[0]) as mailbox:
+            return say_read(read_inbox(app, mailbox))
+
+    return read
