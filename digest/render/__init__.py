@@ -32,6 +32,7 @@ _SUBJECT_LENGTH = 120  # characters; phones show some 40, desktops some 70
 _READING_SPEED = 220  # words a minute
 _TEXT_WIDTH = 72
 _MOST_NUMBERS = 4
+_MOST_WORDINGS = 64
 
 _WEB_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _LONGEST_ADDRESS = 2000  # characters; what is longer is no address that browsers take, and Gmail shows 102 kB in all
@@ -66,6 +67,7 @@ class Renderer:
         self._timezone = timezone
         self._sandbox = Sandbox(self._folders, _FILTERS)
         self._brand = brand or Brand()
+        self._wordings: dict[str, Wording] = {}
 
     @cached_property
     def theme(self) -> Theme:
@@ -117,17 +119,27 @@ class Renderer:
 
     def render_page(self, name: str, *, language: str, **context: object) -> str:
         """A page, such as "web/message.html"; the top of its file says what it needs. Raises RenderError."""
-        wording = Wording(self._folders, language)
+        wording = self._wording(language)
         given = {
             "language": language,
             "direction": direction_of(language),
             "say": wording.say,
+            "count": wording.count,
+            "made": lambda item, approved_by: _describe_maker(item, approved_by, wording),
             "theme": self.theme,
         }
         return self._sandbox.render(name, given | context)
 
+    def _wording(self, language: str) -> Wording:
+        """The phrases of a language, read once: pages are asked for far more often than phrases change."""
+        if language not in self._wordings:
+            if len(self._wordings) >= _MOST_WORDINGS:
+                self._wordings.clear()
+            self._wordings[language] = Wording(self._folders, language)
+        return self._wordings[language]
+
     def _context(self, edition: Edition, variant: str) -> dict[str, object]:
-        wording = Wording(self._folders, edition.language)
+        wording = self._wording(edition.language)
 
         def published(item: Item) -> str:
             return wording.moment(item.published_at, self._timezone, edition.date)
@@ -179,6 +191,8 @@ def _describe_maker(item: Item, approved_by: str | None, wording: Wording) -> st
 def web_view_url(base_url: str, edition: Edition, variant: str) -> str:
     """Where a rendition can be read in a browser."""
     url = f"{base_url.rstrip('/')}/{quote(edition.newsletter, safe='')}/{edition.date.isoformat()}"
+    if edition.cadence != "daily":
+        url += f"/{edition.cadence}"
     return url if variant == "all" else f"{url}?variant={quote(variant, safe='')}"
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import archive, leaving
+from digest.web import about, archive, feeds, leaving
+from digest.web.clients import read_networks
 from digest.web.protecting import protect
 from digest.web.serving import serve
 from digest.web.site import Site
@@ -18,9 +19,10 @@ from digest.web.site import Site
 if TYPE_CHECKING:
     from digest.app import App
 
-# In this order: the archive takes every address that none before it takes.
 _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
     leaving.make_routes,
+    about.make_routes,
+    feeds.make_routes,
     archive.make_routes,
 )
 
@@ -28,7 +30,8 @@ _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
 def create_public(app: "App") -> FastAPI:
     """The public app of one newsletter."""
     site = Site(app)
-    public = FastAPI(title=site.name, docs_url=None, redoc_url=None, openapi_url=None)
+    # No redirects to the other spelling of a slash: the router would build them from the Host that the client named.
+    public = FastAPI(title=site.name, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     protect(public, site)
 
     @public.api_route("/healthz", methods=["GET", "HEAD"])
@@ -42,4 +45,5 @@ def create_public(app: "App") -> FastAPI:
 
 def serve_public(app: "App", *, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError when the address cannot be had."""
-    serve(create_public(app), host=host, port=port, announce=announce)
+    proxies = read_networks(app.config.web.proxies)
+    serve(create_public(app), host=host, port=port, announce=announce, proxies=proxies)

@@ -1,15 +1,148 @@
-"""An app on a socket, until told to stop."""
+"""An app on a socket, until told to stop; and how long, and how many, connections may be held open.
 
+    a request's head   complete within 15 s, at most 16 kB        an answer that is not read   given up after 30 s
+    idle               5 s                                        connections                  512, of one peer 128
+
+What comes in the body is bounded by `protecting`. A proxy in front is one peer, so that [web] proxies are not counted.
+"""
+
+import asyncio
 import socket
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from digest.errors import ConfigError
+from digest.web.clients import AnyNetwork, is_among
+from digest.web.protecting import HEADERS
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+_HEAD_SECONDS: Final = 15.0
+_HEAD_BYTES: Final = 16 * 1024
+_UNREAD_SECONDS: Final = 30.0
+_IDLE_SECONDS: Final = 5
+_CONNECTIONS: Final = 512
+_OF_ONE_PEER: Final = 128
+_STOP_SECONDS: Final = 20  # what is in work when told to stop
 
 
-def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]) -> None:
+class _Connection(H11Protocol):
+    """uvicorn's, which waits for ever for a request that has begun and for a client that does not read."""
+
+    peers: Counter[str]
+    proxies: Sequence[AnyNetwork]
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head: TimerHandle | None = None
+        self._unread: TimerHandle | None = None
+        self._peer = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        peer = self.client[0] if self.client else ""
+        if not is_among(peer, self.proxies):
+            self._peer = peer
+            self.peers[peer] += 1
+        if len(self.connections) > _CONNECTIONS or self.peers[self._peer] > _OF_ONE_PEER:
+            self._end(503, "Service Unavailable", "Retry-After: 5")
+            return
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._head, self._unread = _cancel(self._head), _cancel(self._unread)
+        if self._peer:
+            self.peers[self._peer] -= 1
+            if self.peers[self._peer] <= 0:
+                del self.peers[self._peer]
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        self._watch_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(_UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread = _cancel(self._unread)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's shape
+        if self._is_answered():
+            self._end(400, "Bad Request")
+        else:
+            self.transport.close()  # words of ours would stand in the midst of an answer
+
+    def _watch_head(self) -> None:
+        """Start or end the time in which the next request's head must come, or the rest of one that is answered."""
+        is_left_over = self.conn.their_state is h11.SEND_BODY and self._is_answered()
+        if self.conn.their_state is not h11.IDLE and not is_left_over:
+            self._head = _cancel(self._head)
+        elif self._head is None and self.timeout_keep_alive_task is None:
+            self._head = self.loop.call_later(_HEAD_SECONDS, self._give_up)
+
+    def _is_answered(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request, which uvicorn does not say
+        return cycle is None or cycle.response_complete
+
+    def _give_up(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.IDLE:
+            self._end(408, "Request Timeout")
+        else:
+            self.transport.close()
+
+    def _end(self, status: int, phrase: str, *further: str) -> None:
+        """An answer where there is no request that the app could answer."""
+        body = f"{phrase}\n"
+        headers = [f"{name}: {value}" for name, value in HEADERS.items()]
+        headers += ["Content-Type: text/plain; charset=utf-8", f"Content-Length: {len(body)}", "Connection: close"]
+        headers += ["Cache-Control: no-store", *further]
+        self.transport.write("\r\n".join([f"HTTP/1.1 {status} {phrase}", *headers, "", body]).encode("ascii"))
+        self.transport.close()
+
+
+def _cancel(timer: "TimerHandle | None") -> "TimerHandle | None":
+    """No timer, and what was one stopped."""
+    if timer:
+        timer.cancel()
+    return None
+
+
+def configure(app: FastAPI, *, proxies: Sequence[AnyNetwork] = ()) -> uvicorn.Config:
+    """How the app is served, wherever it listens."""
+    return uvicorn.Config(
+        app,
+        # A type of its own for each server, with its own count.
+        http=type("Connection", (_Connection,), {"peers": Counter(), "proxies": tuple(proxies)}),
+        ws="none",
+        log_level="warning",
+        access_log=False,  # the addresses that readers open carry their tokens
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,  # who asks is told by clients.py: uvicorn would believe whoever is on loopback
+        h11_max_incomplete_event_size=_HEAD_BYTES,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+
+
+def serve(
+    app: FastAPI, *, host: str, port: int, announce: Callable[[str], None], proxies: Sequence[AnyNetwork] = ()
+) -> None:
     """Serve until SIGINT or SIGTERM; port 0 takes a free one. Raises ConfigError when the address cannot be had.
 
     The socket is bound first, so that `announce(url)` names a port that answers.
@@ -26,9 +159,7 @@ def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]
         raise ConfigError(f"{host}:{port}", "it cannot be listened on", remedy=remedy) from error
     shown = f"[{host}]" if ":" in host else host
     announce(f"http://{shown}:{listener.getsockname()[1]}/")
-    # No access log: the addresses that readers open carry their tokens.
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(configure(app, proxies=proxies)).run(sockets=[listener])
     finally:
         listener.close()
