@@ -1,16 +1,19 @@
-"""How often a network may ask, and how much may be in work at once. Known to no page.
+"""How much strangers may ask of the public pages, and how often. Known to no page.
 
-    what is asked     in a minute, of one network
-    form              60     a POST of a page: subscribing, confirming, preferences, approval
-    page              1,200  everything else that is looked at
-    one-click         6,000  RFC 8058: a mail service sends those of all its users from few networks
-    webhook, api      6,000  services: each request may carry a thousand events
+What one network (of IPv4 a /24, of IPv6 a /48) may ask in a minute depends on what it asks:
 
-Counts live in memory, by network and not by address, and are forgotten after a minute.
+    form              a POST of a page: subscribing, confirming, preferences, approval
+    page              everything that is looked at
+    one-click         RFC 8058: a mail service sends those of all its users from few networks
+    webhook, api      services: each request may carry a thousand events
+
+Counts live in memory and are forgotten after a minute.
 """
 
 import math
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from limits import RateLimitItemPerMinute
@@ -19,28 +22,49 @@ from limits.strategies import MovingWindowRateLimiter
 
 Kind = Literal["page", "form", "one-click", "webhook", "api"]
 
-_RATES: Final[dict[Kind, RateLimitItemPerMinute]] = {
-    "form": RateLimitItemPerMinute(60, namespace="form"),
-    "page": RateLimitItemPerMinute(1200, namespace="page"),
-    "one-click": RateLimitItemPerMinute(6000, namespace="one-click"),
-    "webhook": RateLimitItemPerMinute(6000, namespace="webhook"),
-    "api": RateLimitItemPerMinute(6000, namespace="api"),
+_MINUTELY: Final[Mapping[Kind, int]] = {"page": 1200, "form": 60, "one-click": 6000, "webhook": 6000, "api": 6000}
+_BODIES: Final[Mapping[Kind, int]] = {
+    "page": 64 * 1024,
+    "form": 64 * 1024,
+    "one-click": 64 * 1024,
+    "webhook": 5 * 1024 * 1024,
+    "api": 1024 * 1024,
 }
-_MOST_NETWORKS: Final = 20_000  # counted at once; a flood from more of them is no longer told apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is borne. The defaults are what `digest serve` bears."""
+
+    minutely: Mapping[Kind, int] = field(default_factory=lambda: _MINUTELY)  # requests of one network
+    bodies: Mapping[Kind, int] = field(default_factory=lambda: _BODIES)  # bytes
+    held_bytes: int = 64 * 1024 * 1024  # of all bodies that are being read or worked on
+    head_bytes: int = 16 * 1024
+    at_work: int = 40  # requests; as many as there are threads for them
+    connections: int = 512
+    connections_of_peer: int = 128
+    head_seconds: float = 15.0  # from the first byte, or the connection, to the end of a request's head
+    body_seconds: float = 20.0
+    queue_seconds: float = 10.0
+    answer_seconds: float = 120.0
+    unread_seconds: float = 30.0  # that an answer may wait for its reader
+    idle_seconds: int = 5
 
 
 class RateLimit:
     """The requests of the last minute, by network."""
 
-    def __init__(self) -> None:
-        """Nothing is counted yet."""
+    def __init__(self, minutely: Mapping[Kind, int], *, most_networks: int = 20_000) -> None:
+        """Nothing is counted yet. A flood from more networks than `most_networks` is no longer told apart."""
+        self._most_networks = most_networks
+        self._rates = {kind: RateLimitItemPerMinute(number, namespace=kind) for kind, number in minutely.items()}
         self._storage = MemoryStorage()
         self._limiter = MovingWindowRateLimiter(self._storage)
 
     def take(self, kind: Kind, network: str) -> int:
         """Count one more request; 0, or the seconds to wait when it is one too many."""
         self._tidy()
-        rate = _RATES[kind]
+        rate = self._rates[kind]
         if self._limiter.hit(rate, network):
             return 0
         reset_at = self._limiter.get_window_stats(rate, network).reset_time
@@ -49,9 +73,9 @@ class RateLimit:
     def _tidy(self) -> None:
         """The library keeps the name of every network that ever asked: those who are quiet again are let go."""
         counted = self._storage.events
-        if len(counted) <= _MOST_NETWORKS:
+        if len(counted) <= self._most_networks:
             return
         for name in [name for name, entries in list(counted.items()) if not entries]:
             self._storage.clear(name)
-        if len(counted) > _MOST_NETWORKS:
+        if len(counted) > self._most_networks:
             self._storage.reset()

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 
 from digest.web.answering import Answering
 from digest.web.clients import find_client, is_among, network_around, read_networks
-from digest.web.limiting import Kind, RateLimit
+from digest.web.limiting import Kind, Limits, RateLimit
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -41,16 +41,7 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 SECURE_FOR: Final = "max-age=31536000"
-
-_PAGE_BYTES: Final = 64 * 1024
-_API_BYTES: Final = 1024 * 1024
-_WEBHOOK_BYTES: Final = 5 * 1024 * 1024
-_HELD_BYTES: Final = 64 * 1024 * 1024  # of all bodies that are being read or worked on
-_BODY_SECONDS: Final = 20.0
 _DRAIN_SECONDS: Final = 3.0
-_ANSWER_SECONDS: Final = 120.0
-_AT_WORK: Final = 40  # as many as there are threads for them
-_QUEUE_SECONDS: Final = 10.0
 
 _log = logging.getLogger("digest.web")
 
@@ -68,15 +59,16 @@ class _Unfit(Exception):
 class Protection:
     """ASGI: the limits before an app, and the headers on all it answers."""
 
-    def __init__(self, app: "ASGIApp", *, site: "Site", answering: Answering) -> None:
+    def __init__(self, app: "ASGIApp", *, site: "Site", answering: Answering, limits: Limits) -> None:
         """Around `app`; what it does not let through is said by `answering`."""
         self._app = app
+        self._limits = limits
         self._answering = answering
         self._slug = site.slug
         self._headers = HEADERS | ({"Strict-Transport-Security": SECURE_FOR} if site.is_secure else {})
         self._proxies = read_networks(site.app.config.web.proxies)
-        self._rates = RateLimit()
-        self._work = asyncio.Semaphore(_AT_WORK)
+        self._rates = RateLimit(limits.minutely)
+        self._work = asyncio.Semaphore(limits.at_work)
         self._held = 0
         self._warned = False
 
@@ -94,7 +86,7 @@ class Protection:
             await send(message)
 
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(self._limits.answer_seconds):
                 await self._admit(scope, receive, send_protected)
         except _Unfit as unfit:
             answer = self._answering.refuse(scope["path"], unfit.key, unfit.status, wait=unfit.wait)
@@ -120,7 +112,7 @@ class Protection:
         body = await self._read(kind, headers, receive)
         try:
             try:
-                async with asyncio.timeout(_QUEUE_SECONDS):
+                async with asyncio.timeout(self._limits.queue_seconds):
                     await self._work.acquire()
             except TimeoutError:
                 raise _Unfit(503, "try_again", 5) from None
@@ -133,7 +125,7 @@ class Protection:
 
     async def _read(self, kind: Kind, headers: Headers, receive: "Receive") -> bytes:
         """The whole body, counted as it comes, whatever Content-Length says. It is held until the answer is given."""
-        most = {"webhook": _WEBHOOK_BYTES, "api": _API_BYTES}.get(kind, _PAGE_BYTES)
+        most = self._limits.bodies[kind]
         announced = headers.get("content-length", "")
         if announced.isdecimal() and len(announced) < 20 and int(announced) > most:
             if "expect" not in headers:  # who asks first has sent nothing yet
@@ -143,7 +135,7 @@ class Protection:
             return b""
         body = bytearray()
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
+            async with asyncio.timeout(self._limits.body_seconds):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
@@ -154,7 +146,7 @@ class Protection:
                     if len(body) > most:
                         await _drain(receive, most)
                         raise _Unfit(413, "too_big")
-                    if self._held > _HELD_BYTES:
+                    if self._held > self._limits.held_bytes:
                         raise _Unfit(503, "try_again", 5)
                     if not message.get("more_body"):
                         return bytes(body)
@@ -231,8 +223,8 @@ def _replay(body: bytes, receive: "Receive") -> "Receive":
     return replay
 
 
-def protect(public: "FastAPI", site: "Site") -> None:
+def protect(public: "FastAPI", site: "Site", limits: Limits) -> None:
     """Put the limits, the headers and the pages of errors around an app."""
     answering = Answering(site)
     answering.install(public)
-    public.add_middleware(Protection, site=site, answering=answering)
+    public.add_middleware(Protection, site=site, answering=answering, limits=limits)

@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 
 from digest.web import about, archive, feeds, leaving
 from digest.web.clients import read_networks
+from digest.web.limiting import Limits
 from digest.web.protecting import protect
 from digest.web.serving import serve
 from digest.web.site import Site
@@ -27,12 +28,12 @@ _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
 )
 
 
-def create_public(app: "App") -> FastAPI:
+def create_public(app: "App", limits: Limits | None = None) -> FastAPI:
     """The public app of one newsletter."""
     site = Site(app)
     # No redirects to the other spelling of a slash: the router would build them from the Host that the client named.
     public = FastAPI(title=site.name, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    protect(public, site)
+    protect(public, site, limits or Limits())
 
     @public.api_route("/healthz", methods=["GET", "HEAD"])
     def tell_health() -> PlainTextResponse:

@@ -1,13 +1,12 @@
 """An app on a socket, until told to stop; and how long, and how many, connections may be held open.
 
-    a request's head   complete within 15 s, at most 16 kB        an answer that is not read   given up after 30 s
-    idle               5 s                                        connections                  512, of one peer 128
-
-What comes in the body is bounded by `protecting`. A proxy in front is one peer, so that [web] proxies are not counted.
+A request's head must come in time and be short, an answer must be read, and one peer may not have every connection,
+unless it is a proxy of ours. What comes in the body is bounded by `protecting`.
 """
 
 import asyncio
 import socket
+import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -19,17 +18,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from digest.errors import ConfigError
 from digest.web.clients import AnyNetwork, is_among
+from digest.web.limiting import Limits
 from digest.web.protecting import HEADERS
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
 
-_HEAD_SECONDS: Final = 15.0
-_HEAD_BYTES: Final = 16 * 1024
-_UNREAD_SECONDS: Final = 30.0
-_IDLE_SECONDS: Final = 5
-_CONNECTIONS: Final = 512
-_OF_ONE_PEER: Final = 128
+_NO_LINGERING: Final = struct.pack("ii", 1, 0)
 _STOP_SECONDS: Final = 20  # what is in work when told to stop
 
 
@@ -38,6 +33,7 @@ class _Connection(H11Protocol):
 
     peers: Counter[str]
     proxies: Sequence[AnyNetwork]
+    limits: Limits
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -51,7 +47,7 @@ class _Connection(H11Protocol):
         if not is_among(peer, self.proxies):
             self._peer = peer
             self.peers[peer] += 1
-        if len(self.connections) > _CONNECTIONS or self.peers[self._peer] > _OF_ONE_PEER:
+        if len(self.connections) > self.limits.connections or self.peers[self._peer] > self.limits.connections_of_peer:
             self._end(503, "Service Unavailable", "Retry-After: 5")
             return
         self._watch_head()
@@ -73,7 +69,7 @@ class _Connection(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._unread is None:
-            self._unread = self.loop.call_later(_UNREAD_SECONDS, self.transport.abort)
+            self._unread = self.loop.call_later(self.limits.unread_seconds, self._let_go)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -91,7 +87,7 @@ class _Connection(H11Protocol):
         if self.conn.their_state is not h11.IDLE and not is_left_over:
             self._head = _cancel(self._head)
         elif self._head is None and self.timeout_keep_alive_task is None:
-            self._head = self.loop.call_later(_HEAD_SECONDS, self._give_up)
+            self._head = self.loop.call_later(self.limits.head_seconds, self._give_up)
 
     def _is_answered(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request, which uvicorn does not say
@@ -100,10 +96,15 @@ class _Connection(H11Protocol):
     def _give_up(self) -> None:
         if self.transport.is_closing():
             return
-        if self.conn.their_state is h11.IDLE:
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._end(408, "Request Timeout")
         else:
-            self.transport.close()
+            self.transport.close()  # browsers open connections before they have anything to ask
+
+    def _let_go(self) -> None:
+        """End the connection and forget what was written: the system would keep it for a client that reads nothing."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+        self.transport.abort()
 
     def _end(self, status: int, phrase: str, *further: str) -> None:
         """An answer where there is no request that the app could answer."""
@@ -122,20 +123,21 @@ def _cancel(timer: "TimerHandle | None") -> "TimerHandle | None":
     return None
 
 
-def configure(app: FastAPI, *, proxies: Sequence[AnyNetwork] = ()) -> uvicorn.Config:
+def configure(app: FastAPI, *, proxies: Sequence[AnyNetwork] = (), limits: Limits | None = None) -> uvicorn.Config:
     """How the app is served, wherever it listens."""
+    limits = limits or Limits()
     return uvicorn.Config(
         app,
         # A type of its own for each server, with its own count.
-        http=type("Connection", (_Connection,), {"peers": Counter(), "proxies": tuple(proxies)}),
+        http=type("Connection", (_Connection,), {"peers": Counter(), "proxies": tuple(proxies), "limits": limits}),
         ws="none",
         log_level="warning",
         access_log=False,  # the addresses that readers open carry their tokens
         lifespan="off",
         server_header=False,
         proxy_headers=False,  # who asks is told by clients.py: uvicorn would believe whoever is on loopback
-        h11_max_incomplete_event_size=_HEAD_BYTES,
-        timeout_keep_alive=_IDLE_SECONDS,
+        h11_max_incomplete_event_size=limits.head_bytes,
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
 

@@ -15,6 +15,7 @@ from digest.app import App
 from digest.config import load_config
 from digest.models import Edition, EditionState, StoredEdition
 from digest.web.clients import read_networks
+from digest.web.limiting import Limits
 from digest.web.public import create_public
 from digest.web.serving import configure
 from tests.acceptance.conftest import NEWSLETTER
@@ -59,9 +60,10 @@ def keep_edition(
 
 
 @contextlib.contextmanager
-def serving_app(app: App) -> Iterator[str]:
+def serving_app(app: App, limits: Limits | None = None) -> Iterator[str]:
     """Its public pages, as `digest serve` serves them; gives their address."""
-    config = configure(create_public(app), proxies=read_networks(app.config.web.proxies))
+    proxies = read_networks(app.config.web.proxies)
+    config = configure(create_public(app, limits), proxies=proxies, limits=limits)
     config.host, config.port = "127.0.0.1", 0
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
