@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from digest.models import UNSUBSCRIBE_TOKEN, Cadence, EditionState, StoredEdition
 from digest.render.wording import format_day
-from digest.web.caching import answer_public
+from digest.web.caching import Remembered, answer_public
 from digest.web.site import FEEDS, Site
 
 _SHOWN: Final = (EditionState.SENDING, EditionState.SENT, EditionState.STOPPED)
@@ -45,6 +45,7 @@ def make_routes(site: Site) -> APIRouter:
     """The home page and the web views."""
     app, slug, language = site.app, site.slug, site.language
     router = APIRouter()
+    remembered = Remembered()
 
     def address_of(stored: StoredEdition, variant: str = "all") -> str:
         further = "" if stored.cadence == "daily" else f"/{stored.cadence}"
@@ -78,21 +79,27 @@ def make_routes(site: Site) -> APIRouter:
 
     @router.api_route(f"/{slug}/", methods=["GET", "HEAD"])
     def show_archive(request: Request, page: str = "1") -> Response:
+        state = app.store.archive.changed_at(slug)
         count = app.store.archive.count(slug)
         pages = max(1, -(-count // _ON_A_PAGE))
         number = int(page) if re.fullmatch("[0-9]{1,6}", page) else 0
         if not 1 <= number <= pages:
             raise HTTPException(404)
-        shown = app.store.archive.shown(slug, limit=_ON_A_PAGE, offset=(number - 1) * _ON_A_PAGE)
-        body = site.page(
-            "archive.html",
-            editions=[describe(stored) for stored in shown],
-            page=number,
-            pages=pages,
-            newer=page_address(number - 1) if number > 1 else "",
-            older=page_address(number + 1) if number < pages else "",
-        ).body
-        return answer_public(request, bytes(body), "text/html; charset=utf-8", seconds=_SECONDS)
+
+        def make() -> bytes:
+            shown = app.store.archive.shown(slug, limit=_ON_A_PAGE, offset=(number - 1) * _ON_A_PAGE)
+            page = site.page(
+                "archive.html",
+                editions=[describe(stored) for stored in shown],
+                page=number,
+                pages=pages,
+                newer=page_address(number - 1) if number > 1 else "",
+                older=page_address(number + 1) if number < pages else "",
+            )
+            return bytes(page.body)
+
+        body = remembered.get(number, state, make)
+        return answer_public(request, body, "text/html; charset=utf-8", seconds=_SECONDS)
 
     def show_edition(request: Request, day: str, cadence: Cadence, variant: str) -> Response:
         try:

@@ -1,5 +1,6 @@
-"""Answers that anybody may have, and that need not be sent twice (RFC 9110 §13). Pure."""
+"""Answers that anybody may have, and that need not be made or sent twice (RFC 9110 §13)."""
 
+from collections.abc import Callable
 from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from hashlib import blake2b
@@ -8,6 +9,26 @@ from fastapi import Request
 from fastapi.responses import Response
 
 _TAG_BYTES = 12
+_MOST_BODIES = 64
+
+
+class Remembered:
+    """Bodies that were made before, and what they were made of."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._bodies: dict[object, tuple[object, bytes]] = {}
+
+    def get(self, name: object, state: object, make: Callable[[], bytes]) -> bytes:
+        """The body of that name; made anew when `state` is not the one that it was made in."""
+        known = self._bodies.get(name)
+        if known and known[0] == state:
+            return known[1]
+        body = make()
+        if len(self._bodies) >= _MOST_BODIES:
+            self._bodies.clear()
+        self._bodies[name] = (state, body)
+        return body
 
 
 def answer_public(

@@ -15,7 +15,7 @@ from digest.models import StoredEdition
 from digest.render import web_view_url
 from digest.render.sandbox import on_one_line
 from digest.render.wording import format_day
-from digest.web.caching import answer_public
+from digest.web.caching import Remembered, answer_public
 from digest.web.site import FEEDS, Site
 
 _NEWEST: Final = 20
@@ -57,7 +57,7 @@ def make_routes(site: Site) -> APIRouter:
     """The addresses of the feeds."""
     app, slug = site.app, site.slug
     router = APIRouter()
-    made: dict[str, tuple[object, bytes]] = {}  # the last of each, and what it was made of
+    remembered = Remembered()  # feeds are asked for day and night
 
     def head_of(name: str) -> FeedHead:
         logo = app.renderer.theme.logo
@@ -90,13 +90,14 @@ def make_routes(site: Site) -> APIRouter:
         )
 
     def answer(request: Request, name: str, write: Callable[[FeedHead, Sequence[FeedEntry]], bytes]) -> Response:
-        # Asked for day and night by programs: made anew only when an edition was.
-        state = app.store.archive.changed_at(slug)
-        if name not in made or made[name][0] != state:
+        def make() -> bytes:
             entries = [entry for one in app.store.archive.shown(slug, limit=_NEWEST) if (entry := entry_of(one))]
-            made[name] = (state, write(head_of(name), entries))
+            return write(head_of(name), entries)
+
+        state = app.store.archive.changed_at(slug)
         media_type = f"{dict(FEEDS)[name]}; charset=utf-8"
-        given = answer_public(request, made[name][1], media_type, seconds=_SECONDS, modified=state[1])
+        body = remembered.get(name, state, make)
+        given = answer_public(request, body, media_type, seconds=_SECONDS, modified=state[1])
         given.headers.update(_FOR_ALL)
         return given
 
