@@ -32,7 +32,6 @@ _SUBJECT_LENGTH = 120  # characters; phones show some 40, desktops some 70
 _READING_SPEED = 220  # words a minute
 _TEXT_WIDTH = 72
 _MOST_NUMBERS = 4
-_MOST_WORDINGS = 64
 
 _WEB_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _LONGEST_ADDRESS = 2000  # characters; what is longer is no address that browsers take, and Gmail shows 102 kB in all
@@ -67,7 +66,6 @@ class Renderer:
         self._timezone = timezone
         self._sandbox = Sandbox(self._folders, _FILTERS)
         self._brand = brand or Brand()
-        self._wordings: dict[str, Wording] = {}
 
     @cached_property
     def theme(self) -> Theme:
@@ -119,7 +117,7 @@ class Renderer:
 
     def render_page(self, name: str, *, language: str, **context: object) -> str:
         """A page, such as "web/message.html"; the top of its file says what it needs. Raises RenderError."""
-        wording = self._wording(language)
+        wording = Wording(self._folders, language)
         given = {
             "language": language,
             "direction": direction_of(language),
@@ -130,16 +128,8 @@ class Renderer:
         }
         return self._sandbox.render(name, given | context)
 
-    def _wording(self, language: str) -> Wording:
-        """The phrases of a language, read once: pages are asked for far more often than phrases change."""
-        if language not in self._wordings:
-            if len(self._wordings) >= _MOST_WORDINGS:
-                self._wordings.clear()
-            self._wordings[language] = Wording(self._folders, language)
-        return self._wordings[language]
-
     def _context(self, edition: Edition, variant: str) -> dict[str, object]:
-        wording = self._wording(edition.language)
+        wording = Wording(self._folders, edition.language)
 
         def published(item: Item) -> str:
             return wording.moment(item.published_at, self._timezone, edition.date)

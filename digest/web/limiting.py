@@ -4,6 +4,7 @@ What one network (of IPv4 a /24, of IPv6 a /48) may ask in a minute depends on w
 
     form              a POST of a page: subscribing, confirming, preferences, approval
     page              everything that is looked at
+    link              counted links and pictures of mails: a mail service fetches those of all its users
     one-click         RFC 8058: a mail service sends those of all its users from few networks
     webhook, api      services: each request may carry a thousand events
 
@@ -20,12 +21,20 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-Kind = Literal["page", "form", "one-click", "webhook", "api"]
+Kind = Literal["page", "form", "link", "one-click", "webhook", "api"]
 
-_MINUTELY: Final[Mapping[Kind, int]] = {"page": 1200, "form": 60, "one-click": 6000, "webhook": 6000, "api": 6000}
+_MINUTELY: Final[Mapping[Kind, int]] = {
+    "page": 1200,
+    "form": 60,
+    "link": 6000,
+    "one-click": 6000,
+    "webhook": 6000,
+    "api": 6000,
+}
 _BODIES: Final[Mapping[Kind, int]] = {
     "page": 64 * 1024,
     "form": 64 * 1024,
+    "link": 64 * 1024,
     "one-click": 64 * 1024,
     "webhook": 5 * 1024 * 1024,
     "api": 1024 * 1024,

@@ -76,13 +76,14 @@ class Protection:
         """One request."""
         if scope["type"] != "http":
             return  # there is nothing else here
-        begun = False
+        begun = ended = False
 
         async def send_protected(message: "Message") -> None:
-            nonlocal begun
+            nonlocal begun, ended
             if message["type"] == "http.response.start":
                 begun = True
                 self._protect(message)
+            ended = message["type"] == "http.response.body" and not message.get("more_body")
             await send(message)
 
         try:
@@ -97,6 +98,8 @@ class Protection:
             await self._answering.refuse(scope["path"], "try_again", 503, wait=5)(scope, receive, send_protected)
         except Exception:  # whatever it was, the asker gets an answer, and the operator the traceback
             _log.exception("%s %s failed", scope["method"], self._name_of(scope["path"]))
+            if ended:
+                return  # an app within this one said so itself
             if begun:
                 raise  # too late to say so: the connection is cut
             answer = self._answering.refuse(scope["path"], "try_again", 500)
@@ -173,6 +176,8 @@ class Protection:
             return "api"
         if path.startswith(f"/{self._slug}/events/"):
             return "webhook"
+        if path.startswith((f"/{self._slug}/click/", f"/{self._slug}/open/")):
+            return "link"
         if method != "POST":
             return "page"
         return "one-click" if path.startswith(f"/{self._slug}/unsubscribe/") else "form"

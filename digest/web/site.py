@@ -34,10 +34,10 @@ class Site:
         """An address under the newsletter's own, as it is known outside."""
         return f"{self.base_url}/{self.slug}/{path}"
 
-    def page(self, name: str, status: int = 200, **context: object) -> HTMLResponse:
-        """A page of templates/web, in the newsletter's language."""
+    def page(self, name: str, status: int = 200, *, language: str | None = None, **context: object) -> HTMLResponse:
+        """A page of templates/web, in the newsletter's language or another."""
         given: dict[str, object] = {"newsletter": self.name, "home": self.home, "feeds": FEEDS}
-        body = self.app.renderer.render_page(f"web/{name}", language=self.language, **(given | context))
+        body = self.app.renderer.render_page(f"web/{name}", language=language or self.language, **(given | context))
         return HTMLResponse(body, status_code=status)
 
     def message(self, key: str, status: int) -> HTMLResponse:
