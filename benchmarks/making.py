@@ -1,10 +1,15 @@
 """What the measurements work on: articles made of the samples, over and over."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from digest.models import Article
+from digest.cluster import cluster
+from digest.compose import compose
+from digest.models import Article, Budget, Edition, Item
+from digest.rank import rank
 from digest.sources.feed import parse_feed
+from digest.summarize import summarize
+from digest.summarizers.extractive import ExtractiveSummarizer
 from digest.text import visible_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,3 +38,26 @@ def make_articles(count: int) -> list[Article]:
         )
         for number in range(count)
     ]
+
+
+def make_edition() -> Edition:
+    """An edition of twelve stories."""
+    stories = rank(cluster(make_articles(60)), now=NOW)[:12]
+    items = summarize(stories, [ExtractiveSummarizer()], Budget(), language="en")
+
+    def subject(lead: Item | None, count: int, language: str) -> str:  # noqa: ARG001
+        return f"{lead.headline if lead else ''} {count}"
+
+    return compose(
+        items,
+        newsletter="bench",
+        name="Bench",
+        cadence="daily",
+        day=date(2026, 3, 2),
+        language="en",
+        topics={"world": "World"},
+        max_stories=12,
+        subject=subject,
+        composed_at=NOW,
+        cutoff_at=NOW,
+    )

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from email.message import EmailMessage
 from itertools import count as count_up
 
@@ -16,17 +16,13 @@ from benchmarks.editing import MEASURES as EDITING
 from benchmarks.figures import Figure, cpu_seconds
 from benchmarks.grounding import MEASURES as GROUNDING
 from benchmarks.hearing import MEASURES as HEARING
-from benchmarks.making import NOW, ROOT, make_articles
-from digest.cluster import cluster
-from digest.compose import compose
+from benchmarks.making import NOW, ROOT, make_edition
+from benchmarks.pages import MEASURES as PAGES
 from digest.models import (
     UNSUBSCRIBE_TOKEN,
     Batch,
-    Budget,
     DeliveryState,
-    Edition,
     EditionState,
-    Item,
     Letterhead,
     Message,
     Outcome,
@@ -35,12 +31,9 @@ from digest.models import (
     Subscriber,
     SubscriberState,
 )
-from digest.rank import rank
 from digest.render import Renderer
 from digest.stores.owners import this_owner
 from digest.stores.sql import SqlStore
-from digest.summarize import summarize
-from digest.summarizers.extractive import ExtractiveSummarizer
 from digest.transports import mime
 from digest.transports.sendgrid import SendGridTransport
 
@@ -53,29 +46,6 @@ def wall_seconds(command: list[str], times: int = 5) -> float:
         subprocess.run(command, check=True, capture_output=True, cwd=tempfile.gettempdir())
         found.append(time.perf_counter() - start)
     return min(found[1:])
-
-
-def make_edition() -> Edition:
-    """An edition of twelve stories."""
-    stories = rank(cluster(make_articles(60)), now=NOW)[:12]
-    items = summarize(stories, [ExtractiveSummarizer()], Budget(), language="en")
-
-    def subject(lead: Item | None, count: int, language: str) -> str:  # noqa: ARG001
-        return f"{lead.headline if lead else ''} {count}"
-
-    return compose(
-        items,
-        newsletter="bench",
-        name="Bench",
-        cadence="daily",
-        day=date(2026, 3, 2),
-        language="en",
-        topics={"world": "World"},
-        max_stories=12,
-        subject=subject,
-        composed_at=NOW,
-        cutoff_at=NOW,
-    )
 
 
 def make_rendition() -> Rendition:
@@ -189,6 +159,7 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     **GROUNDING,
     **AUDIENCE,
     **HEARING,
+    **PAGES,
     "render": measure_render,
     "address": measure_address,
     "sendgrid": measure_sendgrid,

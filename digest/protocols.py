@@ -424,6 +424,34 @@ class Ledger(Protocol):
         ...
 
 
+class ArchiveStore(Protocol):
+    """What the public pages read of editions that went out. Raises StoreError."""
+
+    def shown(self, newsletter: str, *, limit: int, offset: int = 0) -> list[StoredEdition]:
+        """Those that went out, also in part; the newest first."""
+        ...
+
+    def count(self, newsletter: str) -> int:
+        """How many went out."""
+        ...
+
+    def beside(self, stored: StoredEdition) -> tuple[StoredEdition | None, StoredEdition | None]:
+        """The one before and the one after it, in the order of `shown`."""
+        ...
+
+    def rendition(self, edition: int, variant: str) -> Rendition | None:
+        """One variant of an edition."""
+        ...
+
+    def having(self, variant: str, among: Sequence[int]) -> frozenset[int]:
+        """Which of these editions have that variant."""
+        ...
+
+    def changed_at(self, newsletter: str) -> tuple[int, datetime | None]:
+        """How many editions there are, and when one was last made, sent, corrected or withdrawn."""
+        ...
+
+
 class SubscriberStore(Protocol):
     """Who asked for what. Unique: (newsletter, folded address). Raises StoreError."""
 

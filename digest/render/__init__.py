@@ -122,6 +122,8 @@ class Renderer:
             "language": language,
             "direction": direction_of(language),
             "say": wording.say,
+            "count": wording.count,
+            "made": lambda item, approved_by: _describe_maker(item, approved_by, wording),
             "theme": self.theme,
         }
         return self._sandbox.render(name, given | context)
@@ -179,6 +181,8 @@ def _describe_maker(item: Item, approved_by: str | None, wording: Wording) -> st
 def web_view_url(base_url: str, edition: Edition, variant: str) -> str:
     """Where a rendition can be read in a browser."""
     url = f"{base_url.rstrip('/')}/{quote(edition.newsletter, safe='')}/{edition.date.isoformat()}"
+    if edition.cadence != "daily":
+        url += f"/{edition.cadence}"
     return url if variant == "all" else f"{url}?variant={quote(variant, safe='')}"
 
 

@@ -3,7 +3,8 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
@@ -41,6 +42,19 @@ class Wording:
         form = f"{key}_{self._locale.plural_form(number)}"
         written = format_decimal(number, locale=self._locale)
         return self.say(form if form in self.phrases else f"{key}_other", n=written)
+
+    def duration(self, key: str, span: timedelta) -> str:
+        """The phrase for a span of time, `key_days` from two days on and `key_hours` below."""
+        hours = max(1, round(span / timedelta(hours=1)))
+        return self.count(f"{key}_days", round(hours / 24)) if hours >= 48 else self.count(f"{key}_hours", hours)
+
+    def day_in_full(self, day: date) -> str:
+        """A day with its year."""
+        return format_date(day, "long", locale=self._locale)
+
+    def time_of_day(self, moment: time) -> str:
+        """A time of day."""
+        return format_time(moment, "short", locale=self._locale).replace("\u202f", "\xa0")
 
     def day(self, day: date) -> str:
         """A day of this year, short."""
@@ -116,11 +130,21 @@ def find_languages(folders: Sequence[Path]) -> frozenset[str]:
     return frozenset(tag for folder in folders for tag in _find_tables(folder))
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path) -> Mapping[str, str]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = path.stat()
+        return _parse(path, found.st_mtime_ns, found.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise RenderError(str(path), "the phrases cannot be read", remedy="correct the file") from error
+
+
+# Every page asks for its phrases, and a table takes 4 ms to read; one that was changed is another.
+@lru_cache(maxsize=64)
+def _parse(path: Path, changed: int, size: int) -> Mapping[str, str]:  # noqa: ARG001 - what makes it another
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RenderError(str(path), "the phrases cannot be read", remedy="correct the file") from error
     wrong = [key for key, value in table.items() if not isinstance(value, str)]

@@ -41,7 +41,7 @@ class SqlEditions:
     def _one(self, query: Select[Any]) -> StoredEdition | None:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-            return _stored(row) if row else None
+            return stored_of(row) if row else None
 
     def state(self, edition: int) -> EditionState | None:
         """Only its state, which is asked for before each batch."""
@@ -69,7 +69,7 @@ class SqlEditions:
             query = query.where(tuple_(editions.c.date, editions.c.id) < last.scalar_subquery())
         query = query.order_by(editions.c.date.desc(), editions.c.id.desc()).limit(limit)
         with self._database.read() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+            return [stored_of(row) for row in connection.execute(query)]
 
     def save(
         self,
@@ -234,7 +234,8 @@ def _insert_renditions(connection: Connection, edition: int, added: Sequence[Ren
         connection.execute(insert(renditions), rows)
 
 
-def _stored(row: Row[*tuple[Any, ...]]) -> StoredEdition:
+def stored_of(row: Row[*tuple[Any, ...]]) -> StoredEdition:
+    """An edition from its row."""
     return StoredEdition(
         id=row.id,
         newsletter=row.newsletter,

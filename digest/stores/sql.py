@@ -14,6 +14,7 @@ from sqlalchemy import inspect
 
 from digest.errors import StoreError
 from digest.stores.answers import SqlAnswers
+from digest.stores.archive import SqlArchive
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
@@ -38,6 +39,7 @@ class SqlStore:
         self._temporary = temporary
         self.entries = SqlEntries(database)
         self.editions = SqlEditions(database)
+        self.archive = SqlArchive(database)
         self.keys = SqlKeys(database)
         self.runs = SqlRuns(database)
         self.answers = SqlAnswers(database)

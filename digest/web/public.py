@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import approving, archive, leaving, webhooks
+from digest.web import about, approving, archive, feeds, leaving, webhooks
 from digest.web.api import PREFIX, create_api
+from digest.web.clients import read_networks
+from digest.web.limiting import Limits
 from digest.web.protecting import protect
 from digest.web.serving import serve
 from digest.web.site import Site
@@ -19,20 +21,22 @@ from digest.web.site import Site
 if TYPE_CHECKING:
     from digest.app import App
 
-# In this order: the archive takes every address that none before it takes.
 _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
     leaving.make_routes,
     approving.make_routes,
     webhooks.make_routes,
+    about.make_routes,
+    feeds.make_routes,
     archive.make_routes,
 )
 
 
-def create_public(app: "App") -> FastAPI:
+def create_public(app: "App", limits: Limits | None = None) -> FastAPI:
     """The public app of one newsletter."""
     site = Site(app)
-    public = FastAPI(title=site.name, docs_url=None, redoc_url=None, openapi_url=None)
-    protect(public, site)
+    # No redirects to the other spelling of a slash: the router would build them from the Host that the client named.
+    public = FastAPI(title=site.name, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    protect(public, site, limits or Limits())
 
     @public.api_route("/healthz", methods=["GET", "HEAD"])
     def tell_health() -> PlainTextResponse:
@@ -46,4 +50,5 @@ def create_public(app: "App") -> FastAPI:
 
 def serve_public(app: "App", *, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError when the address cannot be had."""
-    serve(create_public(app), host=host, port=port, announce=announce)
+    proxies = read_networks(app.config.web.proxies)
+    serve(create_public(app), host=host, port=port, announce=announce, proxies=proxies)

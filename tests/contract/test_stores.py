@@ -428,3 +428,43 @@ def test_a_read_only_database_is_a_clear_fault(store_url: str, store: SqlStore) 
     with pytest.raises(StoreError) as caught:
         write()
     assert store_url.removeprefix("sqlite:///") in str(caught.value)
+
+
+def test_the_archive_has_what_went_out_in_order_and_nothing_else(store: SqlStore) -> None:
+    def save(days: int, state: EditionState, **changes: str) -> int:
+        number = save_edition(store, date=NOW.date() + days * DAY, **changes).id
+        store.editions.set_state(number, state, None, now=NOW + days * DAY, only_from=list(EditionState))
+        return number
+
+    before, sent, extra = (
+        save(-1, EditionState.STOPPED),
+        save(0, EditionState.SENT),
+        save(0, EditionState.SENT, cadence="special"),
+    )
+    after = save(2, EditionState.SENDING)
+    save(1, EditionState.HELD)
+    save(3, EditionState.WITHDRAWN)
+    save_edition(store, newsletter="evening", state=EditionState.READY)
+    archive = store.archive
+    assert [one.id for one in archive.shown("morning", limit=9)] == [after, extra, sent, before]
+    assert [one.id for one in archive.shown("morning", limit=2, offset=1)] == [extra, sent]
+    assert archive.count("morning") == 4
+
+    def beside(number: int) -> list[int | None]:
+        stored = store.editions.get(number)
+        assert stored
+        return [other and other.id for other in archive.beside(stored)]
+
+    assert [beside(number) for number in (before, sent, extra, after)] == [
+        [None, sent],
+        [before, extra],
+        [sent, after],
+        [extra, None],
+    ]
+    assert archive.rendition(sent, "all") == RENDITIONS[0]
+    assert archive.rendition(sent, "none") is None
+    assert archive.having("all", [sent, after, 999]) == {sent, after}
+    assert archive.having("all", []) == frozenset()
+    assert archive.changed_at("morning") == (6, NOW + 3 * DAY)
+    assert archive.changed_at("nobody") == (0, None)
+    assert archive.shown("nobody", limit=9) == []
