@@ -113,6 +113,7 @@ def serve(
     config: ConfigOption = None,
 ) -> None:
     """Run the scheduler and the public pages until stopped."""
+    from digest.operate.answering import Answering
     from digest.schedule import Ticker
     from digest.web.public import serve_public
 
@@ -120,7 +121,7 @@ def serve(
         app.require_ready()
         ticker = Ticker(app, on_report=lambda report: say(f"{report.date}: {report.message}"), on_fault=say)
         at = app.config.schedule.at
-        with ticker:
+        with ticker, Answering(app, on_fault=say):
             serve_public(
                 app,
                 host=host or app.config.web.host,

@@ -271,6 +271,7 @@ def _row(reader: Subscriber) -> dict[str, object]:
         "language": reader.language,
         "timezone": reader.timezone,
         "frequency": reader.frequency,
+        "paused_until": reader.paused_until,
         "consent_at": reader.consent_at,
         "consent_text": reader.consent_text,
         "consent_from": reader.consent_from,

@@ -9,12 +9,16 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 from digest.models.audience import (
     ANYBODY,
     AskedFor,
+    Choices,
+    Counted,
     Frequency,
     PageRequest,
+    Standing,
     Subscriber,
     SubscriberState,
     Taken,
     Viewpoint,
+    describe_pause,
 )
 from digest.models.collecting import (
     Article,
@@ -83,9 +87,11 @@ __all__ = [
     "Batch",
     "Budget",
     "Cadence",
+    "Choices",
     "Claim",
     "Collected",
     "Correction",
+    "Counted",
     "Delivery",
     "DeliveryState",
     "Direction",
@@ -124,6 +130,7 @@ __all__ = [
     "SourceReport",
     "SourceState",
     "StageReport",
+    "Standing",
     "StoredEdition",
     "StoredEntry",
     "Story",
@@ -135,4 +142,5 @@ __all__ = [
     "Told",
     "Variant",
     "Viewpoint",
+    "describe_pause",
 ]

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
@@ -41,6 +41,19 @@ class Wording:
         form = f"{key}_{self._locale.plural_form(number)}"
         written = format_decimal(number, locale=self._locale)
         return self.say(form if form in self.phrases else f"{key}_other", n=written)
+
+    def duration(self, key: str, span: timedelta) -> str:
+        """The phrase for a span of time, `key_days` from two days on and `key_hours` below."""
+        hours = max(1, round(span / timedelta(hours=1)))
+        return self.count(f"{key}_days", round(hours / 24)) if hours >= 48 else self.count(f"{key}_hours", hours)
+
+    def day_in_full(self, day: date) -> str:
+        """A day with its year."""
+        return format_date(day, "long", locale=self._locale)
+
+    def time_of_day(self, moment: time) -> str:
+        """A time of day."""
+        return format_time(moment, "short", locale=self._locale).replace("\u202f", "\xa0")
 
     def day(self, day: date) -> str:
         """A day of this year, short."""

@@ -19,6 +19,7 @@ from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
+from digest.stores.requests import SqlPageRequests
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
 
@@ -40,6 +41,7 @@ class SqlStore:
         suppressing = Suppressing(self.keys)
         self.ledger = SqlLedger(database, suppressing)
         self.subscribers = SqlSubscribers(database, suppressing)
+        self.requests = SqlPageRequests(database, suppressing)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "SqlStore":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import archive, leaving
+from digest.web import archive, leaving, preferences, subscribing
 from digest.web.protecting import protect
 from digest.web.serving import serve
 from digest.web.site import Site
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # In this order: the archive takes every address that none before it takes.
 _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
+    subscribing.make_routes,
+    preferences.make_routes,
     leaving.make_routes,
     archive.make_routes,
 )

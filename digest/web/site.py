@@ -21,10 +21,10 @@ class Site:
         self.language = newsletter.language
         self.is_secure = newsletter.base_url.startswith("https://")
 
-    def page(self, name: str, status: int = 200, **context: object) -> HTMLResponse:
-        """A page of templates/web, in the newsletter's language."""
+    def page(self, name: str, status: int = 200, *, language: str | None = None, **context: object) -> HTMLResponse:
+        """A page of templates/web, in the newsletter's language or another."""
         given: dict[str, object] = {"newsletter": self.name, "home": f"/{self.slug}/"}
-        body = self.app.renderer.render_page(f"web/{name}", language=self.language, **(given | context))
+        body = self.app.renderer.render_page(f"web/{name}", language=language or self.language, **(given | context))
         return HTMLResponse(body, status_code=status)
 
     def message(self, key: str, status: int) -> HTMLResponse:
