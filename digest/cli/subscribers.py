@@ -9,7 +9,7 @@ import typer
 from digest.cli.options import ConfigOption, JsonOption, open_app
 from digest.cli.output import PARTIAL, leave, progress, put, put_json, put_rows, say
 from digest.errors import ConfigError
-from digest.models import Subscriber, SubscriberState
+from digest.models import PageRequest, Subscriber, SubscriberState
 
 if TYPE_CHECKING:
     from digest.audience.importing import Told
@@ -225,7 +225,8 @@ def show_subscriber(
     with open_app(context, config) as app:
         kept = app.store.subscribers.history(email)
         suppressed = app.store.subscribers.is_suppressed(app.config.newsletter.slug, email)
-    if not kept:
+        asked = app.store.requests.of(email)
+    if not kept and not asked:
         remedy = "but it is on the list of those that are not mailed" if suppressed else "see `digest subscribers list`"
         raise ConfigError(email, "nothing is kept of this address", remedy=remedy)
     for one in kept:
@@ -239,6 +240,12 @@ def show_subscriber(
             words = (str(receipt.edition), receipt.state.value, receipt.transport, receipt.answer)
             put(f"{'sent':<14}{'  '.join(word for word in words if word)}")
         put("")
+    for newsletter, request in asked:
+        row = {"newsletter": newsletter, **_row_of_request(request)}
+        if as_json:
+            put_json(row)
+        else:
+            put(f"{'asked':<14}{'  '.join(f'{name} {_said(value)}' for name, value in row.items())}")
 
 
 @commands.command("erase")
@@ -260,6 +267,22 @@ def _said(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(value) or "–"
     return str(value) if value is not None else "–"
+
+
+def _row_of_request(request: PageRequest) -> dict[str, object]:
+    return {
+        "asked_for": request.kind,
+        "email": request.email,
+        "topics": list(request.topics),
+        "language": request.language,
+        "timezone": request.timezone,
+        "frequency": request.frequency,
+        "consent_text": request.consent_text,
+        "asked_from": request.consent_from,
+        "asked_at": request.requested_at,
+        "mailed_at": request.mailed_at,
+        "used_at": request.used_at,
+    }
 
 
 def _row(reader: Subscriber) -> dict[str, object]:
