@@ -99,7 +99,7 @@ def read_pause(given: Given, *, before: datetime | None, today: date, zone: Zone
             except ValueError:
                 return Fault(field="until", key="fault_until")
         case _:
-            return Fault(field="pause", key="fault_until")
+            return Fault(field="until", key="fault_until")
     if not today < until <= today + _LONGEST_PAUSE:
         return Fault(field="until", key="fault_until")
     return datetime.combine(until, time(), zone).astimezone(UTC)
