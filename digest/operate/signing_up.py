@@ -93,7 +93,7 @@ def _ask(app: "App", kind: AskedFor, email: str, choices: Choices, *, network: s
         consent.network_of(network) if network is not None else "",
         may_be_kept=may_be_kept,
         counted_since=now - consent.COUNTED,
-        kept_since=now - consent.KEPT,
+        kept_since=now - max(consent.KEPT, limits.confirm_within, limits.preferences_within),
     )
     app.asked.set()
     return kept

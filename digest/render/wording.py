@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
@@ -129,11 +130,21 @@ def find_languages(folders: Sequence[Path]) -> frozenset[str]:
     return frozenset(tag for folder in folders for tag in _find_tables(folder))
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path) -> Mapping[str, str]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = path.stat()
+        return _parse(path, found.st_mtime_ns, found.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise RenderError(str(path), "the phrases cannot be read", remedy="correct the file") from error
+
+
+# Every page asks for its phrases, and a table takes 4 ms to read; one that was changed is another.
+@lru_cache(maxsize=64)
+def _parse(path: Path, changed: int, size: int) -> Mapping[str, str]:  # noqa: ARG001 - what makes it another
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RenderError(str(path), "the phrases cannot be read", remedy="correct the file") from error
     wrong = [key for key, value in table.items() if not isinstance(value, str)]

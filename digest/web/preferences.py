@@ -6,12 +6,12 @@ fresh one.
 
 from datetime import datetime, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from digest.audience.choices import Fault, Given, is_too_long, read_choices, read_pause
+from digest.audience.choices import Fault, Given, is_too_long, known_zones, read_choices, read_pause
 from digest.audience.consent import GONE, Link
 from digest.errors import BadToken
 from digest.models import Choices, Subscriber, SubscriberState
@@ -66,7 +66,7 @@ def make_routes(site: Site) -> APIRouter:
         spoken = (reader.language or "").lower() in app.renderer.languages()
         language = reader.language if reader.language and spoken else site.language
         wording = app.renderer.wording(language)
-        zones = name_zones(language, wording.phrases, available_timezones())
+        zones = name_zones(language, wording.phrases, known_zones())
         paused = _still_paused(reader, app.clock())
         today = app.today()
         typed = fields or {}
@@ -89,7 +89,7 @@ def make_routes(site: Site) -> APIRouter:
             first=(today + timedelta(days=1)).isoformat(),
             last=(today + timedelta(days=366)).isoformat(),
             weeks=[(str(number), wording.count("pause_weeks", number)) for number in _WEEKS],
-            **choices_of(site, chosen),
+            **choices_of(site, chosen, reader.language),
         )
 
     def find(token: str) -> Preferences:

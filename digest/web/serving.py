@@ -15,7 +15,8 @@ def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]
     The socket is bound first, so that `announce(url)` names a port that answers.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, or asyncio leaves Nagle's algorithm on: each answer on a kept connection would wait 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -93,11 +93,13 @@ def make_routes(site: Site) -> APIRouter:
     return router
 
 
-def choices_of(site: Site, chosen: Choices) -> dict[str, Any]:
-    """Topics and languages as the forms' macros take them."""
+def choices_of(site: Site, chosen: Choices, kept: str | None = None) -> dict[str, Any]:
+    """Topics and languages as the forms' macros take them; with the language that a reader has, offered or not."""
     own = site.language.lower()
     offered = signing_up.offer_of(site.app).languages
     language = (chosen.language or "").lower()
+    if kept and kept.lower() not in offered:
+        offered = (*offered, kept.lower())
     return {
         "topics": [(topic.id, topic.title, topic.id in chosen.topics) for topic in site.app.config.topics],
         "languages": [(tag, name_language(tag), tag == language) for tag in offered if tag != own],

@@ -107,7 +107,9 @@ def html_of(mail: EmailMessage) -> str:
 @contextlib.contextmanager
 def serving_pages(folder: Path, *, language: str = "en", audience: str = "") -> Iterator[Pages]:
     """The shipped newsletter in a folder; `audience` are lines of that table."""
-    with SmtpServer() as server, socket.create_server(("127.0.0.1", 0)) as listener:
+    with SmtpServer() as server, socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         shutil.copytree(shipped("samples"), folder / "samples", dirs_exist_ok=True)
         text = shipped("config.toml").read_text(encoding="utf-8")

@@ -1,6 +1,10 @@
 """Subscribe, confirm, choose, pause, leave and come back: over real sockets, and what strangers try there."""
 
+import email
+import email.policy
 import re
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,8 +16,9 @@ from digest.app import App
 from digest.models import Choices, Subscriber, SubscriberState
 from digest.operate import signing_up
 from digest.operate.answering import Answering, answer_requests
+from tests.acceptance.conftest import Desk
 from tests.acceptance.pages import NOW, Pages, html_of, serving_pages, text_of
-from tests.acceptance.serving import wait_for
+from tests.acceptance.serving import serving, wait_for
 
 ACTIVE, LEFT = SubscriberState.ACTIVE, SubscriberState.UNSUBSCRIBED
 ADA = "ada@rehearsal.test"
@@ -300,6 +305,16 @@ def test_what_is_chosen_is_kept(pages: Pages) -> None:
     assert over and over.paused_until is None
 
 
+def test_what_an_import_brought_and_no_form_offers_is_kept(pages: Pages) -> None:
+    link = preferences_link(pages, add(pages, ADA, language="it", timezone="US/Eastern"))
+    page = pages.ask(link)[1]
+    for value, words in (("it", "Italiano"), ("US/Eastern", "US/Eastern")):
+        assert re.search(rf'<option value="{value}"[^>]* selected>{words}</option>', page)
+    assert pages.ask(link, [("topic", "sport"), ("language", "it"), ("timezone", "US/Eastern")])[0] == 200
+    reader = pages.find(ADA)
+    assert reader and (reader.language, reader.timezone) == ("it", "US/Eastern")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -479,7 +494,22 @@ def test_a_mail_that_could_not_go_for_a_day_goes_no_more(pages: Pages) -> None:
     assert pages.answer() == []
 
 
-def test_served_pages_are_answered_by_a_thread(pages: Pages) -> None:
-    with Answering(pages.app):
-        pages.subscribe(ADA)
-        wait_for(lambda: pages.server.messages, 20, "the mail")
+def test_digest_serve_mails_what_was_asked_for_and_show_tells_of_it(sample_desk: Desk) -> None:
+    with serving(sample_desk) as url:
+        form = urllib.request.urlopen(f"{url}/morning/subscribe", timeout=20).read().decode()
+        key = re.search(r'name="key" value="([^"]+)"', form)
+        assert key
+        body = urllib.parse.urlencode({"key": key[1], "email": ADA, "topic": "world"}).encode()
+        urllib.request.urlopen(f"{url}/morning/subscribe", body, timeout=20).close()
+        wait_for(sample_desk.mails, 20, "the mail")
+        mail = email.message_from_bytes(sample_desk.mails()[0].read_bytes(), policy=email.policy.default)
+        link = re.search(r"https://news.example.com(/morning/confirm/\S+)", text_of(mail))
+        assert link
+        (asked,) = sample_desk.digest("subscribers", "show", ADA, "--json").rows
+        assert (asked["asked_for"], asked["topics"], asked["used_at"]) == ("confirm", ["world"], None)
+        urllib.request.urlopen(url + link[1], b"", timeout=20).close()
+    reader, asked = sample_desk.digest("subscribers", "show", ADA, "--json").rows
+    assert (reader["state"], reader["topics"], reader["paused_until"]) == ("active", ["world"], None)
+    assert reader["consent_from"] == "127.0.0.1" and asked["used_at"]
+    assert sample_desk.digest("subscribers", "erase", ADA).code == 0
+    assert "nothing is kept" in sample_desk.digest("subscribers", "show", ADA).err
