@@ -17,6 +17,7 @@ from digest import aside
 from digest.audience import consent
 from digest.errors import DigestError
 from digest.models import AskedFor, DeliveryState, Letterhead, PageRequest, Rendition, SubscriberState
+from digest.operate.signing_up import language_for
 from digest.protocols import Transport
 
 if TYPE_CHECKING:
@@ -75,10 +76,9 @@ def write_notice(app: "App", request: PageRequest, kind: AskedFor, language: str
     newsletter, within = app.config.newsletter, app.config.audience
     purpose: Literal["confirm", "preferences"] = "confirm" if kind is AskedFor.CONFIRM else "preferences"
     lasts = within.confirm_within if kind is AskedFor.CONFIRM else within.preferences_within
-    spoken = (language or "").lower() in app.renderer.languages()
     return app.renderer.render_notice(
         kind.value,
-        language=language if language and spoken else newsletter.language,
+        language=language_for(app, language),
         name=newsletter.name,
         url=app.links.url(purpose, request.key),
         topics=[topic.title for topic in app.config.topics if topic.id in request.topics],

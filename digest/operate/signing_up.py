@@ -15,6 +15,7 @@ from digest.audience import consent
 from digest.audience.choices import Offer
 from digest.audience.consent import Link
 from digest.models import AskedFor, Choices, Counted, PageRequest, Standing, Subscriber, SubscriberState
+from digest.text import widen_tag
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -33,6 +34,12 @@ def offer_of(app: "App") -> Offer:
     """What readers of this newsletter may choose from."""
     spoken = {tag.lower() for tag in app.renderer.languages()} | {app.config.newsletter.language.lower()}
     return Offer(topics=tuple(topic.id for topic in app.config.topics), languages=tuple(sorted(spoken)))
+
+
+def language_for(app: "App", wanted: str | None) -> str:
+    """The language in which a reader is spoken to: theirs as far as there are phrases of it, else the newsletter's."""
+    spoken = app.renderer.languages()
+    return next((tag for tag in widen_tag(wanted or "") if tag in spoken), app.config.newsletter.language)
 
 
 def consent_of(app: "App", language: str | None = None) -> str:

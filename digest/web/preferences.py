@@ -63,8 +63,7 @@ def make_routes(site: Site) -> APIRouter:
         faults: tuple[Fault, ...] = (),
         is_saved: bool = False,
     ) -> HTMLResponse:
-        spoken = (reader.language or "").lower() in app.renderer.languages()
-        language = reader.language if reader.language and spoken else site.language
+        language = signing_up.language_for(app, reader.language)
         wording = app.renderer.wording(language)
         zones = name_zones(language, wording.phrases, known_zones())
         paused = _still_paused(reader, app.clock())
