@@ -5,11 +5,13 @@ fresh one.
 """
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 
 from digest.audience.choices import Fault, Given, is_too_long, known_zones, read_choices, read_pause
 from digest.audience.consent import GONE, Link
@@ -53,6 +55,12 @@ def make_routes(site: Site) -> APIRouter:
         signing_up.ask_for_preferences_of(app, key, network=site.network_of(request))
         return site.page("asked.html", key="link_asked_text")
 
+    @cache
+    def list_zones(language: str) -> str:
+        """As options of a form, once for each language: there are four hundred."""
+        zones = name_zones(language, app.renderer.wording(language).phrases, known_zones())
+        return app.renderer.render_page("web/_zones.html", language=language, zones=zones)
+
     def show(
         token: str,
         reader: Subscriber,
@@ -65,7 +73,6 @@ def make_routes(site: Site) -> APIRouter:
     ) -> HTMLResponse:
         language = signing_up.language_for(app, reader.language)
         wording = app.renderer.wording(language)
-        zones = name_zones(language, wording.phrases, known_zones())
         paused = _still_paused(reader, app.clock())
         today = app.today()
         typed = fields or {}
@@ -77,9 +84,7 @@ def make_routes(site: Site) -> APIRouter:
             is_saved=is_saved,
             faults={fault.field: fault.key for fault in faults},
             frequency=chosen.frequency,
-            zones=zones,
-            zone=chosen.timezone or "",
-            zone_is_listed=any(chosen.timezone == name for _, cities in zones for name, _ in cities),
+            zones=choose_zone(list_zones(language), chosen.timezone),
             own_zone=app.config.schedule.timezone,
             at=wording.time_of_day(app.config.schedule.at),
             paused=wording.day_in_full(paused.astimezone(zone).date()) if paused else "",
@@ -147,6 +152,16 @@ def make_routes(site: Site) -> APIRouter:
         return show(token, changed, signing_up.choices_of(changed), is_saved=True)
 
     return router
+
+
+def choose_zone(options: str, chosen: str | None) -> Markup:
+    """The options with one chosen; a name that is not among them, of an import perhaps, stands before them."""
+    if not chosen:
+        return Markup(options)  # noqa: S704 - a template of ours
+    value = Markup('value="{}"').format(chosen)
+    selected = options.replace(f"{value}>", f"{value} selected>", 1)
+    own = Markup("<option {} selected>{}</option>").format(value, chosen) if selected == options else ""
+    return Markup(f"{own}{selected}")  # noqa: S704
 
 
 def _still_paused(reader: Subscriber, now: datetime) -> datetime | None:
