@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from digest import aside
 from digest.audience import consent
 from digest.errors import DigestError
-from digest.models import AskedFor, DeliveryState, Letterhead, PageRequest, Rendition, SubscriberState
+from digest.models import AskedFor, DeliveryState, Letterhead, PageRequest, Rendition
 from digest.operate.signing_up import language_for
 from digest.protocols import Transport
 
@@ -58,8 +58,7 @@ def _answer(app: "App", request: PageRequest, transports: Sequence[Transport]) -
         store.requests.drop(request.key, now=now)
         return DeliveryState.SKIPPED
     # A subscriber's language is theirs to choose, not that of whoever typed their address.
-    is_known = answer.kind is not AskedFor.CONFIRM or (reader and reader.state is not SubscriberState.ERASED)
-    language = reader.language if is_known and reader else request.language
+    language = reader.language if reader and answer.kind is not AskedFor.CONFIRM else request.language
     rendition = write_notice(app, request, answer.kind, language)
     if not store.requests.mark(request.key, answer.kind, now=now):
         return DeliveryState.SKIPPED

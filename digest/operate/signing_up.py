@@ -97,7 +97,7 @@ def _ask(app: "App", kind: AskedFor, email: str, choices: Choices, *, network: s
     kept = app.store.requests.add(
         app.config.newsletter.slug,
         request,
-        consent.network_of(network) if network is not None else "",
+        consent.network_of(network) if network is not None else "a token",
         may_be_kept=may_be_kept,
         counted_since=now - consent.COUNTED,
         kept_since=now - max(consent.KEPT, limits.confirm_within, limits.preferences_within),

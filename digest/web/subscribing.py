@@ -80,15 +80,22 @@ def make_routes(site: Site) -> APIRouter:
         if asked is None or link in {Link.USED, Link.EXPIRED}:
             return tell_over(link)
         titles = [topic.title for topic in app.config.topics if topic.id in asked.topics]
-        return site.page("confirm.html", topics=titles, consent=asked.consent_text or "")
+        language = signing_up.language_for(app, asked.language)
+        return site.page("confirm.html", language=language, topics=titles, consent=asked.consent_text or "")
 
     @router.post(f"/{slug}/confirm/{{token}}")
     def confirm(request: Request, token: str) -> HTMLResponse:
         key = app.links.verify(token, "confirm")
         link = signing_up.confirm(app, key, network=site.network_of(request))
-        if link is Link.GOOD:  # whoever pressed it has the mailbox: they may choose at once
-            return site.page("confirmed.html", preferences=f"/{slug}/preferences/{app.links.sign(key, 'preferences')}")
-        return site.page("confirmed.html") if link is Link.DONE else tell_over(link)
+        if link not in {Link.GOOD, Link.DONE}:
+            return tell_over(link)
+        asked = signing_up.judge_confirmation(app, key)[1]
+        language = signing_up.language_for(app, asked.language if asked else None)
+        if link is Link.DONE:
+            return site.page("confirmed.html", language=language)
+        # Whoever pressed it has the mailbox: they may choose at once.
+        preferences = f"/{slug}/preferences/{app.links.sign(key, 'preferences')}"
+        return site.page("confirmed.html", language=language, preferences=preferences)
 
     return router
 

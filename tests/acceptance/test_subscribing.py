@@ -59,6 +59,7 @@ def test_who_asks_and_presses_the_button_is_subscribed_with_what_they_chose(page
     assert html_of(mail).count(link) >= 1 and len(set(re.findall(r'href="([^"]+)"', html_of(mail)))) == 1
     status, page, _ = pages.ask(link)
     assert status == 200 and page.count("<button") == 1
+    assert "تأكيد" in text_of(mail) and '<html lang="ar" dir="rtl">' in page  # as they chose
     pages.clock.wait(3600)
     assert pages.ask(link, [])[0] == 200
     reader = pages.find(ADA)
