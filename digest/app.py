@@ -40,7 +40,7 @@ from digest.models import (
     Viewpoint,
 )
 from digest.network import GuardedNetwork
-from digest.protocols import Clock, Fetch, Summarizer
+from digest.protocols import Clock, Fetch, Summarizer, Transport
 
 if TYPE_CHECKING:
     from digest.collect import Visit
@@ -91,6 +91,7 @@ class App:
         self._on_stage = on_stage
         self._on_progress = on_progress
         self._stopping = threading.Event()
+        self.asked = threading.Event()  # somebody on a page asked for a mail
         # A preview works on copies of the store, and must not ask again each time.
         self._answers = answers if answers is not None else {}
 
@@ -192,6 +193,16 @@ class App:
 
         tables = self.config.transports
         return [Lane(transport=make_transport(table, self.config.secrets), rate=table.rate) for table in tables]
+
+    @contextmanager
+    def open_transports(self) -> "Iterator[list[Transport]]":
+        """Transports of one's own, for mail beside the ledger from another thread; closed at the end."""
+        transports = [make_transport(table, self.config.secrets) for table in self.config.transports]
+        try:
+            yield transports
+        finally:
+            for transport in transports:
+                transport.close()
 
     @cached_property
     def engine(self) -> "LocalEngine":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from digest.errors import TransportError, Unavailable
+from digest.errors import Refused, TransportError, Unavailable
 from digest.models import Batch, DeliveryState, Letterhead, Message, Outcome, Rendition
 from digest.protocols import Transport
 
@@ -19,6 +19,27 @@ def hand_over(
         except Unavailable as error:  # certainly not sent
             faults.append(str(error))
     return "; ".join(faults) or "there is no transport"
+
+
+def hand_over_once(
+    transports: Sequence[Transport], letterhead: Letterhead, rendition: Rendition, email: str, *, key: str
+) -> DeliveryState:
+    """Hand one message over to one address; what became of it. `deferred`: it certainly did not go."""
+    message = Message(delivery=0, send_key=key, email=email, name=None, unsubscribe_url="")
+    batch = Batch(rendition=rendition, letterhead=replace(letterhead, is_bulk=False), messages=(message,))
+    for transport in transports:
+        outcomes: list[Outcome] = []
+        try:
+            transport.send(batch, lambda _: None, outcomes.extend)
+        except Unavailable:
+            if not outcomes:  # certainly not sent: the next may
+                continue
+        except Refused:
+            return outcomes[-1].state if outcomes else DeliveryState.REFUSED
+        except TransportError:
+            return outcomes[-1].state if outcomes else DeliveryState.UNKNOWN
+        return outcomes[-1].state if outcomes else DeliveryState.UNKNOWN
+    return DeliveryState.DEFERRED
 
 
 def _send_by(

@@ -10,11 +10,14 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from digest.models import (
+    AskedFor,
     Batch,
     Budget,
     Cadence,
+    Choices,
     Claim,
     Collected,
+    Counted,
     Delivery,
     Edition,
     EditionState,
@@ -29,6 +32,8 @@ from digest.models import (
     Outcome,
     Owner,
     Page,
+    PageRequest,
+    Petition,
     Planned,
     ProviderList,
     Rendition,
@@ -485,6 +490,12 @@ class SubscriberStore(Protocol):
         """By the random key that signed links carry."""
         ...
 
+    def choose(
+        self, newsletter: str, key: str, choices: Choices, *, paused_until: datetime | None, now: datetime
+    ) -> bool:
+        """What an active reader chose for themselves; False when there is none of that key."""
+        ...
+
     def leave(self, newsletter: str, key: str, *, now: datetime) -> bool:
         """Unsubscribe; True when there is such a subscription, also when it had left before."""
         ...
@@ -510,7 +521,68 @@ class SubscriberStore(Protocol):
         ...
 
     def reached(self, newsletter: str) -> list[Subscriber]:
-        """The active ones that may be mailed now."""
+        """The active ones that may be mailed; those who paused too: planning leaves them out, with the reason."""
+        ...
+
+
+class RequestStore(Protocol):
+    """What somebody asked for on a page, until it is answered, used or forgotten. Raises StoreError."""
+
+    def add(
+        self,
+        newsletter: str,
+        request: PageRequest,
+        network: str,
+        *,
+        may_be_kept: Callable[[Counted], bool],
+        counted_since: datetime,
+        kept_since: datetime,
+    ) -> bool:
+        """Keep a request, unless its address or network asked too often since; what is too old is forgotten."""
+        ...
+
+    def open(self, newsletter: str, since: datetime) -> list[PageRequest]:
+        """Those that were neither mailed nor dropped, and are younger; the oldest first."""
+        ...
+
+    def mark(self, key: str, kind: AskedFor, *, now: datetime) -> bool:
+        """Mark as mailed before the mail leaves; False when somebody else did, or it is gone."""
+        ...
+
+    def unmark(self, key: str) -> None:
+        """The mail certainly did not go: it is open again."""
+        ...
+
+    def drop(self, key: str, *, now: datetime) -> bool:
+        """Answer it by no mail."""
+        ...
+
+    def mailed_since(self, email: str, since: datetime) -> int:
+        """How many mails went to an address, for any newsletter."""
+        ...
+
+    def find(self, newsletter: str, key: str) -> Petition | None:
+        """The request that a link carries, beside who is known by its address."""
+        ...
+
+    def confirm(
+        self,
+        newsletter: str,
+        key: str,
+        *,
+        may_act: Callable[[Petition], bool],
+        is_done: Callable[[Petition], bool],
+        consent_from: str | None,
+        now: datetime,
+    ) -> Petition | None:
+        """Use a link: where it may act, its reader is active from now on, whatever kept them from being mailed.
+
+        Returns how things stood before; None when there is no such request. One that has nothing to do is used up.
+        """
+        ...
+
+    def of(self, email: str) -> list[tuple[str, PageRequest]]:
+        """What is kept that was asked for in the name of an address: newsletter and request, the oldest first."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from digest import deliver, extract, reread
 from digest.log import Log
-from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition
+from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition, describe_pause
 from digest.ports import Ports, Settings
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
@@ -69,12 +69,14 @@ class Sending:
 
     def _plan(self, edition: Edition) -> list[Planned]:
         """Who gets which variant, and why someone is left out."""
-        planned = []
+        planned, now = [], self._ports.clock()
         for reader in self._ports.subscribers.reached(self._settings.newsletter):
             variant = self._rendering.choose_variant(edition, reader)
             reason = None if variant else "none of the reader's topics has a story today"
             if reader.frequency != edition.cadence:
                 variant, reason = None, f"the reader asked for the {reader.frequency} edition"
+            if reader.paused_until and reader.paused_until > now:
+                variant, reason = None, describe_pause(reader.paused_until)
             send_key = self._ports.send_key(edition, reader.key)
             name = variant.key if variant else None
             planned.append(Planned(subscriber=reader, send_key=send_key, variant=name, reason=reason))

@@ -117,6 +117,7 @@ def serve(
     config: ConfigOption = None,
 ) -> None:
     """Run the scheduler and the public pages until stopped."""
+    from digest.operate.answering import Answering
     from digest.operate.chores import Chores
     from digest.operate.recurring import list_chores
     from digest.schedule import Ticker
@@ -126,7 +127,7 @@ def serve(
         app.require_ready()
         ticker = Ticker(app, on_report=lambda report: say(f"{report.date}: {report.message}"), on_fault=say)
         at = app.config.schedule.at
-        with ticker, Chores(list_chores(app), tell=say):
+        with ticker, Chores(list_chores(app), tell=say), Answering(app, on_fault=say):
             serve_public(
                 app,
                 host=host or app.config.web.host,

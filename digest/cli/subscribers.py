@@ -9,7 +9,7 @@ import typer
 from digest.cli.options import ConfigOption, JsonOption, open_app
 from digest.cli.output import PARTIAL, leave, progress, put, put_json, put_rows, say
 from digest.errors import ConfigError
-from digest.models import Effect, Subscriber, SubscriberState
+from digest.models import Effect, PageRequest, Subscriber, SubscriberState
 
 if TYPE_CHECKING:
     from digest.audience.importing import Told
@@ -226,7 +226,8 @@ def show_subscriber(
         kept = app.store.subscribers.history(email)
         suppressed = app.store.subscribers.is_suppressed(app.config.newsletter.slug, email)
         heard = app.store.events.newest(email=email, limit=10_000) if kept else []
-    if not kept:
+        asked = app.store.requests.of(email)
+    if not kept and not asked:
         remedy = "but it is on the list of those that are not mailed" if suppressed else "see `digest subscribers list`"
         raise ConfigError(email, "nothing is kept of this address", remedy=remedy)
     for one in kept:
@@ -246,6 +247,12 @@ def show_subscriber(
         did = None if event.effect is Effect.NONE else f"({event.effect.value})"
         said = (f"{event.occurred_at:%Y-%m-%d %H:%M}", event.kind.value, event.status, event.answer, did)
         put(f"{'heard':<14}{'  '.join(word for word in said if word)}")
+    for newsletter, request in asked:
+        row = {"newsletter": newsletter, **_row_of_request(request)}
+        if as_json:
+            put_json(row)
+        else:
+            put(f"{'asked':<14}{'  '.join(f'{name} {_said(value)}' for name, value in row.items())}")
 
 
 @commands.command("restore")
@@ -300,6 +307,22 @@ def _said(value: object) -> str:
     return str(value) if value is not None else "–"
 
 
+def _row_of_request(request: PageRequest) -> dict[str, object]:
+    return {
+        "asked_for": request.kind,
+        "email": request.email,
+        "topics": list(request.topics),
+        "language": request.language,
+        "timezone": request.timezone,
+        "frequency": request.frequency,
+        "consent_text": request.consent_text,
+        "asked_from": request.consent_from,
+        "asked_at": request.requested_at,
+        "mailed_at": request.mailed_at,
+        "used_at": request.used_at,
+    }
+
+
 def _row(reader: Subscriber) -> dict[str, object]:
     return {
         "email": reader.email,
@@ -309,6 +332,7 @@ def _row(reader: Subscriber) -> dict[str, object]:
         "language": reader.language,
         "timezone": reader.timezone,
         "frequency": reader.frequency,
+        "paused_until": reader.paused_until,
         "consent_at": reader.consent_at,
         "consent_text": reader.consent_text,
         "consent_from": reader.consent_from,

@@ -39,6 +39,11 @@ class Subscriber:
     id: int = 0  # the store's own key of the subscription; 0 before it is stored
 
 
+def describe_pause(paused_until: datetime) -> str:
+    """Why a reader who paused is left out of an edition."""
+    return f"the reader paused until {paused_until:%Y-%m-%d %H:%M} UTC"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
     """What became of subscribers that were handed over together. Whoever is in none of the numbers was known before."""
@@ -70,6 +75,16 @@ class AskedFor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a reader chooses for themselves."""
+
+    topics: tuple[str, ...] = ()  # empty: every topic
+    language: str | None = None  # None: the newsletter's
+    timezone: str | None = None
+    frequency: Frequency = "daily"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
     """What somebody asked for on a page, answered by a mail whose link carries `key` signed."""
 
@@ -85,6 +100,11 @@ class PageRequest:
     requested_at: datetime
     mailed_at: datetime | None = None
     used_at: datetime | None = None
+
+    @property
+    def choices(self) -> Choices:
+        """What it asks for, together."""
+        return Choices(topics=self.topics, language=self.language, timezone=self.timezone, frequency=self.frequency)
 
 
 class ProviderList(StrEnum):
@@ -115,3 +135,21 @@ class Footing:
     restored_at: datetime | None = (
         None  # when the subscription last changed, where the operator undid their last bounce
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Petition:
+    """A page request beside what is known of the address that it names."""
+
+    request: PageRequest
+    state: SubscriberState | None = None  # None: no subscriber of the newsletter
+    changed_at: datetime | None = None  # when they came into that state
+    is_suppressed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """How often was asked for mail to one address, and from one network, since some instant."""
+
+    address: int
+    network: int

@@ -9,7 +9,7 @@ from lxml.html import HtmlElement
 from digest.models import Finding
 from digest.preflight.elements import place_of, point_at, words_of
 from digest.preflight.links import find_fault, is_reserved, split_url
-from digest.preflight.wayout import calls_to_leave, is_related, leads_out, says_unsubscribe
+from digest.preflight.wayout import TO_PREFERENCES, calls_to_leave, is_related, leads_out, says_unsubscribe
 
 _SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -32,6 +32,8 @@ def inspect_links(root: HtmlElement, ways_out: Sequence[str], homes: Collection[
         href = _href_of(link)
         if href in ways_out:
             has_way_out = True
+            continue
+        if href.removesuffix(TO_PREFERENCES) in ways_out:  # it leads to the same place, and leads nobody out
             continue
         if _is_way_out(link):
             has_way_out = True

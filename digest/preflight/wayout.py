@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import unquote
 
+TO_PREFERENCES: Final = "/preferences"  # behind a way out: where its reader chooses
 _UNSUBSCRIBE: Final = re.compile(
     r"unsubscri|opt[-_ ]?out|désabonn|désinscri|cancelar la suscripción|darse de baja|abbestell|abmelden"
     r"|إلغاء الاشتراك",
@@ -47,7 +48,7 @@ def leads_out(url: str) -> bool:
 
 def shows_way_out(text: str, ways_out: Sequence[str]) -> bool:
     """Whether a text has a link by which its reader leaves: one of `ways_out`, or one with such words beside it."""
-    if any(link in text for link in ways_out):
+    if any(link in text.replace(f"{link}{TO_PREFERENCES}", "") for link in ways_out):
         return True
     pieces = _ADDRESS.split(text)
     # Words and addresses take turns.

@@ -11,7 +11,7 @@ message is built. The same input gives the same bytes. The public pages come fro
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, tzinfo
+from datetime import UTC, date, timedelta, tzinfo
 from email.utils import parseaddr
 from functools import cached_property
 from hashlib import sha256
@@ -127,6 +127,36 @@ class Renderer:
             "theme": self.theme,
         }
         return self._sandbox.render(name, given | context)
+
+    def render_notice(
+        self, kind: str, *, language: str, name: str, url: str, topics: Sequence[str], lasts: timedelta
+    ) -> Rendition:
+        """The mail to one person who asked on a page: to confirm, `known` or `preferences`. Raises RenderError.
+
+        `url` is its one link, `lasts` how long that works, `topics` the titles of those that were chosen.
+        """
+        wording = Wording(self._folders, language)
+        subject = _shorten(wording.say(f"notice_{kind}_subject", name=name), _SUBJECT_LENGTH)
+        context = {
+            "kind": kind,
+            "subject": subject,
+            "name": name,
+            "url": url,
+            "topics": topics,
+            "lasts": wording.duration("lasts", lasts),
+            "language": language,
+            "direction": direction_of(language),
+            "say": wording.say,
+            "theme": self.theme,
+            "postal_address": self._postal_address,
+        }
+        html = inline_css(self._sandbox.render("email/notice.html", context), subject="email/notice.html")
+        text = _tidy(self._sandbox.render("email/notice.txt", context))
+        return Rendition(variant="notice", subject=subject, html=html, text=text)
+
+    def wording(self, language: str) -> Wording:
+        """How a language is spoken on pages. Raises RenderError."""
+        return Wording(self._folders, language)
 
     def _context(self, edition: Edition, variant: str) -> dict[str, object]:
         wording = Wording(self._folders, edition.language)

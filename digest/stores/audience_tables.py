@@ -55,7 +55,7 @@ page_requests = Table(
     Column("requested_at", Instant, nullable=False),
     Column("mailed_at", Instant),
     Column("used_at", Instant),
-    Index("ix_page_requests_address", "newsletter", "address", "requested_at"),
+    Index("ix_page_requests_address", "address", "requested_at"),
     Index("ix_page_requests_network", "network", "requested_at"),
     Index("ix_page_requests_requested", "requested_at"),
 )

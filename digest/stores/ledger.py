@@ -15,7 +15,17 @@ from itertools import groupby, islice
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, update
 
-from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned, Recipient, SubscriberState
+from digest.models import (
+    Claim,
+    Delivery,
+    DeliveryState,
+    Outcome,
+    Owner,
+    Planned,
+    Recipient,
+    SubscriberState,
+    describe_pause,
+)
 from digest.stores.database import Database
 from digest.stores.owners import is_dead, is_of_this_boot
 from digest.stores.schema import batches, deliveries, people, subscriptions
@@ -115,6 +125,7 @@ class SqlLedger:
                 deliveries.c.send_key,
                 subscriptions.c.newsletter,
                 subscriptions.c.state,
+                subscriptions.c.paused_until,
                 subscriptions.c.key,
                 people.c.email,
                 people.c.email_key,
@@ -133,6 +144,8 @@ class SqlLedger:
                 skipped.append((row.id, f"the reader is {row.state}"))
             elif row.email_key in suppressed:
                 skipped.append((row.id, "the address is suppressed"))
+            elif row.paused_until and row.paused_until > now:
+                skipped.append((row.id, describe_pause(row.paused_until)))
             else:
                 admitted.append(row)
         if skipped:

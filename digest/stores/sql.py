@@ -23,6 +23,7 @@ from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
 from digest.stores.reconciling import SqlReconciling
+from digest.stores.requests import SqlPageRequests
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
 from digest.stores.tokens import SqlTokens
@@ -50,6 +51,7 @@ class SqlStore:
         self.tokens = SqlTokens(database)
         self.events = SqlEvents(database, suppressing)
         self.reconciling = SqlReconciling(database, suppressing)
+        self.requests = SqlPageRequests(database, suppressing)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "SqlStore":

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
 
-from digest.models import DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
+from digest.models import Choices, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
 from digest.stores.database import Database, upsert
+from digest.stores.requests import forget
 from digest.stores.schema import deliveries, editions, events, imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, take
@@ -107,6 +108,29 @@ class SqlSubscribers:
             row = connection.execute(select_subscribers().where(*conditions)).one_or_none()
         return read_subscriber(row) if row else None
 
+    def choose(
+        self, newsletter: str, key: str, choices: Choices, *, paused_until: datetime | None, now: datetime
+    ) -> bool:
+        """What an active reader chose for themselves; False when there is none of that key."""
+        with self._database.write() as connection:
+            changed = connection.execute(
+                update(subscriptions)
+                .where(
+                    subscriptions.c.newsletter == newsletter,
+                    subscriptions.c.key == key,
+                    subscriptions.c.state == SubscriberState.ACTIVE.value,
+                )
+                .values(
+                    topics=json.dumps(choices.topics),
+                    language=choices.language,
+                    timezone=choices.timezone,
+                    frequency=choices.frequency,
+                    paused_until=paused_until,
+                    changed_at=now,
+                )
+            )
+            return bool(changed.rowcount)
+
     def leave(self, newsletter: str, key: str, *, now: datetime) -> bool:
         """Unsubscribe; True when there is such a subscription, also when it had left before."""
         reader = self.by_key(newsletter, key)
@@ -141,9 +165,12 @@ class SqlSubscribers:
         key = fold(email)
         with self._database.write() as connection:
             person = connection.execute(select(people.c.id).where(people.c.email_key == key)).scalar()
-            if person is None:
+            asked = forget(connection, self._suppressing, key)
+            if person is None and not asked:
                 return False
             self._suppressing.add(connection, "", [key], SubscriberState.ERASED.value, now=now)
+            if person is None:
+                return True
             gone = f"erased:{person}"
             connection.execute(
                 update(people).where(people.c.id == person).values(email=gone, email_key=gone, name=None)
@@ -170,6 +197,7 @@ class SqlSubscribers:
                     timezone=None,
                     consent_text=None,
                     consent_from=None,
+                    paused_until=None,
                     changed_at=now,
                 )
             )
@@ -216,7 +244,7 @@ class SqlSubscribers:
             return bool(self._suppressing.among(connection, newsletter, [fold(email)]))
 
     def reached(self, newsletter: str) -> list[Subscriber]:
-        """The active ones that may be mailed now."""
+        """The active ones that may be mailed; those who paused too: planning leaves them out, with the reason."""
         active = self.everyone(newsletter, SubscriberState.ACTIVE)
         with self._database.read() as connection:
             suppressed = self._suppressing.among(connection, newsletter, [fold(reader.email) for reader in active])

@@ -11,11 +11,11 @@ import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, union, update
 
 from digest.stores.database import upsert
 from digest.stores.keys import SqlKeys
-from digest.stores.schema import suppressions
+from digest.stores.schema import editions, subscriptions, suppressions
 
 _KEY = "suppression_key"
 _EVERY_NEWSLETTER = ""
@@ -81,8 +81,29 @@ class Suppressing:
                 )
             )
 
+    def name(self, connection: Connection, words: str) -> str:
+        """What anything is counted by that must not be kept in clear; within a writing transaction."""
+        return _hash(self._keys.key_in(connection, _KEY, lambda: secrets.token_hex(32)), words)
+
+    def lift(self, connection: Connection, newsletter: str, email_key: str, *, now: datetime) -> None:
+        """Let one newsletter mail an address again. What kept it from all keeps it from the others that are known."""
+        (address,) = self.hashes(connection, [email_key])
+        if address is None:
+            return
+        mine = suppressions.c.address == address
+        connection.execute(delete(suppressions).where(mine, suppressions.c.newsletter == newsletter))
+        everywhere = (mine, suppressions.c.newsletter == _EVERY_NEWSLETTER)
+        reason = connection.execute(select(suppressions.c.reason).where(*everywhere)).scalar()
+        if reason is None:
+            return
+        connection.execute(delete(suppressions).where(*everywhere))
+        known = union(select(subscriptions.c.newsletter), select(editions.c.newsletter)).subquery()
+        others = connection.execute(select(known.c.newsletter).where(known.c.newsletter != newsletter)).scalars().all()
+        for other in others:
+            self.add(connection, other, [email_key], reason, now=now)
+
     def hashes(self, connection: Connection, email_keys: Sequence[str]) -> list[str | None]:
-        """By what the list knows each of these addresses; None for all while nobody was ever put on it."""
+        """By what the list knows each of these addresses; None for all while nothing was ever put on it."""
         secret = self._keys.kept_in(connection, _KEY)
         return [_hash(secret, key) if secret else None for key in email_keys]
 

@@ -162,7 +162,7 @@ def create_preview(shown: Shown) -> FastAPI:
         preview = chosen(request)
         html = preview.previous.html if which == "previous" and preview.previous else read_parts(preview)[1]
         for way_out in (UNSUBSCRIBE_TOKEN, preview.unsubscribe_url):  # a look must not lead a subscriber out
-            html = html.replace(way_out, "#")
+            html = html.replace(f"{way_out}/preferences", "#").replace(way_out, "#")
         shown_html = lead_out(imitate(html, mode))
         images = "'none'" if mode == "images" else "https: http: data:" if pictures == "load" else "data:"
         headers = {

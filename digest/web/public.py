@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import about, approving, archive, feeds, leaving, webhooks
+from digest.web import about, approving, archive, feeds, leaving, preferences, subscribing, webhooks
 from digest.web.api import PREFIX, create_api
 from digest.web.clients import read_networks
 from digest.web.limiting import Limits
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from digest.app import App
 
 _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
+    subscribing.make_routes,
+    preferences.make_routes,
     leaving.make_routes,
     approving.make_routes,
     webhooks.make_routes,

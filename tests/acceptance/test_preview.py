@@ -125,8 +125,10 @@ def test_a_link_of_the_mail_opens_beside_it_and_the_mail_stays(page: Page, url: 
         mail.locator("h3 a, h2 a").first.click()
     opened.value.wait_for_url("**/text")
     assert page.frames[1].locator("h1").count() == 1
-    mail.get_by_text("Unsubscribe").first.click()
-    wait_until(page, "mail.querySelector('h1')")
+    for way_out in ("Unsubscribe", "Preferences"):  # a look leads a reader neither out nor to their choices
+        assert mail.get_by_text(way_out).first.get_attribute("href") == "#"
+        mail.get_by_text(way_out).first.click()
+        wait_until(page, "mail.querySelector('h1')")
     assert len(page.context.pages) == 2
     assert "<base" not in ask(f"{url}/raw")[1] and "&lt;base" not in ask(url)[1]
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
-from digest.models import Claim, DeliveryState, Outcome, Planned
+from digest.models import Choices, Claim, DeliveryState, Outcome, Planned
 from digest.stores.sql import SqlStore
 from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
 
@@ -91,6 +91,16 @@ def test_who_left_since_the_planning_is_skipped_at_the_claim(store: SqlStore) ->
     (missing,) = [d for d in store.ledger.deliveries(edition, missing=True) if d.email == reader.email]
     assert missing.state is DeliveryState.SKIPPED
     assert "unsubscribed" in (missing.answer or "")
+
+
+def test_who_paused_since_the_planning_is_skipped_at_the_claim_and_who_pauses_no_more_is_not(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    still, over, _ = store.subscribers.reached("morning")
+    for reader, until in ((still, NOW + timedelta(hours=1)), (over, NOW)):
+        assert store.subscribers.choose("morning", reader.key, Choices(), paused_until=until, now=NOW)
+    assert still.email not in {recipient.email for recipient in take(store, edition).recipients}
+    (missing,) = [d for d in store.ledger.deliveries(edition, missing=True) if d.state is DeliveryState.SKIPPED]
+    assert (missing.email, missing.answer) == (still.email, "the reader paused until 2026-03-02 08:00 UTC")
 
 
 def test_a_batch_in_which_everybody_left_is_passed_over(store: SqlStore) -> None:

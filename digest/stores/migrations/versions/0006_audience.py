@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("used_at", schema.Instant(length=32), nullable=True),
         sa.PrimaryKeyConstraint("key", name="pk_page_requests"),
     )
-    op.create_index("ix_page_requests_address", "page_requests", ["newsletter", "address", "requested_at"])
+    op.create_index("ix_page_requests_address", "page_requests", ["address", "requested_at"])
     op.create_index("ix_page_requests_network", "page_requests", ["network", "requested_at"])
     op.create_index("ix_page_requests_requested", "page_requests", ["requested_at"])
     op.create_table(
