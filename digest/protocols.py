@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
 from digest.models import (
+    Arrival,
     Batch,
     Budget,
     Cadence,
@@ -366,7 +367,12 @@ class SubscriberStore(Protocol):
         ...
 
     def take(
-        self, newsletter: str, readers: Sequence[Subscriber], *, now: datetime, mark: tuple[str, int] | None = None
+        self,
+        newsletter: str,
+        readers: Sequence[Subscriber | Arrival],
+        *,
+        now: datetime,
+        mark: tuple[str, int] | None = None,
     ) -> Taken:
         """Take some thousand in as one transaction; `mark` is the import that they are of, and how far it came.
 

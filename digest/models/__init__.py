@@ -8,6 +8,7 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 
 from digest.models.audience import (
     ANYBODY,
+    Arrival,
     AskedFor,
     Frequency,
     PageRequest,
@@ -78,6 +79,7 @@ from digest.models.reporting import (
 __all__ = [
     "ANYBODY",
     "UNSUBSCRIBE_TOKEN",
+    "Arrival",
     "Article",
     "AskedFor",
     "Batch",

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, delete, select, update
 
-from digest.models import DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
+from digest.models import Arrival, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
 from digest.stores.database import Database, upsert
 from digest.stores.schema import deliveries, editions, imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
@@ -37,13 +37,18 @@ class SqlSubscribers:
         )
 
     def take(
-        self, newsletter: str, readers: Sequence[Subscriber], *, now: datetime, mark: tuple[str, int] | None = None
+        self,
+        newsletter: str,
+        readers: Sequence[Subscriber | Arrival],
+        *,
+        now: datetime,
+        mark: tuple[str, int] | None = None,
     ) -> Taken:
         """Take some thousand in as one transaction; `mark` is the import that they are of, and how far it came.
 
         Of an import a power cut may undo the last of them, with their mark; once `unmark` returned, nothing.
         """
-        with self._database.write_fast() if mark else self._database.write() as connection:
+        with self._database.write_bulk() if mark else self._database.write() as connection:
             taken = take(connection, self._suppressing, newsletter, readers, now)
             if mark:
                 values = {"newsletter": newsletter, "name": mark[0], "line": mark[1], "changed_at": now}

@@ -1,15 +1,16 @@
 """Files of subscribers → subscribers, and what is told of their rows."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from digest.audience.importing import Chunk, read_chunks
+from digest.audience.importing import Told, read_chunks
 from digest.audience.rows import Terms, read_row
 from digest.audience.tables import open_table, read_mapping
 from digest.errors import ConfigError
-from digest.models import SubscriberState
+from digest.models import Subscriber, SubscriberState
 from tests.contract.editions import NOW
 
 TOPICS = ("world", "sport")
@@ -25,13 +26,26 @@ def write(tmp_path: Path, content: str | bytes, name: str = "readers.csv") -> Pa
     return path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a file gave."""
+
+    readers: tuple[Subscriber, ...]
+    lines: tuple[int, ...]
+    told: tuple[Told, ...]
+
+
 def read_file(
     path: Path, *, consent: str | None = "yes", mapping: dict[str, str] | None = None, after: int = 0
-) -> Chunk:
+) -> Read:
     """The whole of a small file."""
     with open_table(path, mapping=mapping or {}) as table:
         chunks = list(read_chunks(table, terms(consent), size=100, after=after))
-    return chunks[0] if chunks else Chunk(readers=(), lines=(), told=(), last_line=0)
+    return Read(
+        readers=tuple(arrival.as_subscriber() for chunk in chunks for arrival in chunk.readers),
+        lines=tuple(line for chunk in chunks for line in chunk.lines),
+        told=tuple(one for chunk in chunks for one in chunk.told),
+    )
 
 
 def test_a_row_without_consent_is_pending_and_with_it_active() -> None:
