@@ -41,6 +41,7 @@ from digest.network import GuardedNetwork
 from digest.protocols import Clock, Fetch, Summarizer
 
 if TYPE_CHECKING:
+    from digest.audience.segments import Predicate
     from digest.collect import Visit
     from digest.deliver import Lane
     from digest.engine import LocalEngine
@@ -163,6 +164,24 @@ class App:
             brand=self._brand(),
         )
 
+    @cached_property
+    def segments(self) -> "Mapping[str, Predicate]":
+        """Whether a subscriber is of a segment, by its id."""
+        from digest.audience.segments import Usual, make_predicate
+
+        usual = Usual(language=self.config.newsletter.language, timezone=self.config.schedule.timezone)
+        return {
+            table.id: make_predicate(
+                topic=table.topic,
+                language=table.language,
+                timezone=table.timezone,
+                tag=table.tag,
+                filter_text=table.filter,
+                usual=usual,
+            )
+            for table in self.config.segments
+        }
+
     def _brand(self) -> "Brand":
         from digest.render import Brand, Logo
 
@@ -284,6 +303,7 @@ class App:
             subject=self._subject,
             languages=self.renderer.languages,
             render=self.renderer.render,
+            is_member=self.segments.get(self.config.edition.segment, lambda _: True),
             unsubscribe_url=self.links.unsubscribe_url,
             send_key=lambda edition, reader: make_send_key(
                 self._signing_keys[0],
@@ -427,6 +447,7 @@ class App:
             memory=timedelta(days=rules.memory_days),
             alerts=tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to),
             mix_languages=rules.mix_languages,
+            segment=rules.segment,
             approval=rules.approval,
             sender=newsletter.sender,
             reply_to=newsletter.reply_to,

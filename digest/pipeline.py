@@ -142,9 +142,7 @@ class Pipeline:
             corrections=self._earlier.corrections(after),
         )
         log.note("compose", stories=len(edition.items), sections=len(edition.sections))
-        renditions = self._rendering.render(
-            edition, self._rendering.choose_variants(edition, ports.subscribers.reached(settings.newsletter))
-        )
+        renditions = self._rendering.render(edition, self._rendering.choose_variants(edition, self._sending.members()))
         log.note(
             "render",
             variants=len(renditions),
@@ -168,7 +166,7 @@ class Pipeline:
         Into `state`, on a person's word; else as it is, but what preflight fails is held.
         """
         ports = self._ports
-        variants = self._rendering.choose_variants(edition, ports.subscribers.reached(self._settings.newsletter))
+        variants = self._rendering.choose_variants(edition, self._sending.members())
         renditions = self._rendering.render(edition, variants)
         failed = [finding for finding in self._rendering.inspect(renditions) if finding.severity == "fail"]
         if failed and state is None:

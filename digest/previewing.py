@@ -64,6 +64,7 @@ class Previewing:
             transport=self._ports.lanes[0].transport.name,
             findings=self._rendering.inspect([rendition]),
             stored=stored is not None,
+            is_for_nobody=bool(self._settings.segment) and not self._sending.members(),
             previous=self._find_previous(day, rendition.variant),
             borne=self._find_borne(composed.edition),
         )

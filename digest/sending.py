@@ -2,7 +2,7 @@
 
 from digest import deliver, extract, reread
 from digest.log import Log
-from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition
+from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition, Subscriber
 from digest.ports import Ports, Settings
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
@@ -67,6 +67,11 @@ class Sending:
         if ports.ledger.leased_until(stored.id) is None:
             ports.editions.set_state(stored.id, EditionState.SENT, reason, now=now, only_from=[EditionState.SENDING])
 
+    def members(self) -> list[Subscriber]:
+        """Those who get the editions now."""
+        ports = self._ports
+        return [reader for reader in ports.subscribers.reached(self._settings.newsletter) if ports.is_member(reader)]
+
     def _plan(self, edition: Edition) -> list[Planned]:
         """Who gets which variant, and why someone is left out."""
         planned = []
@@ -75,6 +80,8 @@ class Sending:
             reason = None if variant else "none of the reader's topics has a story today"
             if reader.frequency != edition.cadence:
                 variant, reason = None, f"the reader asked for the {reader.frequency} edition"
+            if not self._ports.is_member(reader):
+                variant, reason = None, f'the reader is not of the segment "{self._settings.segment}"'
             send_key = self._ports.send_key(edition, reader.key)
             name = variant.key if variant else None
             planned.append(Planned(subscriber=reader, send_key=send_key, variant=name, reason=reason))

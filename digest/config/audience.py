@@ -4,9 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from digest.audience.segments import describe_fault, read_filter
 from digest.config.values import AddressText, AsciiUrl, Duration, Identifier, Network, Zone
+from digest.errors import ConfigError
 
 
 class _Table(BaseModel):
@@ -62,10 +64,32 @@ class Segment(_Table):
 
     id: Identifier
     topic: str | None = None
-    language: str | None = None
+    language: str | None = Field(default=None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     timezone: Zone | None = None
     tag: str | None = None
     filter: str | None = None  # an expression; docs/subscribers.md
+
+    @field_validator("filter")
+    @classmethod
+    def _check_filter(cls, text: str | None) -> str | None:
+        if text is not None:
+            try:
+                read_filter(text)
+            except ConfigError as error:
+                raise ValueError(describe_fault(error)) from None
+        return text
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> "Segment":
+        if all(value is None for value in (self.topic, self.language, self.timezone, self.tag, self.filter)):
+            raise ValueError("it does not say who is of it; give it a topic, language, timezone, tag or filter")
+        return self
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that it names."""
+        named = read_filter(self.filter).topics if self.filter else frozenset()
+        return named | {self.topic} if self.topic else named
 
 
 class Counting(_Table):
