@@ -304,6 +304,7 @@ class App:
             languages=self.renderer.languages,
             render=self.renderer.render,
             is_member=self.segments.get(self.config.edition.segment, lambda _: True),
+            as_mailed=self._as_mailed,
             unsubscribe_url=self.links.unsubscribe_url,
             send_key=lambda edition, reader: make_send_key(
                 self._signing_keys[0],
@@ -343,6 +344,22 @@ class App:
         self.store.editions.newest(self.config.newsletter.slug, 1)
         self.links.sign("0" * 32)
         self.lanes  # noqa: B018 - built now
+
+    def _as_mailed(self, edition: Edition, rendition: Rendition) -> Rendition:
+        """A rendition with redirects for links and a picture, where they are counted: the same for every reader."""
+        counting = self.config.counting
+        if not (counting.clicks or counting.opens):
+            return rendition
+        from digest.render.redirecting import count_links, list_links
+
+        name, ours = f"{edition.date}-{edition.cadence}", f"{self.config.newsletter.base_url.rstrip('/')}/"
+        redirects = {
+            address: self.links.url("click", f"{name}-{number:07x}")
+            for number, address in (list_links(edition).items() if counting.clicks else ())
+            if not address.startswith(ours)
+        }
+        pixel = f"{self.links.url('open', name)}.gif" if counting.opens else None
+        return count_links(rendition, redirects, pixel)
 
     def _write_message(self, rendition: Rendition, letterhead: Letterhead) -> bytes:
         """A rendition as a message to a reader who is nobody."""

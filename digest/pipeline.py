@@ -148,7 +148,7 @@ class Pipeline:
             variants=len(renditions),
             bytes=max((len(r.html.encode()) for r in renditions), default=0),
         )
-        findings = self._rendering.inspect(renditions)
+        findings = self._rendering.inspect(edition, renditions)
         log.note("preflight", notes=[preflight.verdict(findings)], findings=len(findings))
         return Composed(edition=edition, renditions=renditions, findings=findings, sources=tuple(sources))
 
@@ -168,7 +168,7 @@ class Pipeline:
         ports = self._ports
         variants = self._rendering.choose_variants(edition, self._sending.members())
         renditions = self._rendering.render(edition, variants)
-        failed = [finding for finding in self._rendering.inspect(renditions) if finding.severity == "fail"]
+        failed = [finding for finding in self._rendering.inspect(edition, renditions) if finding.severity == "fail"]
         if failed and state is None:
             state, reason = EditionState.HELD, f"{Held.PREFLIGHT}: {failed[0].message}"
         return ports.editions.revise(number, edition, renditions, state, reason, now=ports.clock(), only_from=only_from)

@@ -80,6 +80,7 @@ class Ports:
     languages: Callable[[], Collection[str]]  # those that the mail can speak around its stories
     render: Callable[[Edition, str], Rendition]
     is_member: Callable[[Subscriber], bool]  # of that segment
+    as_mailed: Callable[[Edition, Rendition], Rendition]  # with what counts clicks and opens, where that is wanted
     unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
     send_key: Callable[[Edition, str], str]  # an edition, a subscriber's key → the delivery's opaque name
     write_message: Callable[[Rendition, Letterhead], bytes]  # to nobody: what every reader's is like

@@ -4,9 +4,9 @@ An adapter is any object with these methods: nothing has to be inherited. `docs/
 each and which contract suite to run.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from digest.models import (
@@ -16,10 +16,12 @@ from digest.models import (
     Cadence,
     Claim,
     Collected,
+    Count,
     Delivery,
     Edition,
     EditionState,
     Kept,
+    MadeBy,
     Outcome,
     Owner,
     Page,
@@ -419,6 +421,29 @@ class SubscriberStore(Protocol):
 
     def reached(self, newsletter: str) -> list[Subscriber]:
         """The active ones that may be mailed now."""
+        ...
+
+
+class CountStore(Protocol):
+    """Opens and clicks, by nobody's name. Raises StoreError."""
+
+    def add(self, seen: Sequence[Count], *, again: timedelta, within: timedelta) -> list[Count]:
+        """Keep what was seen, but what the same network asked for `again` ago at most, whose name becomes a hash.
+
+        Returns the clicks of these networks `within` that time of them.
+        """
+        ...
+
+    def reclassify(self, ids: Collection[int], made_by: MadeBy) -> None:
+        """Say of some that it was another who made them."""
+        ...
+
+    def tally(self, edition: int) -> dict[tuple[str, int | None, MadeBy], int]:
+        """How many there are of an edition, by kind, link and who made them."""
+        ...
+
+    def first_sent_at(self, edition: int) -> datetime | None:
+        """When the first message of an edition was attempted."""
         ...
 
 

@@ -95,7 +95,7 @@ class Sending:
 
         mailing = deliver.Mailing(
             edition=stored.id,
-            rendition=_Renditions(ports.editions, stored.id),
+            rendition=_Renditions(ports.editions, stored, self._rendering),
             letterhead=self._rendering.letterhead(stored),
             unsubscribe_url=ports.unsubscribe_url,
         )
@@ -114,12 +114,17 @@ class Sending:
 class _Renditions:
     """An edition's renditions by variant; read again when another process has planned one that was not there before."""
 
-    def __init__(self, editions: EditionStore, edition: int) -> None:
+    def __init__(self, editions: EditionStore, stored: StoredEdition, rendering: Rendering) -> None:
         self._editions = editions
-        self._edition = edition
-        self._known = editions.renditions(edition)
+        self._stored = stored
+        self._rendering = rendering
+        self._known: dict[str, Rendition] = {}
 
     def __call__(self, variant: str) -> Rendition:
         if variant not in self._known:
-            self._known = self._editions.renditions(self._edition)
+            kept, edition = self._editions.renditions(self._stored.id), self._stored.edition
+            self._known = {
+                name: self._rendering.as_mailed(edition, rendition) if edition else rendition
+                for name, rendition in kept.items()
+            }
         return self._known[variant]

@@ -29,6 +29,7 @@ from digest.models.collecting import (
     SourceState,
     StoredEntry,
 )
+from digest.models.counting import Count, CountKind, MadeBy
 from digest.models.delivering import (
     Batch,
     Claim,
@@ -88,6 +89,8 @@ __all__ = [
     "Claim",
     "Collected",
     "Correction",
+    "Count",
+    "CountKind",
     "Delivery",
     "DeliveryState",
     "Direction",
@@ -103,6 +106,7 @@ __all__ = [
     "Item",
     "Kept",
     "Letterhead",
+    "MadeBy",
     "Mention",
     "Message",
     "News",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import archive, leaving
+from digest.web import archive, counting, leaving
 from digest.web.protecting import protect
 from digest.web.serving import serve
 from digest.web.site import Site
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # In this order: the archive takes every address that none before it takes.
 _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
     leaving.make_routes,
+    counting.make_routes,
     archive.make_routes,
 )
 
