@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from digest.audience.addresses import read_address
+from digest.audience.addresses import find_look_alike, read_address
 from digest.errors import ConfigError
 from digest.models import Arrival, Subscriber, SubscriberState
 
@@ -77,15 +77,17 @@ class RowReader:
         email, name, is_reserved = read_address(cells[self._email])
         choices = self._read_choices(self._pick(cells))
         arrival = Arrival(email, self._read_name(cells) or name, choices)
-        if not is_reserved and choices.frequency == "daily":
+        if not is_reserved and choices.frequency == "daily" and email.isascii():
             return arrival, None
         remarks = []
+        if mixed := find_look_alike(email):
+            remarks.append(f'"{mixed}" in {email} mixes alphabets that look alike: ask the reader whether it is theirs')
         if is_reserved:
             domain = email.rpartition("@")[2]
             remarks.append(f"{domain} is a name reserved for tests and examples: fit for a rehearsal only")
         if choices.frequency == "weekly":
             remarks.append("this version makes daily editions only: a weekly reader is kept, and not mailed")
-        return arrival, "; ".join(remarks)
+        return arrival, "; ".join(remarks) or None
 
     def _make_choices(self, cells: tuple[str, ...]) -> Subscriber:
         """All of a subscriber but the address and the name."""

@@ -199,6 +199,50 @@ def test_an_address_is_what_the_library_says_also_where_it_is_not_asked(address:
     assert found == kept
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("jо@mail.org", '"jо"'),  # a Cyrillic letter beside a Latin one
+        ("jo@mаil.org", '"mаil"'),
+        ("jo@xn--mil-6cd.org", '"mаil"'),  # the same, as it travels
+        ("αlpha@mail.org", '"αlpha"'),
+        ("анна@почта.рф", None),
+        ("müller@bücher.org", None),
+        ("анна@mail.org", None),  # each part in a script of its own
+        ("tanaka田中@mail.org", None),
+        ("jo@mail.org", None),
+    ],
+)
+def test_letters_that_look_alike_are_told_and_not_refused(address: str, told: str | None) -> None:
+    reader, remark = read_row({"email": address}, terms())
+    assert reader.email
+    assert (told in remark if told and remark else remark) == (True if told else None)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_spreadsheets_file_is_read_with_its_mark_its_half_empty_rows_and_its_doubles(
+    tmp_path: Path, separator: str
+) -> None:
+    lines = [
+        "email|name|topics",
+        "a@mail.org|A|",
+        "",
+        "||",
+        "  | |",
+        "A@MAIL.ORG|Again|world",
+        "|Nobody|",
+        "b@mail.org",
+    ]
+    content = "\ufeff" + "\r\n".join(lines).replace("|", separator)
+    read = read_file(write(tmp_path, content))
+    assert [(reader.email, reader.name) for reader in read.readers] == [
+        ("a@mail.org", "A"),
+        ("A@mail.org", "Again"),
+        ("b@mail.org", None),
+    ]
+    assert [(one.line, one.is_fault) for one in read.told] == [(7, True)]
+
+
 def test_what_was_taken_before_is_passed_over(tmp_path: Path) -> None:
     path = write(tmp_path, "email\na@mail.org\nb@mail.org\nc@mail.org\n")
     assert [reader.email for reader in read_file(path, after=3).readers] == ["c@mail.org"]
