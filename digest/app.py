@@ -43,6 +43,7 @@ from digest.network import GuardedNetwork
 from digest.protocols import Clock, Fetch, Summarizer, Transport
 
 if TYPE_CHECKING:
+    from digest.audience.segments import Predicate
     from digest.collect import Visit
     from digest.deliver import Lane
     from digest.engine import LocalEngine
@@ -165,6 +166,24 @@ class App:
             timezone=ZoneInfo(self.config.schedule.timezone),
             brand=self._brand(),
         )
+
+    @cached_property
+    def segments(self) -> "Mapping[str, Predicate]":
+        """Whether a subscriber is of a segment, by its id."""
+        from digest.audience.segments import Usual, make_predicate
+
+        usual = Usual(language=self.config.newsletter.language, timezone=self.config.schedule.timezone)
+        return {
+            table.id: make_predicate(
+                topic=table.topic,
+                language=table.language,
+                timezone=table.timezone,
+                tag=table.tag,
+                filter_text=table.filter,
+                usual=usual,
+            )
+            for table in self.config.segments
+        }
 
     def _brand(self) -> "Brand":
         from digest.render import Brand, Logo
@@ -297,6 +316,8 @@ class App:
             subject=self._subject,
             languages=self.renderer.languages,
             render=self.renderer.render,
+            is_member=self.segments.get(self.config.edition.segment, lambda _: True),
+            as_mailed=self._as_mailed,
             unsubscribe_url=self.links.unsubscribe_url,
             send_key=lambda edition, reader: make_send_key(
                 self._signing_keys[0],
@@ -346,6 +367,22 @@ class App:
         self.store.editions.newest(self.config.newsletter.slug, 1)
         self.links.sign("0" * 32)
         self.lanes  # noqa: B018 - built now
+
+    def _as_mailed(self, edition: Edition, rendition: Rendition) -> Rendition:
+        """A rendition with redirects for links and a picture, where they are counted: the same for every reader."""
+        counting = self.config.counting
+        if not (counting.clicks or counting.opens):
+            return rendition
+        from digest.render.redirecting import count_links, list_links
+
+        name, ours = f"{edition.date}-{edition.cadence}", f"{self.config.newsletter.base_url.rstrip('/')}/"
+        redirects = {
+            address: self.links.url("click", f"{name}-{number:07x}")
+            for number, address in (list_links(edition).items() if counting.clicks else ())
+            if not address.startswith(ours)
+        }
+        pixel = f"{self.links.url('open', name)}.gif" if counting.opens else None
+        return count_links(rendition, redirects, pixel)
 
     def _write_message(self, rendition: Rendition, letterhead: Letterhead) -> bytes:
         """A rendition as a message to a reader who is nobody."""
@@ -459,6 +496,7 @@ class App:
             memory=timedelta(days=rules.memory_days),
             alerts=self.alert_addresses(),
             mix_languages=rules.mix_languages,
+            segment=rules.segment,
             approval=rules.approval,
             sender=newsletter.sender,
             reply_to=newsletter.reply_to,

@@ -100,7 +100,11 @@ class Pipeline:
 
     def inspect(self, number: int) -> tuple[Finding, ...]:
         """What preflight finds in a kept edition, without asking the network."""
-        return self._rendering.inspect(tuple(self._ports.editions.renditions(number).values()), online=False)
+        stored = self._ports.editions.get(number)
+        if stored is None or stored.edition is None:
+            return ()
+        renditions = tuple(self._ports.editions.renditions(number).values())
+        return self._rendering.inspect(stored.edition, renditions, online=False)
 
     def close(self, stored: StoredEdition, reason: str) -> None:
         """End an edition that is too old: what waits is skipped with the reason, a ready one is missed."""
@@ -167,15 +171,13 @@ class Pipeline:
             corrections=self._earlier.corrections(after),
         )
         log.note("compose", stories=len(edition.items), sections=len(edition.sections))
-        renditions = self._rendering.render(
-            edition, self._rendering.choose_variants(edition, ports.subscribers.reached(settings.newsletter))
-        )
+        renditions = self._rendering.render(edition, self._rendering.choose_variants(edition, self._sending.members()))
         log.note(
             "render",
             variants=len(renditions),
             bytes=max((len(r.html.encode()) for r in renditions), default=0),
         )
-        findings = self._rendering.inspect(renditions)
+        findings = self._rendering.inspect(edition, renditions)
         log.note("preflight", notes=[preflight.verdict(findings)], findings=len(findings))
         return Composed(edition=edition, renditions=renditions, findings=findings, sources=tuple(sources))
 
@@ -195,10 +197,11 @@ class Pipeline:
         nothing of it was changed since.
         """
         ports = self._ports
-        variants = self._rendering.choose_variants(edition, ports.subscribers.reached(self._settings.newsletter))
+        variants = self._rendering.choose_variants(edition, self._sending.members())
         renditions = self._rendering.render(edition, variants)
         if state is None:
-            failed = [finding for finding in self._rendering.inspect(renditions) if finding.severity == "fail"]
+            found = self._rendering.inspect(edition, renditions)
+            failed = [finding for finding in found if finding.severity == "fail"]
             if failed:
                 state, reason = EditionState.HELD, f"{Held.PREFLIGHT}: {failed[0].message}"
         return ports.editions.revise(

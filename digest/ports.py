@@ -18,6 +18,7 @@ from digest.models import (
     SourceProfile,
     SourceReport,
     StageReport,
+    Subscriber,
 )
 from digest.protocols import (
     Clock,
@@ -57,6 +58,7 @@ class Settings:
     rehearsal: bool  # nothing of it leaves this machine
     inbox: str | None = None  # the mailbox that bounces and requests to leave come to
     cadence: Cadence = "daily"
+    segment: str = ""  # only whose members get the editions; "": everybody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,8 @@ class Ports:
     subject: Callable[[date, Item | None, int, str], str]
     languages: Callable[[], Collection[str]]  # those that the mail can speak around its stories
     render: Callable[[Edition, str], Rendition]
+    is_member: Callable[[Subscriber], bool]  # of that segment
+    as_mailed: Callable[[Edition, Rendition], Rendition]  # with what counts clicks and opens, where that is wanted
     unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
     send_key: Callable[[Edition, str], str]  # an edition, a subscriber's key → the delivery's opaque name
     write_message: Callable[[Rendition, Letterhead], bytes]  # to nobody: what every reader's is like
@@ -124,5 +128,6 @@ class Preview:
     findings: tuple[Finding, ...]
     transport: str  # the name of what would carry it
     stored: bool  # False: composed now and kept nowhere
+    is_for_nobody: bool = False  # nobody is of the segment that gets it
     previous: Rendition | None = None  # of the newest edition before it, in the same variant or whole
     borne: Mapping[str, tuple[Borne, ...]] = field(default_factory=dict)  # by the item's id

@@ -55,7 +55,8 @@ class Previewing:
     def preview(self, day: date, reader: Subscriber) -> Preview:
         """The edition of `day` as `reader` would get it: as kept, else composed now, collecting when nothing is."""
         composed, stored = self._find(day)
-        rendition = self._render_for(composed, reader)
+        kept = self._render_for(composed, reader)
+        rendition = self._rendering.as_mailed(composed.edition, kept)
         batch = self._address(composed.edition, rendition, reader, stored)
         return Preview(
             edition=composed.edition,
@@ -63,8 +64,9 @@ class Previewing:
             unsubscribe_url=batch.messages[0].unsubscribe_url,
             payload=self._ports.lanes[0].transport.render(batch)[0],
             transport=self._ports.lanes[0].transport.name,
-            findings=self._rendering.inspect([rendition]),
+            findings=self._rendering.inspect(composed.edition, [kept]),
             stored=stored is not None,
+            is_for_nobody=bool(self._settings.segment) and not self._sending.members(),
             previous=self._find_previous(day, rendition.variant),
             borne=find_borne(self._ports.entries, composed.edition),
         )
@@ -72,7 +74,7 @@ class Previewing:
     def send_test(self, day: date, reader: Subscriber) -> Outcome:
         """Hand that message over by the first transport, its subject marked. Raises TransportError."""
         composed, stored = self._find(day)
-        rendition = self._render_for(composed, reader)
+        rendition = self._rendering.as_mailed(composed.edition, self._render_for(composed, reader))
         rendition = replace(rendition, subject=f"[Test] {rendition.subject}")
         outcomes: list[Outcome] = []
         batch = self._address(composed.edition, rendition, reader, stored)

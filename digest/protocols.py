@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from digest.models import (
+    Arrival,
     AskedFor,
     Batch,
     Budget,
@@ -17,6 +18,7 @@ from digest.models import (
     Choices,
     Claim,
     Collected,
+    Count,
     Counted,
     Delivery,
     Edition,
@@ -29,6 +31,7 @@ from digest.models import (
     Judged,
     Kept,
     Listed,
+    MadeBy,
     Outcome,
     Owner,
     Page,
@@ -469,7 +472,12 @@ class SubscriberStore(Protocol):
         ...
 
     def take(
-        self, newsletter: str, readers: Sequence[Subscriber], *, now: datetime, mark: tuple[str, int] | None = None
+        self,
+        newsletter: str,
+        readers: Sequence[Subscriber | Arrival],
+        *,
+        now: datetime,
+        mark: tuple[str, int] | None = None,
     ) -> Taken:
         """Take some thousand in as one transaction; `mark` is the import that they are of, and how far it came.
 
@@ -702,6 +710,29 @@ class EventStore(Protocol):
 
     def undo(self, rules: BounceRules, *, since: datetime, domain: str | None, now: datetime, dry: bool) -> Judged:
         """Let no refusal since then count any more, and mail again whom only those ended."""
+        ...
+
+
+class CountStore(Protocol):
+    """Opens and clicks, by nobody's name. Raises StoreError."""
+
+    def add(self, seen: Sequence[Count], *, again: timedelta, within: timedelta) -> list[Count]:
+        """Keep what was seen, but what the same network asked for `again` ago at most, whose name becomes a hash.
+
+        Returns the clicks of these networks `within` that time of them.
+        """
+        ...
+
+    def reclassify(self, ids: Collection[int], made_by: MadeBy) -> None:
+        """Say of some that it was another who made them."""
+        ...
+
+    def tally(self, edition: int) -> dict[tuple[str, int | None, MadeBy], int]:
+        """How many there are of an edition, by kind, link and who made them."""
+        ...
+
+    def first_sent_at(self, edition: int) -> datetime | None:
+        """When the first message of an edition was attempted."""
         ...
 
 

@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from digest import compose, preflight
 from digest.models import Edition, Finding, Letterhead, Rendition, StoredEdition, Subscriber, Variant
 from digest.ports import Ports, Settings
+from digest.render.redirecting import without_picture
 
 
 class Rendering:
@@ -54,14 +55,22 @@ class Rendering:
             inbox=settings.inbox,
         )
 
-    def inspect(self, renditions: Sequence[Rendition], *, online: bool = True) -> tuple[Finding, ...]:
-        """The findings over all variants and a message of each, each once; not `online`: without trying the way out."""
+    def as_mailed(self, edition: Edition, rendition: Rendition) -> Rendition:
+        """What is handed over of a rendition: the same, but for what counts clicks and opens."""
+        return self._ports.as_mailed(edition, rendition)
+
+    def inspect(self, edition: Edition, renditions: Sequence[Rendition], *, online: bool = True) -> tuple[Finding, ...]:
+        """The findings over all variants of an edition, as they are mailed, and a message of each, each once.
+
+        Not `online`: without trying the way out.
+        """
         broken = None if self._settings.rehearsal or not renditions or not online else self._broken
         letterhead = self.letterhead(None)
         found: dict[Finding, None] = {}
-        for rendition in renditions:
+        for kept in renditions:
+            rendition = self.as_mailed(edition, kept)
             inspected = preflight.inspect(
-                rendition.html,
+                without_picture(rendition.html),
                 rendition.text,
                 subject=rendition.subject,
                 rehearsal=self._settings.rehearsal,

@@ -2,7 +2,7 @@
 
 from digest import deliver, extract, reread
 from digest.log import Log
-from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition, describe_pause
+from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition, Subscriber, describe_pause
 from digest.ports import Ports, Settings
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
@@ -67,6 +67,11 @@ class Sending:
         if ports.ledger.leased_until(stored.id) is None:
             ports.editions.set_state(stored.id, EditionState.SENT, reason, now=now, only_from=[EditionState.SENDING])
 
+    def members(self) -> list[Subscriber]:
+        """Those who get the editions now."""
+        ports = self._ports
+        return [reader for reader in ports.subscribers.reached(self._settings.newsletter) if ports.is_member(reader)]
+
     def _plan(self, edition: Edition) -> list[Planned]:
         """Who gets which variant, and why someone is left out."""
         planned, now = [], self._ports.clock()
@@ -77,6 +82,8 @@ class Sending:
                 variant, reason = None, f"the reader asked for the {reader.frequency} edition"
             if reader.paused_until and reader.paused_until > now:
                 variant, reason = None, describe_pause(reader.paused_until)
+            if not self._ports.is_member(reader):
+                variant, reason = None, f'the reader is not of the segment "{self._settings.segment}"'
             send_key = self._ports.send_key(edition, reader.key)
             name = variant.key if variant else None
             planned.append(Planned(subscriber=reader, send_key=send_key, variant=name, reason=reason))
@@ -90,7 +97,7 @@ class Sending:
 
         mailing = deliver.Mailing(
             edition=stored.id,
-            rendition=_Renditions(ports.editions, stored.id),
+            rendition=_Renditions(ports.editions, stored, self._rendering),
             letterhead=self._rendering.letterhead(stored),
             unsubscribe_url=ports.unsubscribe_url,
         )
@@ -109,12 +116,17 @@ class Sending:
 class _Renditions:
     """An edition's renditions by variant; read again when another process has planned one that was not there before."""
 
-    def __init__(self, editions: EditionStore, edition: int) -> None:
+    def __init__(self, editions: EditionStore, stored: StoredEdition, rendering: Rendering) -> None:
         self._editions = editions
-        self._edition = edition
-        self._known = editions.renditions(edition)
+        self._stored = stored
+        self._rendering = rendering
+        self._known: dict[str, Rendition] = {}
 
     def __call__(self, variant: str) -> Rendition:
         if variant not in self._known:
-            self._known = self._editions.renditions(self._edition)
+            kept, edition = self._editions.renditions(self._stored.id), self._stored.edition
+            self._known = {
+                name: self._rendering.as_mailed(edition, rendition) if edition else rendition
+                for name, rendition in kept.items()
+            }
         return self._known[variant]

@@ -5,6 +5,7 @@ which we take with a remark, because operators rehearse with them.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from email.utils import parseaddr
 from functools import lru_cache
@@ -18,6 +19,8 @@ from digest.errors import ConfigError
 _COMMON = re.compile(r"([A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,15}){0,2})@([A-Za-z0-9.-]{1,128})")
 # RFC 2606, RFC 6761, RFC 6762: names that no mail server will ever answer for.
 _RESERVED = ("test", "example", "invalid", "localhost", "local", "example.com", "example.net", "example.org")
+
+_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,23 @@ def ascii_domain(email: str) -> str:
         return email if domain.isascii() else f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
     except idna.IDNAError:
         return email
+
+
+def find_look_alike(email: str) -> str | None:
+    """A part of an address that mixes scripts whose letters look alike, as a Cyrillic а among Latin ones; else None.
+
+    Such an address is sound, and hardly ever meant: it is told, and not refused.
+    """
+    if email.isascii():
+        return None
+    for part in re.split(r"[@.]", email):
+        if len({script for letter in part if (script := _script_of(letter)) in _ALIKE}) > 1:
+            return part
+    return None
+
+
+def _script_of(letter: str) -> str:
+    return unicodedata.name(letter, "").partition(" ")[0] if letter.isalpha() else ""
 
 
 def _shorten(text: str) -> str:

@@ -1,14 +1,14 @@
 """A file of subscribers → subscribers in chunks, and what is to be told of its rows. Nothing is stored here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import Final
 
 from digest.audience.rows import RowReader, Terms
 from digest.audience.tables import Table
 from digest.errors import ConfigError
-from digest.models import Subscriber
+from digest.models import Arrival
 
 _UNREADABLE: Final = "it cannot be read: a quotation mark is not closed, or it is no JSON object"
 
@@ -26,7 +26,7 @@ class Told:
 class Chunk:
     """Rows that are taken together: the subscribers, their lines, and what is to be told."""
 
-    readers: tuple[Subscriber, ...]
+    readers: tuple[Arrival, ...]
     lines: tuple[int, ...]
     told: tuple[Told, ...]
     last_line: int
@@ -35,34 +35,37 @@ class Chunk:
 def read_chunks(table: Table, terms: Terms, *, size: int, after: int = 0) -> Iterator[Chunk]:
     """The rows behind a line, so many at a time."""
     reader = RowReader(table.columns, terms)
-    rows = ((line, cells) for line, cells in table.rows if line > after)
-    while some := list(islice(rows, size)):
-        yield _read_chunk(reader, some)
+    rows = dropwhile(lambda row: row[0] <= after, table.rows) if after else table.rows
+    while (chunk := _read_chunk(reader, islice(rows, size))).last_line:
+        yield chunk
 
 
-def _read_chunk(reader: RowReader, rows: Sequence[tuple[int, Sequence[str] | None]]) -> Chunk:
+def _read_chunk(reader: RowReader, rows: Iterable[tuple[int, Sequence[str] | None]]) -> Chunk:
+    """One row after the other, so that its cells are gone before the next are there; `last_line` is 0 without any."""
     readers, lines, told = [], [], []
+    read, line = reader.read, 0
     for line, cells in rows:
         if cells is None:
             told.append(Told(line=line, said=_UNREADABLE, is_fault=True))
             continue
         try:
-            subscriber, remark = reader.read(cells)
+            arrival, remark = read(cells)
         except ConfigError as error:
             told.append(Told(line=line, said=_printable(str(error)), is_fault=True))
             continue
-        if _is_broken(subscriber.email) or _is_broken(subscriber.name or ""):
+        email, name, _ = arrival
+        if not (email.isascii() and (name is None or name.isascii())) and _is_broken(f"{email}{name}"):
             told.append(Told(line=line, said="it holds bytes that are not of the file's encoding", is_fault=True))
             continue
-        readers.append(subscriber)
+        readers.append(arrival)
         lines.append(line)
         if remark:
             told.append(Told(line=line, said=remark, is_fault=False))
-    return Chunk(readers=tuple(readers), lines=tuple(lines), told=tuple(told), last_line=rows[-1][0])
+    return Chunk(readers=tuple(readers), lines=tuple(lines), told=tuple(told), last_line=line)
 
 
 def _is_broken(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _printable(text: str) -> str:

@@ -26,8 +26,9 @@ _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _VALUES: Final = {
     "approval": re.compile(r"[0-9]{1,10}-[0-9]{1,12}-[0-9]{1,4}"),  # an edition, when it ends, to whom it was mailed
     "form": re.compile(r"[0-9]{1,12}"),  # when a page was shown, in seconds
-    "click": re.compile(r"[0-9]{1,10}-[0-9]{1,4}"),  # an edition, the place of a link in it
-    "open": re.compile(r"[0-9]{1,10}"),  # an edition
+    # An edition by what is known of it before it is stored, and a number made of a link's address.
+    "click": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-(?:daily|weekly|special)-[0-9a-f]{7}"),
+    "open": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-(?:daily|weekly|special)"),
 }
 _SIGNATURE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _LONGEST: Final = 120  # characters of a token: nothing longer is looked at

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from digest.audience.addresses import read_address
+from digest.audience.addresses import find_look_alike, read_address
 from digest.errors import ConfigError
-from digest.models import Subscriber, SubscriberState
+from digest.models import Arrival, Subscriber, SubscriberState
 
 COLUMNS: Final = (
     *("email", "name", "topics", "language", "timezone", "frequency", "state"),
@@ -64,7 +64,7 @@ class RowReader:
         self._pick = _picker(places)
         self._read_choices = lru_cache(maxsize=4096)(self._make_choices)
 
-    def read(self, cells: Sequence[str]) -> tuple[Subscriber, str | None]:
+    def read(self, cells: Sequence[str]) -> tuple[Arrival, str | None]:
         """One row, and what is worth telling of it and no fault. Raises ConfigError for what cannot be taken.
 
         Without a consent, of its own or of the table's, a row is pending whatever its state says; who left, bounced or
@@ -75,19 +75,21 @@ class RowReader:
                 raise ConfigError("the row", "it has more cells than the header")
             cells = [*cells, *[""] * (self._width - len(cells))]
         email, name, is_reserved = read_address(cells[self._email])
-        chosen = self._read_choices(self._pick(cells))
-        subscriber = Subscriber(email=email, name=self._read_name(cells) or name, **chosen)
-        if not is_reserved and subscriber.frequency == "daily":
-            return subscriber, None
+        choices = self._read_choices(self._pick(cells))
+        arrival = Arrival(email, self._read_name(cells) or name, choices)
+        if not is_reserved and choices.frequency == "daily" and email.isascii():
+            return arrival, None
         remarks = []
+        if mixed := find_look_alike(email):
+            remarks.append(f'"{mixed}" in {email} mixes alphabets that look alike: ask the reader whether it is theirs')
         if is_reserved:
             domain = email.rpartition("@")[2]
             remarks.append(f"{domain} is a name reserved for tests and examples: fit for a rehearsal only")
-        if subscriber.frequency == "weekly":
+        if choices.frequency == "weekly":
             remarks.append("this version makes daily editions only: a weekly reader is kept, and not mailed")
-        return subscriber, "; ".join(remarks)
+        return arrival, "; ".join(remarks) or None
 
-    def _make_choices(self, cells: tuple[str, ...]) -> dict[str, Any]:
+    def _make_choices(self, cells: tuple[str, ...]) -> Subscriber:
         """All of a subscriber but the address and the name."""
         given = dict(zip(self._choices, cells, strict=True))
 
@@ -100,17 +102,18 @@ class RowReader:
         frequency = cell("frequency").lower() or "daily"
         if frequency not in {"daily", "weekly"}:
             raise ConfigError(f'frequency "{frequency}"', "it is not known", remedy="one of daily, weekly")
-        return {
-            "topics": _read_topics(cell("topics"), self._topics),
-            "language": _read_language(cell("language")),
-            "timezone": _read_zone(cell("timezone")),
-            "frequency": frequency,
-            "state": state if agreed or state in _GONE else SubscriberState.PENDING,
-            "consent_at": consent_at or (terms.now if terms.consent else None),
-            "consent_text": cell("consent_text") or terms.consent,
-            "consent_from": cell("consent_from") or terms.consent_from,
-            "tags": _read_tags(cell("tags")),
-        }
+        return Subscriber(
+            email="",
+            topics=_read_topics(cell("topics"), self._topics),
+            language=_read_language(cell("language")),
+            timezone=_read_zone(cell("timezone")),
+            frequency="weekly" if frequency == "weekly" else "daily",
+            state=state if agreed or state in _GONE else SubscriberState.PENDING,
+            consent_at=consent_at or (terms.now if terms.consent else None),
+            consent_text=cell("consent_text") or terms.consent,
+            consent_from=cell("consent_from") or terms.consent_from,
+            tags=_read_tags(cell("tags")),
+        )
 
     def _read_name(self, cells: Sequence[str]) -> str | None:
         whole, first, last = self._names
@@ -123,7 +126,8 @@ class RowReader:
 
 def read_row(row: Mapping[str, str], terms: Terms) -> tuple[Subscriber, str | None]:
     """One row by its columns' names, and a remark. Raises ConfigError for what cannot be taken."""
-    return RowReader(list(row), terms).read(list(row.values()))
+    arrival, remark = RowReader(list(row), terms).read(list(row.values()))
+    return arrival.as_subscriber(), remark
 
 
 def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:

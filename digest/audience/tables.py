@@ -109,7 +109,7 @@ def _read_rows(reader: Any) -> Iterator[tuple[int, Sequence[str] | None]]:
     while True:
         try:
             for cells in reader:
-                if cells and (cells[0] or any(map(str.strip, cells))):
+                if any(map(str.strip, cells)):
                     yield reader.line_num, cells
             return
         except csv.Error:  # a quotation mark that is not closed: what follows cannot be told apart

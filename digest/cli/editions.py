@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli.options import ConfigOption, JsonOption, open_app
-from digest.cli.output import put, put_json, put_rows
+from digest.cli.output import put, put_json, put_rows, say
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -126,6 +126,38 @@ def show_edition(
                     put(f"  {number:>2}. {item.headline} ({outlets})" + (f" [{', '.join(marks)}]" if marks else ""))
         if counts:
             put("\n" + ", ".join(f"{number} {state}" for state, number in counts.items()))
+
+
+@commands.command("counts")
+def count_edition(
+    context: typer.Context,
+    edition: EditionArgument = "latest",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """How often an edition was opened and its links followed, by people and by machines."""
+    from digest.audience.counting import RULE
+    from digest.operate.counting import read_counts
+
+    with open_app(context, config) as app:
+        stored = find_edition(app, edition)
+        rows = read_counts(app, stored)
+    if as_json:
+        put_json({"edition": stored.id, "date": stored.date, "counts": rows, "rule": RULE})
+        return
+    shown = [
+        {
+            "people": row.people,
+            "scanners": row.scanners,
+            "prefetchers": row.prefetchers,
+            "proxies": row.proxies,
+            "link": row.link or "(opened)",
+        }
+        for row in rows
+    ]
+    put_rows(shown, as_json=False, empty="nothing is counted; [counting] in config.toml says what is")
+    if rows:
+        say(RULE)
 
 
 @commands.command("approve")

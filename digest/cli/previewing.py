@@ -89,6 +89,8 @@ def _say_verdict(shown: "Preview") -> None:
     """One line of preflight's, whatever it is: a file shows nothing of it."""
     from digest.preflight import verdict
 
+    if shown.is_for_nobody:
+        say("nobody who is active is of the segment that [edition] names: nobody would get it")
     number = len(shown.findings)
     say(f"preflight: {verdict(shown.findings)}, {number} {'finding' if number == 1 else 'findings'}")
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _SHOWN_REMARKS = 10
 
+SegmentOption = Annotated[
+    str | None, typer.Option(metavar="ID", help="Only those of this segment.", show_default=False)
+]
+
 
 class Form(StrEnum):
     """How a list is written."""
@@ -31,13 +35,29 @@ commands = typer.Typer(help="The subscribers: who gets the newsletter.", no_args
 def list_subscribers(
     context: typer.Context,
     state: Annotated[SubscriberState | None, typer.Option(help="Only those in this state.", show_default=False)] = None,
+    segment: SegmentOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Everyone, by address."""
+    from digest.operate.segments import find_members
+
     with open_app(context, config) as app:
-        rows = [_row(reader) for reader in app.store.subscribers.everyone(app.config.newsletter.slug, state)]
-    put_rows(rows, as_json=as_json, empty="nobody is subscribed; `digest subscribers add EMAIL` adds a reader")
+        is_member = find_members(app, segment)
+        everyone = app.store.subscribers.everyone(app.config.newsletter.slug, state)
+        rows = [_row(reader) for reader in everyone if is_member(reader)]
+    nobody = "nobody is subscribed; `digest subscribers add EMAIL` adds a reader"
+    put_rows(rows, as_json=as_json, empty="nobody is of that segment" if segment else nobody)
+
+
+@commands.command("segments")
+def list_segments(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """The segments, and how many subscribers each has."""
+    from digest.operate.segments import count_segments
+
+    with open_app(context, config) as app:
+        rows = [{"segment": one.segment, "members": one.members, "active": one.active} for one in count_segments(app)]
+    put_rows(rows, as_json=as_json, empty="there is no segment; add a [[segments]] table")
 
 
 @commands.command("add")
@@ -190,16 +210,17 @@ def export_subscribers(
         Form | None, typer.Option("--format", help="csv or jsonl; else by FILE's ending, else csv.", show_default=False)
     ] = None,
     state: Annotated[SubscriberState | None, typer.Option(help="Only those in this state.", show_default=False)] = None,
+    segment: SegmentOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Everyone, with their consent, as an import takes them back."""
     from digest.audience.exporting import write_lines
+    from digest.operate.segments import find_members
 
     chosen = form or (Form.JSONL if file and file.suffix.lower() in {".jsonl", ".ndjson"} else Form.CSV)
     with open_app(context, config) as app:
-        lines = write_lines(
-            app.store.subscribers.each(app.config.newsletter.slug, state), "jsonl" if chosen is Form.JSONL else "csv"
-        )
+        readers = filter(find_members(app, segment), app.store.subscribers.each(app.config.newsletter.slug, state))
+        lines = write_lines(readers, "jsonl" if chosen is Form.JSONL else "csv")
         if file is None:
             for line in lines:
                 put(line)

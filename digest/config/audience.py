@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from digest.audience.addresses import ascii_domain
+from digest.audience.segments import describe_fault, read_filter
 from digest.config.values import AddressText, AsciiUrl, Duration, Identifier, Network, Zone
 from digest.errors import ConfigError
 
@@ -90,10 +91,32 @@ class Segment(_Table):
 
     id: Identifier
     topic: str | None = None
-    language: str | None = None
+    language: str | None = Field(default=None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     timezone: Zone | None = None
     tag: str | None = None
     filter: str | None = None  # an expression; docs/subscribers.md
+
+    @field_validator("filter")
+    @classmethod
+    def _check_filter(cls, text: str | None) -> str | None:
+        if text is not None:
+            try:
+                read_filter(text)
+            except ConfigError as error:
+                raise ValueError(describe_fault(error)) from None
+        return text
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> "Segment":
+        if all(value is None for value in (self.topic, self.language, self.timezone, self.tag, self.filter)):
+            raise ValueError("it does not say who is of it; give it a topic, language, timezone, tag or filter")
+        return self
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that it names."""
+        named = read_filter(self.filter).topics if self.filter else frozenset()
+        return named | {self.topic} if self.topic else named
 
 
 class Counting(_Table):

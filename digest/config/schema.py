@@ -366,6 +366,9 @@ class Config(_Table):
             unknown = [topic for topic in source.topics if topic not in topics]
             if unknown:
                 raise ValueError(f'source "{source.id}" names the topic "{unknown[0]}", which no [[topics]] has')
+        for segment in self.segments:
+            for topic in sorted(segment.topics - set(topics)):
+                raise ValueError(f'segment "{segment.id}" names the topic "{topic}", which no [[topics]] has')
         segments = [segment.id for segment in self.segments]
         if self.edition.segment and self.edition.segment not in segments:
             raise ValueError(f'[edition] segment is "{self.edition.segment}", which no [[segments]] has')

@@ -9,6 +9,7 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 from digest.models.access import Scope, Token
 from digest.models.audience import (
     ANYBODY,
+    Arrival,
     AskedFor,
     Choices,
     Counted,
@@ -36,6 +37,7 @@ from digest.models.collecting import (
     SourceState,
     StoredEntry,
 )
+from digest.models.counting import Count, CountKind, MadeBy
 from digest.models.delivering import (
     Batch,
     Claim,
@@ -99,6 +101,7 @@ from digest.models.reporting import (
 __all__ = [
     "ANYBODY",
     "UNSUBSCRIBE_TOKEN",
+    "Arrival",
     "Article",
     "AskedFor",
     "Batch",
@@ -108,6 +111,8 @@ __all__ = [
     "Claim",
     "Collected",
     "Correction",
+    "Count",
+    "CountKind",
     "Counted",
     "Delivery",
     "DeliveryState",
@@ -129,6 +134,7 @@ __all__ = [
     "Kept",
     "Letterhead",
     "Listed",
+    "MadeBy",
     "Mention",
     "Message",
     "News",

@@ -1,9 +1,9 @@
 """Who asked for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Frequency = Literal["daily", "weekly"]
 
@@ -42,6 +42,18 @@ class Subscriber:
 def describe_pause(paused_until: datetime) -> str:
     """Why a reader who paused is left out of an edition."""
     return f"the reader paused until {paused_until:%Y-%m-%d %H:%M} UTC"
+
+
+class Arrival(NamedTuple):
+    """One of very many who come in together. A tuple, since a million of them take a tenth of the time of objects."""
+
+    email: str
+    name: str | None
+    choices: Subscriber  # all else; readers who chose the same share it, and its address is nobody's
+
+    def as_subscriber(self) -> Subscriber:
+        """The same on its own."""
+        return replace(self.choices, email=self.email, name=self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from digest.audience.addresses import is_reserved, parse_address
 from digest.errors import DigestError
 from digest.operate.inbox import check_inbox
+from digest.operate.segments import count_segments
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -30,6 +31,7 @@ def check_everything(app: "App") -> list[Checked]:
         _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.store.check().items())),
         _try("templates", lambda: app.renderer.check()),
         _try("subject", app.try_subject),
+        *_check_segments(app),
         *_check_sources(app),
         *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
@@ -75,6 +77,21 @@ def _check_newsletter(app: "App") -> Iterator[Checked]:
             message=broken or f"{newsletter.base_url} answers the readers' way out",
             remedy="run `digest serve` behind HTTPS at that address" if broken else None,
         )
+
+
+def _check_segments(app: "App") -> Iterator[Checked]:
+    try:
+        counted = count_segments(app)
+    except DigestError:
+        return  # the database's own check says it
+    for one in counted:
+        subject, message = f"segment {one.segment}", f"{one.members} subscribers, {one.active} of them active"
+        if one.active:
+            yield Checked(subject=subject, result="ok", message=message)
+            continue
+        is_chosen = app.config.edition.segment == one.segment
+        message += ": nobody gets the edition" if is_chosen else ""
+        yield Checked(subject=subject, result="warning", message=message, remedy="see `digest subscribers list`")
 
 
 def _check_sources(app: "App") -> Iterator[Checked]:

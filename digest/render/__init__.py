@@ -26,7 +26,7 @@ from digest.render.theming import Brand, Logo, Theme, load_theme
 from digest.render.wording import Wording, find_languages, format_day, load_phrases
 from digest.text import count_words, direction_of, direction_of_text
 
-__all__ = ["Brand", "Logo", "Renderer", "render_subject", "web_view_url"]
+__all__ = ["Brand", "Logo", "Renderer", "read_address", "render_subject", "web_view_url"]
 
 _SUBJECT_LENGTH = 120  # characters; phones show some 40, desktops some 70
 _READING_SPEED = 220  # words a minute
@@ -252,7 +252,7 @@ def _shorten(text: str, limit: int) -> str:
     return kept[: at if at > limit // 2 else None].rstrip(" ,;:.-–—\u200d") + "…"
 
 
-def _address(url: str | None) -> str:
+def read_address(url: str | None) -> str:
     """The URL as it may stand in a mail, or "" where it is not of the web."""
     if not url or not _WEB_ADDRESS.match(url) or len(url) > _LONGEST_ADDRESS or not _names_host(url):
         return ""
@@ -271,7 +271,7 @@ def _names_host(url: str) -> bool:
 
 def _picture(url: str | None) -> str:
     """The URL of a picture, or "" where it cannot be shown: no address ("data:"), a kind that clients lack, a login."""
-    address = _address(url)  # first: of what is no address the parts cannot be told
+    address = read_address(url)  # first: of what is no address the parts cannot be told
     return "" if _UNSHOWN.search(address) or "@" in urlsplit(address).netloc else address
 
 
@@ -300,7 +300,7 @@ def _tidy(text: str) -> str:
 
 
 _FILTERS: Mapping[str, Callable[..., object]] = {
-    "address": _address,
+    "address": read_address,
     "picture": _picture,
     "among": _among,
     "direction": direction_of_text,

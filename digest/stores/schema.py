@@ -88,8 +88,8 @@ counts = Table(
     Column("id", Integer, primary_key=True),
     Column("edition", Integer, ForeignKey("editions.id", ondelete="CASCADE"), nullable=False),
     Column("kind", String(16), nullable=False),  # open, click
-    Column("link", Integer),  # its place in the edition
-    Column("made_by", String(16), nullable=False),  # person, scanner, prefetcher
+    Column("link", Integer),  # a number made of its address
+    Column("made_by", String(16), nullable=False),  # person, scanner, prefetcher, proxy
     Column("network", String(64), nullable=False),  # a keyed hash
     Column("counted_at", Instant, nullable=False),
     Index("ix_counts_edition", "edition", "kind", "made_by"),

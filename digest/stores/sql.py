@@ -15,6 +15,7 @@ from sqlalchemy import inspect
 from digest.errors import StoreError
 from digest.stores.answers import SqlAnswers
 from digest.stores.archive import SqlArchive
+from digest.stores.counting import SqlCounts
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
@@ -44,6 +45,7 @@ class SqlStore:
         self.keys = SqlKeys(database)
         self.runs = SqlRuns(database)
         self.answers = SqlAnswers(database)
+        self.counts = SqlCounts(database)
         suppressing = Suppressing(self.keys)
         self.ledger = SqlLedger(database, suppressing)
         self.subscribers = SqlSubscribers(database, suppressing)

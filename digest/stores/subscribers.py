@@ -3,17 +3,20 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
 
-from digest.models import Choices, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
+from digest.models import Arrival, Choices, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
 from digest.stores.database import Database, upsert
 from digest.stores.requests import forget
 from digest.stores.schema import deliveries, editions, events, imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, take
+
+_STATES: Final = {state.value: state for state in SubscriberState}
 
 
 class SqlSubscribers:
@@ -38,13 +41,18 @@ class SqlSubscribers:
         )
 
     def take(
-        self, newsletter: str, readers: Sequence[Subscriber], *, now: datetime, mark: tuple[str, int] | None = None
+        self,
+        newsletter: str,
+        readers: Sequence[Subscriber | Arrival],
+        *,
+        now: datetime,
+        mark: tuple[str, int] | None = None,
     ) -> Taken:
         """Take some thousand in as one transaction; `mark` is the import that they are of, and how far it came.
 
         Of an import a power cut may undo the last of them, with their mark; once `unmark` returned, nothing.
         """
-        with self._database.write_fast() if mark else self._database.write() as connection:
+        with self._database.write_bulk() if mark else self._database.write() as connection:
             taken = take(connection, self._suppressing, newsletter, readers, now)
             if mark:
                 values = {"newsletter": newsletter, "name": mark[0], "line": mark[1], "changed_at": now}
@@ -81,13 +89,15 @@ class SqlSubscribers:
         while True:
             query = (
                 select_subscribers()
-                .where(subscriptions.c.newsletter == newsletter, subscriptions.c.id > last)
+                # Joined to "", so that it is read in the order of ids: by the index of newsletters, each chunk of a
+                # million would sort all of them, and the whole takes 40 seconds instead of 7.
+                .where(subscriptions.c.newsletter.concat("") == newsletter, subscriptions.c.id > last)
                 .where(subscriptions.c.state != SubscriberState.ERASED.value)
                 .order_by(subscriptions.c.id)
                 .limit(self.CHUNK)
             )
             if state is not None:
-                query = query.where(subscriptions.c.state == state.value)
+                query = query.where(subscriptions.c.state.concat("") == state.value)
             with self._database.read() as connection:
                 found = [read_subscriber(row) for row in connection.execute(query)]
             if not found:
@@ -251,28 +261,41 @@ class SqlSubscribers:
         return [reader for reader in active if fold(reader.email) not in suppressed]
 
 
+_FIELDS: Final = "id key topics language timezone frequency state consent_at consent_text consent_from tags".split()
+
+
 def select_subscribers() -> Select[Any]:
     """Subscriptions with what is known of the person."""
-    return select(subscriptions, people.c.email, people.c.name.label("person_name")).join(
+    kept = (subscriptions.c[name] for name in (*_FIELDS, "paused_until"))
+    return select(*kept, people.c.email, people.c.name.label("person_name")).join(
         people, people.c.id == subscriptions.c.person
     )
 
 
 def read_subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
     """A row of those."""
+    # By place, since a million of them are read: by name it takes half as long again.
+    number, key, topics, language, timezone, frequency, state, consent_at, text, place, tags, paused, email, name = row[
+        :14
+    ]
     return Subscriber(
-        email=row.email,
-        name=row.person_name,
-        topics=tuple(json.loads(row.topics)),
-        language=row.language,
-        timezone=row.timezone,
-        frequency=row.frequency,
-        state=SubscriberState(row.state),
-        consent_at=row.consent_at,
-        consent_text=row.consent_text,
-        consent_from=row.consent_from,
-        tags=tuple(json.loads(row.tags)),
-        paused_until=row.paused_until,
-        key=row.key,
-        id=row.id,
+        email=email,
+        name=name,
+        topics=_read_list(topics),
+        language=language,
+        timezone=timezone,
+        frequency=frequency,
+        state=_STATES[state],
+        consent_at=consent_at,
+        consent_text=text,
+        consent_from=place,
+        tags=_read_list(tags),
+        paused_until=paused,
+        key=key,
+        id=number,
     )
+
+
+@lru_cache(maxsize=4096)  # which repeat from reader to reader
+def _read_list(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

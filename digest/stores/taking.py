@@ -1,6 +1,6 @@
 """Many subscribers at once: laid down in a table of their own, then taken over by the database itself.
 
-    rows ──> incoming (temporary) ──> people, subscriptions, suppressions      one transaction
+    rows ──> incoming, chosen (temporary) ──> people, subscriptions, suppressions      one transaction
 
 A row a statement took six times as long. Places in the index are what costs: the keys of links begin with the time at
 which they were made, so that those of an import stand side by side.
@@ -9,13 +9,13 @@ which they were made, so that those of an import stand side by side.
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Integer,
     MetaData,
@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
-from digest.models import Subscriber, SubscriberState, Taken
+from digest.models import Arrival, Subscriber, SubscriberState, Taken
 from digest.stores.database import fill, upsert
 from digest.stores.schema import people, subscriptions, suppressions, write_instant
 from digest.stores.suppressing import Suppressing
@@ -47,13 +47,20 @@ _incoming = Table(
     "incoming",
     MetaData(),
     Column("place", Integer, primary_key=True),
-    Column("id", Integer),  # the person's, should it be a new one
-    Column("person", Integer),  # who is known by that address
     Column("email_key", Text),
-    Column("address", String(64)),  # the hash by which suppressions know it; None: there are none
     Column("email", Text),  # as it was written, where that is otherwise
     Column("name", Text),
     Column("key", String(32)),
+    Column("choice", Integer),  # a number of `chosen`
+    Column("address", String(64)),  # the hash by which suppressions know it; None: there are none
+    Column("person", Integer),  # who is known by that address
+    prefixes=["TEMPORARY"],
+)
+# What many rows of a file share is laid down once.
+_chosen = Table(
+    "chosen",
+    MetaData(),
+    Column("number", Integer, primary_key=True),
     *(Column(name, Text) for name in _KEPT),
     prefixes=["TEMPORARY"],
 )
@@ -71,59 +78,82 @@ def make_keys(count: int) -> list[str]:
 
 
 def take(
-    connection: Connection, suppressing: Suppressing, newsletter: str, readers: Sequence[Subscriber], now: datetime
+    connection: Connection,
+    suppressing: Suppressing,
+    newsletter: str,
+    readers: Sequence[Subscriber | Arrival],
+    now: datetime,
 ) -> Taken:
     """Take subscribers in: new ones, those who agreed at last, and those said to be gone. Nobody gone is revived."""
-    connection.execute(CreateTable(_incoming, if_not_exists=True))
-    connection.execute(_incoming.delete())
-    highest = connection.execute(select(func.coalesce(func.max(people.c.id), 0))).scalar_one()
-    keys = [fold(reader.email) for reader in readers]
-    fill(connection, _incoming, _lay_down(readers, keys, suppressing.hashes(connection, keys), highest))
-    _recognize(connection)
-    gone = _end(connection, suppressing, newsletter, now)
-    left_out = _find_left_out(connection, newsletter)
-    activated = _activate(connection, newsletter, now)
-    added = _add(connection, newsletter, now, [place for place, _ in left_out])
+    arrivals = [one if isinstance(one, Arrival) else Arrival(one.email, one.name, one) for one in readers]
+    for table in (_incoming, _chosen):
+        connection.execute(CreateTable(table, if_not_exists=True))
+        connection.execute(table.delete())
+    said, is_any_suppressed = _lay_down(connection, suppressing, arrivals)
+    # What a chunk has none of need not be looked for.
+    known = _recognize(connection)
+    gone = _end(connection, suppressing, newsletter, now) if said.intersection(_GONE) else 0
+    left_out = _find_left_out(connection, newsletter) if known or is_any_suppressed else []
+    activated = _activate(connection, newsletter, now) if known else 0
+    for start in range(0, len(left_out), 500):
+        places = [place for place, _ in left_out[start : start + 500]]
+        connection.execute(_incoming.delete().where(_incoming.c.place.in_(places)))
+    added = _add(connection, newsletter, now, is_mixed=len(said) > 1)
     return Taken(added=added, activated=activated, ended=gone, left_out=tuple(left_out))
 
 
-def _lay_down(
-    readers: Sequence[Subscriber], keys: Sequence[str], hashes: Sequence[str | None], highest: int
-) -> Iterator[tuple[object, ...]]:
-    states = {state: state.value for state in SubscriberState}
-    rows = zip(readers, keys, hashes, make_keys(len(readers)), strict=True)
-    for place, (reader, email_key, address, key) in enumerate(rows):
-        yield (
-            place,
-            highest + 1 + place,
-            None,
-            email_key,
-            address,
-            reader.email if reader.email != email_key else None,
-            reader.name,
-            key,
-            _as_json(reader.topics),
-            reader.language,
-            reader.timezone,
-            reader.frequency,
-            states[reader.state],
-            _as_text(reader.consent_at),
-            reader.consent_text,
-            reader.consent_from,
-            _as_json(reader.tags),
+def _lay_down(connection: Connection, suppressing: Suppressing, arrivals: Sequence[Arrival]) -> tuple[set[str], bool]:
+    """Put them into `incoming` and `chosen`; the states that they are said to be in, and whether anybody is suppressed.
+
+    That is, anybody at all: then each has a hash.
+    """
+    keys = [fold(arrival[0]) for arrival in arrivals]
+    hashes, links = suppressing.hashes(connection, keys), make_keys(len(arrivals))
+    chosen = {id(choices): choices for _, _, choices in arrivals}
+    numbers = {identity: number for number, identity in enumerate(chosen)}
+    fill(connection, list(_chosen.c), [_row_of(number, choices) for number, choices in enumerate(chosen.values())])
+    columns = [_incoming.c[name] for name in ("place", "email_key", "email", "name", "key", "choice")]
+    rows = (
+        (place, key, email if email != key else None, name, link, numbers[id(choices)])
+        for place, ((email, name, choices), key, link) in enumerate(zip(arrivals, keys, links, strict=True))
+    )
+    is_any_suppressed = bool(hashes) and hashes[0] is not None
+    if is_any_suppressed:
+        fill(
+            connection,
+            [*columns, _incoming.c.address],
+            ((*row, address) for row, address in zip(rows, hashes, strict=True)),
         )
+    else:
+        fill(connection, columns, rows)
+    return {choices.state.value for choices in chosen.values()}, is_any_suppressed
+
+
+def _row_of(number: int, choices: Subscriber) -> tuple[object, ...]:
+    return (
+        number,
+        json.dumps(choices.topics),
+        choices.language,
+        choices.timezone,
+        choices.frequency,
+        choices.state.value,
+        write_instant(choices.consent_at) if choices.consent_at else None,
+        choices.consent_text,
+        choices.consent_from,
+        json.dumps(choices.tags),
+    )
 
 
 def _end(connection: Connection, suppressing: Suppressing, newsletter: str, now: datetime) -> int:
     """Who is said to have left, bounced or complained is suppressed, and no longer mailed if they were."""
     ended = 0
     for state in _GONE:
-        keys = connection.execute(select(_incoming.c.email_key).where(_incoming.c.state == state)).scalars().all()
+        keys = connection.execute(_those(_incoming.c.email_key).where(_chosen.c.state == state)).scalars().all()
         if not keys:
             continue
         scope = newsletter if state == SubscriberState.UNSUBSCRIBED.value else ""
         suppressing.add(connection, scope, keys, state, now=now)
-        those = select(_incoming.c.person).where(_incoming.c.state == state)
+        those = _those(_incoming.c.person).where(_chosen.c.state == state)
         change = (
             update(subscriptions)
             .where(
@@ -139,9 +169,9 @@ def _end(connection: Connection, suppressing: Suppressing, newsletter: str, now:
 
 def _find_left_out(connection: Connection, newsletter: str) -> list[tuple[int, str]]:
     """Who asks to be mailed, and must not be: the places, and why."""
-    stays = _incoming.c.state.in_(_STAYING)
+    stays = _chosen.c.state.in_(_STAYING)
     suppressed = (
-        select(_incoming.c.place, suppressions.c.reason)
+        _those(_incoming.c.place, suppressions.c.reason)
         .join(suppressions, suppressions.c.address == _incoming.c.address)
         .where(stays, suppressions.c.newsletter.in_(("", newsletter)))
     )
@@ -157,8 +187,8 @@ def _find_left_out(connection: Connection, newsletter: str) -> list[tuple[int, s
 def _activate(connection: Connection, newsletter: str, now: datetime) -> int:
     """Who was pending and has agreed now is active."""
     agreed = _with_subscription(
-        newsletter, subscriptions.c.id, _incoming.c.consent_at, _incoming.c.consent_text, _incoming.c.consent_from
-    ).where(subscriptions.c.state == SubscriberState.PENDING.value, _incoming.c.state == SubscriberState.ACTIVE.value)
+        newsletter, subscriptions.c.id, _chosen.c.consent_at, _chosen.c.consent_text, _chosen.c.consent_from
+    ).where(subscriptions.c.state == SubscriberState.PENDING.value, _chosen.c.state == SubscriberState.ACTIVE.value)
     rows = connection.execute(agreed).all()
     for number, consent_at, text, place in rows:
         connection.execute(
@@ -175,31 +205,30 @@ def _activate(connection: Connection, newsletter: str, now: datetime) -> int:
     return len(rows)
 
 
-def _add(connection: Connection, newsletter: str, now: datetime, left_out: Sequence[int]) -> int:
+def _add(connection: Connection, newsletter: str, now: datetime, *, is_mixed: bool) -> int:
     """New people and new subscriptions; of two spellings in one chunk the first counts, or the one that is gone."""
-    for start in range(0, len(left_out), 500):
-        connection.execute(_incoming.delete().where(_incoming.c.place.in_(left_out[start : start + 500])))
+    highest = connection.execute(select(func.coalesce(func.max(people.c.id), 0))).scalar_one()
     moment = literal(now, people.c.created_at.type)
     email = func.coalesce(_incoming.c.email, _incoming.c.email_key)
-    fields = (_incoming.c.id, email, _incoming.c.email_key, _incoming.c.name, moment)
+    number = _incoming.c.place + (highest + 1)  # the person's, should it be a new one
+    fields = (number, email, _incoming.c.email_key, _incoming.c.name, moment)
     strangers = select(*fields).where(_incoming.c.person.is_(None)).order_by(_incoming.c.place)
-    expected = connection.execute(select(func.count()).select_from(strangers.subquery())).scalar_one()
+    counted = select(func.count()).select_from(_incoming).where(_incoming.c.person.is_(None))
+    expected = connection.execute(counted).scalar_one()
     newly = upsert(people).from_select(["id", "email", "email_key", "name", "created_at"], strangers)
     if connection.execute(newly.on_conflict_do_nothing()).rowcount < expected:  # two spellings of one address
         _recognize(connection)
     columns = ["newsletter", "person", "key", *_KEPT, "created_at", "changed_at"]
-    kept = (_incoming.c[name] for name in _KEPT)
-    person = func.coalesce(_incoming.c.person, _incoming.c.id)
-    rows = (
-        select(literal(newsletter), person, _incoming.c.key, *kept, moment, moment)
-        .where(_incoming.c.place >= 0)
-        .order_by(_incoming.c.state.in_(_STAYING), _incoming.c.place)
-    )
-    taken = upsert(subscriptions).from_select(columns, rows).on_conflict_do_nothing()
+    kept = (_chosen.c[name] for name in _KEPT)
+    person = func.coalesce(_incoming.c.person, number)
+    order = (_chosen.c.state.in_(_STAYING), _incoming.c.place) if is_mixed else (_incoming.c.place,)
+    # The condition is for SQLite's parser, which takes ON CONFLICT for a join's ON else.
+    rows = _those(literal(newsletter), person, _incoming.c.key, *kept, moment, moment).where(_incoming.c.place >= 0)
+    taken = upsert(subscriptions).from_select(columns, rows.order_by(*order)).on_conflict_do_nothing()
     return connection.execute(taken).rowcount
 
 
-def _recognize(connection: Connection) -> None:
+def _recognize(connection: Connection) -> int:
     """Note who is known by each address already: once, since the index of all addresses is what costs."""
     known = connection.execute(
         select(_incoming.c.place, people.c.id)
@@ -209,25 +238,17 @@ def _recognize(connection: Connection) -> None:
     if known:
         change = update(_incoming).where(_incoming.c.place == bindparam("at")).values(person=bindparam("who"))
         connection.execute(change, [{"at": place, "who": person} for place, person in known])
+    return len(known)
 
 
-def _with_subscription(newsletter: str, *columns: Column[Any]) -> Select[Any]:
-    """Incoming rows beside the subscription that their address has already."""
-    return (
-        select(*columns)
-        .select_from(_incoming)
-        .join(
-            subscriptions,
-            and_(subscriptions.c.person == _incoming.c.person, subscriptions.c.newsletter == newsletter),
-        )
+def _those(*columns: ColumnElement[Any]) -> Select[Any]:
+    """Incoming rows, with what they chose."""
+    return select(*columns).select_from(_incoming).join(_chosen, _chosen.c.number == _incoming.c.choice)
+
+
+def _with_subscription(newsletter: str, *columns: ColumnElement[Any]) -> Select[Any]:
+    """The same beside the subscription that their address has already."""
+    return _those(*columns).join(
+        subscriptions,
+        and_(subscriptions.c.person == _incoming.c.person, subscriptions.c.newsletter == newsletter),
     )
-
-
-@lru_cache(maxsize=4096)
-def _as_json(values: tuple[str, ...]) -> str:
-    return json.dumps(values)
-
-
-@lru_cache(maxsize=4096)
-def _as_text(instant: datetime | None) -> str | None:
-    return write_instant(instant) if instant else None

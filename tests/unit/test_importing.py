@@ -1,15 +1,16 @@
 """Files of subscribers → subscribers, and what is told of their rows."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from digest.audience.importing import Chunk, read_chunks
+from digest.audience.importing import Told, read_chunks
 from digest.audience.rows import Terms, read_row
 from digest.audience.tables import open_table, read_mapping
 from digest.errors import ConfigError
-from digest.models import SubscriberState
+from digest.models import Subscriber, SubscriberState
 from tests.contract.editions import NOW
 
 TOPICS = ("world", "sport")
@@ -25,13 +26,26 @@ def write(tmp_path: Path, content: str | bytes, name: str = "readers.csv") -> Pa
     return path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a file gave."""
+
+    readers: tuple[Subscriber, ...]
+    lines: tuple[int, ...]
+    told: tuple[Told, ...]
+
+
 def read_file(
     path: Path, *, consent: str | None = "yes", mapping: dict[str, str] | None = None, after: int = 0
-) -> Chunk:
+) -> Read:
     """The whole of a small file."""
     with open_table(path, mapping=mapping or {}) as table:
         chunks = list(read_chunks(table, terms(consent), size=100, after=after))
-    return chunks[0] if chunks else Chunk(readers=(), lines=(), told=(), last_line=0)
+    return Read(
+        readers=tuple(arrival.as_subscriber() for chunk in chunks for arrival in chunk.readers),
+        lines=tuple(line for chunk in chunks for line in chunk.lines),
+        told=tuple(one for chunk in chunks for one in chunk.told),
+    )
 
 
 def test_a_row_without_consent_is_pending_and_with_it_active() -> None:
@@ -183,6 +197,50 @@ def test_an_address_is_what_the_library_says_also_where_it_is_not_asked(address:
     except ConfigError:
         found = None
     assert found == kept
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("jо@mail.org", '"jо"'),  # a Cyrillic letter beside a Latin one
+        ("jo@mаil.org", '"mаil"'),
+        ("jo@xn--mil-6cd.org", '"mаil"'),  # the same, as it travels
+        ("αlpha@mail.org", '"αlpha"'),
+        ("анна@почта.рф", None),
+        ("müller@bücher.org", None),
+        ("анна@mail.org", None),  # each part in a script of its own
+        ("tanaka田中@mail.org", None),
+        ("jo@mail.org", None),
+    ],
+)
+def test_letters_that_look_alike_are_told_and_not_refused(address: str, told: str | None) -> None:
+    reader, remark = read_row({"email": address}, terms())
+    assert reader.email
+    assert (told in remark if told and remark else remark) == (True if told else None)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_spreadsheets_file_is_read_with_its_mark_its_half_empty_rows_and_its_doubles(
+    tmp_path: Path, separator: str
+) -> None:
+    lines = [
+        "email|name|topics",
+        "a@mail.org|A|",
+        "",
+        "||",
+        "  | |",
+        "A@MAIL.ORG|Again|world",
+        "|Nobody|",
+        "b@mail.org",
+    ]
+    content = "\ufeff" + "\r\n".join(lines).replace("|", separator)
+    read = read_file(write(tmp_path, content))
+    assert [(reader.email, reader.name) for reader in read.readers] == [
+        ("a@mail.org", "A"),
+        ("A@mail.org", "Again"),
+        ("b@mail.org", None),
+    ]
+    assert [(one.line, one.is_fault) for one in read.told] == [(7, True)]
 
 
 def test_what_was_taken_before_is_passed_over(tmp_path: Path) -> None:
