@@ -8,15 +8,14 @@ from digest.models import EditionState, Finding, Rendition, Report, StoredEditio
 from digest.reporting import Held
 
 _MOST = 20  # findings in a mail; the rest is counted
+_DECIDE = "Read it, and approve or hold it"
+_YOURS = "The link is yours: whoever has it may decide on this edition. It works for two days at least."
 _BUTTON = (
     "display:inline-block;padding:14px 24px;border-radius:4px;background:#1d4ed8;color:#ffffff;font-weight:bold;"
     "text-decoration:none"
 )
 
-
 STAGE = "alert"  # as it stands in a run's report; with notes it did not go
-
-
 AGAIN = timedelta(minutes=5)  # a mail that did not go is tried again
 
 
@@ -51,29 +50,41 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *
         state, first = "waits for approval", f"The edition of {day} waits for approval and goes to nobody before."
     else:
         state, first = "is held", f"The edition of {day} is held and goes to nobody: {stored.reason}."
-    label = "Read it, and approve or hold it"
-    last = "The link is yours: whoever has it may decide on this edition. It works for two days at least."
-    commands = [
+    what = [
         ("See it", f"digest preview --on {day}"),
         *([] if waits else [("Mend what is wrong, and try again", f"digest run --on {day}")]),
         ("Let it go", f'digest editions approve {day} --by "Your name"')
         if waits
         else ("Or send it as it is", f"digest editions approve {day} --force"),
     ]
-    lines = [first, "", *(f"- {line}" for line in told), *([""] if told else []), f"{label}:", url, "", last, ""]
-    text = "\n".join([*lines, "Or on the command line:", ""])
-    text += "\n" + "\n".join(f"{what}:\n    {command}" for what, command in commands) + "\n"
+    lines = [first, "", *(f"- {line}" for line in told), *([""] if told else [])]
+    lines += [f"{_DECIDE}:", url, "", _YOURS, "", "Or on the command line:", ""]
+    html = _write_html(name, state, first, told, what, url=url)
+    text = _write_text(lines, what)
+    return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)
+
+
+def _write_text(lines: Sequence[str], what: Sequence[tuple[str, str]]) -> str:
+    return "\n".join([*lines, *(f"{label}:\n    {command}" for label, command in what)]) + "\n"
+
+
+def _write_html(
+    name: str, heading: str, first: str, told: Sequence[str], what: Sequence[tuple[str, str]], *, url: str = ""
+) -> str:
+    """`url` is where to decide, if there is something to decide on."""
     items = "".join(f"<li>{escape(line)}</li>" for line in told)
-    html = (
+    button = (
+        f'<p><a href="{escape(url)}" style="{_BUTTON}">{_DECIDE}</a></p>\n<p>{_YOURS}</p>\n'
+        "<p>Or on the command line:</p>\n"
+    )
+    return (
         '<!DOCTYPE html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(name)}</title></head>\n"
         '<body style="font:16px/1.5 sans-serif">\n'
-        f'<h1 style="font-size:20px">{escape(name)}: {state}</h1>\n<p>{escape(first)}</p>\n'
+        f'<h1 style="font-size:20px">{escape(name)}: {escape(heading)}</h1>\n<p>{escape(first)}</p>\n'
         + (f"<ul>{items}</ul>\n" if items else "")
-        + f'<p><a href="{escape(url)}" style="{_BUTTON}">{label}</a></p>\n<p>{last}</p>\n'
-        + "<p>Or on the command line.</p>\n"
-        + "".join(f"<p>{escape(what)}:<br><code>{escape(command)}</code></p>\n" for what, command in commands)
+        + (button if url else "")
+        + "".join(f"<p>{escape(label)}:<br><code>{escape(command)}</code></p>\n" for label, command in what)
         + "</body></html>\n"
     )
-    return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)
