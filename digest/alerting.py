@@ -108,7 +108,7 @@ def _write_html(
     items = "".join(f"<li>{escape(line)}</li>" for line in told)
     way = (
         f'<p><a href="{escape(url)}" style="{_BUTTON}">{_DECIDE}</a></p>\n<p>{_YOURS}</p>\n'
-        "<p>Or on the command line.</p>\n"
+        "<p>Or on the command line:</p>\n"
         if url
         else ""
     )

@@ -352,10 +352,6 @@ class App:
         )
         return make_summarizers(self.config.summarizer, means)
 
-    def alert_addresses(self) -> tuple[str, ...]:
-        """The operator's own addresses. Raises ConfigError."""
-        return tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to)
-
     def approval_url(self, edition: int, email: str) -> str:
         """Where an operator decides on an edition that is held; for that address, and for a while."""
         until = approval.expires_at(self.clock(), self.config.schedule.max_lateness)
@@ -433,9 +429,9 @@ class App:
         """Render a changed edition and keep it; see Pipeline.revise."""
         return self.pipeline(self.store).revise(number, edition, **arguments)
 
-    def inspect(self, number: int) -> tuple[Finding, ...]:
+    def inspect(self, stored: StoredEdition) -> tuple[Finding, ...]:
         """What preflight finds in a kept edition, without asking the network."""
-        return self.pipeline(self.store).inspect(number)
+        return self.pipeline(self.store).inspect(stored)
 
     def tell_again(self, stored: StoredEdition) -> Report:
         """Tell the operator of a held edition once more, when the last mail about it did not go."""
@@ -494,7 +490,7 @@ class App:
             min_stories=rules.min_stories,
             words=rules.words,
             memory=timedelta(days=rules.memory_days),
-            alerts=self.alert_addresses(),
+            alerts=self.alert_addresses,
             mix_languages=rules.mix_languages,
             segment=rules.segment,
             approval=rules.approval,
@@ -504,6 +500,11 @@ class App:
             rehearsal=self.is_rehearsal(),
             inbox=self.config.inbox.mailbox,
         )
+
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        """The operator's own addresses, without names."""
+        return tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to)
 
     def is_rehearsal(self) -> bool:
         """Whether every transport ends on this machine: the outbox, or a host on loopback."""

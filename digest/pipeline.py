@@ -59,7 +59,7 @@ class Pipeline:
             composed = self.compose(day, log=log)
             stored = self._keep(composed)
         if send and settings.alerts and alerting.is_news(stored):
-            self._alert(stored, composed.findings if composed else self.inspect(stored.id), log)
+            self._alert(stored, composed.findings if composed else self.inspect(stored), log)
         if send and stored.state is EditionState.READY and stored.edition and stored.edition.approved_by:
             log.note("approval", notes=[stored.reason or f"approved by {stored.edition.approved_by}"])
         fault = None
@@ -83,7 +83,7 @@ class Pipeline:
         """Tell the operator of a held edition, and do nothing else; for when the last mail about it did not go."""
         ports = self._ports
         log = Log(ports, ports.clock())
-        findings = self.inspect(stored.id)
+        findings = self.inspect(stored)
         self._alert(stored, findings, log)
         report = describe(
             stored,
@@ -98,12 +98,11 @@ class Pipeline:
         ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
         return report
 
-    def inspect(self, number: int) -> tuple[Finding, ...]:
+    def inspect(self, stored: StoredEdition) -> tuple[Finding, ...]:
         """What preflight finds in a kept edition, without asking the network."""
-        stored = self._ports.editions.get(number)
-        if stored is None or stored.edition is None:
+        if stored.edition is None:
             return ()
-        renditions = tuple(self._ports.editions.renditions(number).values())
+        renditions = tuple(self._ports.editions.renditions(stored.id).values())
         return self._rendering.inspect(stored.edition, renditions, online=False)
 
     def close(self, stored: StoredEdition, reason: str) -> None:

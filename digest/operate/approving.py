@@ -39,7 +39,7 @@ class Expired(ConfigError):
 def open_desk(app: "App", token: str) -> Desk:
     """What a link leads to. Raises BadToken for one that is not ours, and Expired."""
     link = approval.read_value(app.links.verify(token, "approval"))
-    place = approval.place_among(link.number, app.alert_addresses())
+    place = approval.place_among(link.number, app.alert_addresses)
     stored = app.store.editions.get(link.edition)
     if app.clock() >= link.until or place is None or stored is None:
         raise Expired("link", "it has run out")
@@ -73,6 +73,6 @@ def decide(app: "App", desk: Desk, act: Act, *, name: str, shown: str, force: bo
     elif act == "hold":
         hold_edition(app, stored, f"{Held.OPERATOR}: held by {by}{through}")
     else:
-        if stored.state is EditionState.HELD and needs_force(stored, app.inspect(stored.id)) and not force:
+        if stored.state is EditionState.HELD and needs_force(stored, app.inspect(stored)) and not force:
             raise ConfigError(f"edition {stored.date}", "preflight or a rule holds it; tick that it goes all the same")
         approve_edition(app, stored, by=by, through=through, force=force)

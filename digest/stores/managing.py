@@ -31,11 +31,15 @@ class SqlManaging:
         self, newsletter: str, *, state: SubscriberState | None, after: str | None, limit: int
     ) -> list[Subscriber] | None:
         """Those that came behind the one with the key `after`, in that order; None when nobody has that key."""
-        query = select_subscribers().where(
-            subscriptions.c.newsletter == newsletter, subscriptions.c.state != SubscriberState.ERASED.value
-        )
         if state is not None:
-            query = query.where(subscriptions.c.state == state.value)
+            query = select_subscribers().where(
+                subscriptions.c.newsletter == newsletter, subscriptions.c.state == state.value
+            )
+        else:
+            # Joined with nothing, the column names no index: by that of newsletter and state the database would sort
+            # all subscribers for each page (300,000: 0.3 s instead of 2 ms).
+            query = select_subscribers().where(subscriptions.c.newsletter + "" == newsletter)
+        query = query.where(subscriptions.c.state != SubscriberState.ERASED.value)
         with self._database.read() as connection:
             if after is not None:
                 # Who was erased meanwhile still has a place.

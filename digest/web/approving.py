@@ -62,7 +62,7 @@ def make_routes(site: Site) -> APIRouter:
     def look(number: int, _: datetime | None) -> Looked:
         stored = app.store.editions.get(number)
         return Looked(
-            findings=app.inspect(number),
+            findings=app.inspect(stored) if stored else (),
             borne=find_borne(app.store.entries, stored.edition) if stored and stored.edition else {},
             variants=tuple(app.store.editions.renditions(number)),
         )

@@ -37,10 +37,10 @@ ITEM = make_item(
 class Program:
     """Another program, that speaks to the API with a token."""
 
-    def __init__(self, app: App, scopes: list[str], *, public: bool = True) -> None:
+    def __init__(self, app: App, scopes: list[str]) -> None:
         self.app = app
         _, self.secret = create_token(app, "a shop", read_scopes(scopes))
-        self.client = TestClient(create_public(app), raise_server_exceptions=True)
+        self.client = TestClient(create_public(app))
 
     def __call__(self, method: str, path: str, **arguments: Any) -> Any:
         arguments.setdefault("headers", {"Authorization": f"Bearer {self.secret}"})

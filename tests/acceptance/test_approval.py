@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, sync_playwright
 from starlette.testclient import TestClient
 
 from digest.app import App
@@ -447,9 +447,21 @@ def served(app: App) -> Iterator[str]:
         thread.join()
 
 
-def test_it_is_decided_on_a_phone_without_javascript(office: Office, browser: Browser) -> None:
+@pytest.fixture
+def phone() -> Iterator[Browser]:
+    """Chromium for one test: while Playwright runs, this thread has a loop, and no edition could be made in it."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("needs chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def test_it_is_decided_on_a_phone_without_javascript(office: Office, phone: Browser) -> None:
     with served(office.app) as url:
-        context = browser.new_context(java_script_enabled=False, viewport={"width": 375, "height": 700})
+        context = phone.new_context(java_script_enabled=False, viewport={"width": 375, "height": 700})
         page = context.new_page()
         page.goto(url + office.path())
         assert "Waits for approval" in page.locator(".state").inner_text()
@@ -467,9 +479,9 @@ def test_it_is_decided_on_a_phone_without_javascript(office: Office, browser: Br
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_read_it(office: Office, browser: Browser, scheme: str) -> None:
+def test_everybody_can_read_it(office: Office, phone: Browser, scheme: str) -> None:
     with served(office.app) as url:
-        context = browser.new_context(
+        context = phone.new_context(
             color_scheme=scheme,  # type: ignore[arg-type]
             viewport={"width": 375, "height": 700},
             bypass_csp=True,  # for axe's own script
