@@ -104,7 +104,7 @@ def _mail_wave(app: "App", wave: Wave) -> str | None:
             transports,
             letterhead,
             alerting.write_wave_alert(newsletter.name, wave),
-            app.alert_addresses(),
+            app.alert_addresses,
             key=f"wave-{wave.domain}-{int(wave.first_at.timestamp())}",
         )
     except DigestError as error:
