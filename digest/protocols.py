@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from digest.models import (
     Arrival,
+    Asked,
     AskedFor,
     Batch,
     Budget,
@@ -36,7 +37,6 @@ from digest.models import (
     Owner,
     Page,
     PageRequest,
-    Petition,
     Planned,
     ProviderList,
     Rendition,
@@ -569,7 +569,7 @@ class RequestStore(Protocol):
         """How many mails went to an address, for any newsletter."""
         ...
 
-    def find(self, newsletter: str, key: str) -> Petition | None:
+    def find(self, newsletter: str, key: str) -> Asked | None:
         """The request that a link carries, beside who is known by its address."""
         ...
 
@@ -578,11 +578,11 @@ class RequestStore(Protocol):
         newsletter: str,
         key: str,
         *,
-        may_act: Callable[[Petition], bool],
-        is_done: Callable[[Petition], bool],
+        may_act: Callable[[Asked], bool],
+        is_done: Callable[[Asked], bool],
         consent_from: str | None,
         now: datetime,
-    ) -> Petition | None:
+    ) -> Asked | None:
         """Use a link: where it may act, its reader is active from now on, whatever kept them from being mailed.
 
         Returns how things stood before; None when there is no such request. One that has nothing to do is used up.

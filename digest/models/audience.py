@@ -150,7 +150,7 @@ class Footing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Petition:
+class Asked:
     """A page request beside what is known of the address that it names."""
 
     request: PageRequest

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from digest.models import Choices, Subscriber
-from digest.operate.signing_up import ask_to_subscribe
+from digest.models import Subscriber
+from digest.operate import signing_up
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -14,8 +14,6 @@ Ask = Callable[["App", Subscriber], bool]
 
 
 def ask_to_confirm(app: "App", reader: Subscriber) -> bool:
-    """The same mail as after the page; a token vouches for its program, so only the address is limited."""
-    choices = Choices(
-        topics=reader.topics, language=reader.language, timezone=reader.timezone, frequency=reader.frequency
-    )
-    return ask_to_subscribe(app, reader.email, choices, network=None, consent_text=reader.consent_text)
+    """The mail that the page would send. The token vouches for where it was asked: only the address is limited."""
+    choices = signing_up.choices_of(reader)
+    return signing_up.ask_to_subscribe(app, reader.email, choices, network=None, consent_text=reader.consent_text)
