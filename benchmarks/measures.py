@@ -15,6 +15,7 @@ from benchmarks.collecting import MEASURES as COLLECTING
 from benchmarks.editing import MEASURES as EDITING
 from benchmarks.figures import Figure, cpu_seconds
 from benchmarks.grounding import MEASURES as GROUNDING
+from benchmarks.hearing import MEASURES as HEARING
 from benchmarks.making import NOW, ROOT, make_articles
 from digest.cluster import cluster
 from digest.compose import compose
@@ -187,6 +188,7 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     **EDITING,
     **GROUNDING,
     **AUDIENCE,
+    **HEARING,
     "render": measure_render,
     "address": measure_address,
     "sendgrid": measure_sendgrid,

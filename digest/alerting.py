@@ -1,20 +1,37 @@
-"""What the operator is told by mail: an edition that a machine holds, and why. Once, when it becomes so."""
+"""What the operator is told by mail, once: an edition that is held or waits for them, and why; a wave of refusals."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from html import escape
 
-from digest.models import EditionState, Finding, Rendition, Report, StoredEdition
+from digest.models import EditionState, Finding, Rendition, Report, StoredEdition, Wave, Weight
 from digest.reporting import Held
 
 _MOST = 20  # findings in a mail; the rest is counted
+_DECIDE = "Read it, and approve or hold it"
+_YOURS = "The link is yours: whoever has it may decide on this edition. It works for two days at least."
+_BUTTON = (
+    "display:inline-block;padding:14px 24px;border-radius:4px;background:#1d4ed8;color:#ffffff;font-weight:bold;"
+    "text-decoration:none"
+)
 
 
 STAGE = "alert"  # as it stands in a run's report; with notes it did not go
 
 
-def is_held_by_machine(stored: StoredEdition) -> bool:
-    """Whether the operator is to be told of it. Pure."""
-    return stored.state is EditionState.HELD and Held.of(stored.reason).is_by_machine
+AGAIN = timedelta(minutes=5)  # a mail that did not go is tried again
+
+
+def is_news(stored: StoredEdition) -> bool:
+    """Whether the operator is to be told of it: held, and not by a person, who knows. Pure."""
+    return stored.state is EditionState.HELD and Held.of(stored.reason) is not Held.OPERATOR
+
+
+def is_owed(last: tuple[datetime, Report] | None, stored: StoredEdition, now: datetime) -> bool:
+    """Whether the newest run meant to tell of it, and could not, and that was a while ago. Pure."""
+    if last is None or last[1].edition != stored.id or now - last[0] < AGAIN or not is_news(stored):
+        return False
+    return any(stage.stage == STAGE and stage.notes for stage in last[1].stages)
 
 
 def is_told(last: Report | None, stored: StoredEdition) -> bool:
@@ -24,28 +41,85 @@ def is_told(last: Report | None, stored: StoredEdition) -> bool:
     return any(stage.stage == STAGE and not stage.notes for stage in last.stages)
 
 
-def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding]) -> Rendition:
-    """The mail about an edition that is held. Pure."""
+def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *, url: str) -> Rendition:
+    """The mail about an edition that is held; `url` is its reader's own way to decide on it. Pure."""
     failed = [finding for finding in findings if finding.severity == "fail"]
     told = [f"{one.rule}: {one.message}" + (f" ({one.where})" if one.where else "") for one in failed[:_MOST]]
     if len(failed) > _MOST:
         told.append(f"and {len(failed) - _MOST} more")
-    # A story of today may be in the subject and the findings: their words are text here, and nothing else.
-    first = f"The edition of {stored.date} is held and goes to nobody: {stored.reason}."
-    what = [
-        ("See it", f"digest preview --on {stored.date}"),
-        ("Mend what is wrong, and try again", f"digest run --on {stored.date}"),
-        ("Or send it as it is", f"digest editions approve {stored.date} --force"),
+    day, waits = stored.date, Held.of(stored.reason) is Held.APPROVAL
+    if waits:
+        state, first = "waits for approval", f"The edition of {day} waits for approval and goes to nobody before."
+    else:
+        state, first = "is held", f"The edition of {day} is held and goes to nobody: {stored.reason}."
+    commands = [
+        ("See it", f"digest preview --on {day}"),
+        *([] if waits else [("Mend what is wrong, and try again", f"digest run --on {day}")]),
+        ("Let it go", f'digest editions approve {day} --by "Your name"')
+        if waits
+        else ("Or send it as it is", f"digest editions approve {day} --force"),
     ]
+    html = _write_html(name, state, first, told, commands, url=url)
+    text = _write_text(first, told, commands, url=url)
+    return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)
+
+
+def write_wave_alert(name: str, wave: Wave) -> Rendition:
+    """The mail about refusals that came too much at once to be true. Pure."""
+    says = "that there is no such mailbox" if wave.weight is Weight.HARD else "that our mail is not wanted"
+    first = (
+        f"{wave.domain} said {says}, of {wave.readers} readers, {wave.events} times, "
+        f"from {wave.first_at:%Y-%m-%d %H:%M} to {wave.last_at:%H:%M} UTC."
+    )
+    told = [
+        "That many at once are rarely true: more often a server there is broken, or refuses all that we send.",
+        "They are set aside, and so is what follows: nobody is mailed less for them.",
+    ]
+    commands = [
+        ("See them", "digest events list --effect quarantined"),
+        ("If it is true, let them count", f"digest events apply --domain {wave.domain}"),
+        ("Undo what such refusals did before", f"digest subscribers restore --since INSTANT --domain {wave.domain}"),
+    ]
+    return Rendition(
+        variant="alert",
+        subject=f"[{name}] {wave.domain} refuses {wave.readers} readers at once",
+        html=_write_html(name, "a wave of refusals", first, told, commands),
+        text=_write_text(first, told, commands),
+    )
+
+
+def _write_text(first: str, told: Sequence[str], commands: Sequence[tuple[str, str]], *, url: str | None = None) -> str:
     lines = [first, "", *(f"- {line}" for line in told), *([""] if told else [])]
-    text = "\n".join([*lines, *(f"{label}:\n    {command}" for label, command in what)]) + "\n"
+    if url:
+        lines += [f"{_DECIDE}:", url, "", _YOURS, "", "Or on the command line:", ""]
+    return "\n".join([*lines, *(f"{what}:\n    {command}" for what, command in commands)]) + "\n"
+
+
+def _write_html(
+    name: str,
+    heading: str,
+    first: str,
+    told: Sequence[str],
+    commands: Sequence[tuple[str, str]],
+    *,
+    url: str | None = None,
+) -> str:
+    """A story of today may be in the subject and the findings: their words are text here, and nothing else."""
     items = "".join(f"<li>{escape(line)}</li>" for line in told)
-    html = (
-        f'<!DOCTYPE html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8"><title>{escape(name)}</title></head>\n'
+    way = (
+        f'<p><a href="{escape(url)}" style="{_BUTTON}">{_DECIDE}</a></p>\n<p>{_YOURS}</p>\n'
+        "<p>Or on the command line.</p>\n"
+        if url
+        else ""
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(name)}</title></head>\n"
         '<body style="font:16px/1.5 sans-serif">\n'
-        f'<h1 style="font-size:20px">{escape(name)}: held</h1>\n<p>{escape(first)}</p>\n'
+        f'<h1 style="font-size:20px">{escape(name)}: {escape(heading)}</h1>\n<p>{escape(first)}</p>\n'
         + (f"<ul>{items}</ul>\n" if items else "")
-        + "".join(f"<p>{escape(label)}:<br><code>{escape(command)}</code></p>\n" for label, command in what)
+        + way
+        + "".join(f"<p>{escape(what)}:<br><code>{escape(command)}</code></p>\n" for what, command in commands)
         + "</body></html>\n"
     )
-    return Rendition(variant="alert", subject=f"[{name}] The edition of {stored.date} is held", html=html, text=text)

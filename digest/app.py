@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from digest import __version__
 from digest.adapters import Means, make_source, make_summarizers, make_transport, profile_of
+from digest.audience import approval
 from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
@@ -24,6 +25,7 @@ from digest.errors import ConfigError, RenderError
 from digest.models import (
     ANYBODY,
     Edition,
+    Finding,
     Item,
     Letterhead,
     Message,
@@ -305,6 +307,7 @@ class App:
             ),
             write_message=self._write_message,
             probe_unsubscribe=lambda: self.network.probe_unsubscribe(self.links.unsubscribe_url("0" * 32)),
+            approval_url=self.approval_url,
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
@@ -327,6 +330,15 @@ class App:
             monotonic=time.monotonic,
         )
         return make_summarizers(self.config.summarizer, means)
+
+    def alert_addresses(self) -> tuple[str, ...]:
+        """The operator's own addresses. Raises ConfigError."""
+        return tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to)
+
+    def approval_url(self, edition: int, email: str) -> str:
+        """Where an operator decides on an edition that is held; for that address, and for a while."""
+        until = approval.expires_at(self.clock(), self.config.schedule.max_lateness)
+        return self.links.url("approval", approval.write_value(edition, until, email))
 
     def require_ready(self) -> None:
         """Open what a server will need, so that its faults show at the start and not at the first edition."""
@@ -384,6 +396,15 @@ class App:
         """Render a changed edition and keep it; see Pipeline.revise."""
         return self.pipeline(self.store).revise(number, edition, **arguments)
 
+    def inspect(self, number: int) -> tuple[Finding, ...]:
+        """What preflight finds in a kept edition, without asking the network."""
+        return self.pipeline(self.store).inspect(number)
+
+    def tell_again(self, stored: StoredEdition) -> Report:
+        """Tell the operator of a held edition once more, when the last mail about it did not go."""
+        with self._kept() as store:
+            return self.pipeline(store).tell_again(stored)
+
     def upgrade_store(self) -> str:
         """Bring the database up to this version; returns what was done."""
         from digest.stores.sql import SqlStore
@@ -436,7 +457,7 @@ class App:
             min_stories=rules.min_stories,
             words=rules.words,
             memory=timedelta(days=rules.memory_days),
-            alerts=tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to),
+            alerts=self.alert_addresses(),
             mix_languages=rules.mix_languages,
             approval=rules.approval,
             sender=newsletter.sender,

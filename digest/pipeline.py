@@ -58,8 +58,10 @@ class Pipeline:
         if stored is None or _may_compose_again(stored):
             composed = self.compose(day, log=log)
             stored = self._keep(composed)
-            if send and settings.alerts and alerting.is_held_by_machine(stored):
-                self._alert(stored, composed.findings, log)
+        if send and settings.alerts and alerting.is_news(stored):
+            self._alert(stored, composed.findings if composed else self.inspect(stored.id), log)
+        if send and stored.state is EditionState.READY and stored.edition and stored.edition.approved_by:
+            log.note("approval", notes=[stored.reason or f"approved by {stored.edition.approved_by}"])
         fault = None
         if send and stored.state in _OPEN:
             fault = self._sending.send(stored, log)
@@ -76,6 +78,29 @@ class Pipeline:
         )
         ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
         return report
+
+    def tell_again(self, stored: StoredEdition) -> Report:
+        """Tell the operator of a held edition, and do nothing else; for when the last mail about it did not go."""
+        ports = self._ports
+        log = Log(ports, ports.clock())
+        findings = self.inspect(stored.id)
+        self._alert(stored, findings, log)
+        report = describe(
+            stored,
+            sources=(),
+            stages=log.stages,
+            findings=findings,
+            deliveries=ports.ledger.counts(stored.id),
+            fault=None,
+            sending=True,
+            already=False,
+        )
+        ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
+        return report
+
+    def inspect(self, number: int) -> tuple[Finding, ...]:
+        """What preflight finds in a kept edition, without asking the network."""
+        return self._rendering.inspect(tuple(self._ports.editions.renditions(number).values()), online=False)
 
     def close(self, stored: StoredEdition, reason: str) -> None:
         """End an edition that is too old: what waits is skipped with the reason, a ready one is missed."""
@@ -162,18 +187,23 @@ class Pipeline:
         only_from: Sequence[EditionState],
         state: EditionState | None = None,
         reason: str | None = None,
+        as_of: datetime | None = None,
     ) -> bool:
         """Render a changed edition and keep it in the place of what was; False when it is no longer open.
 
-        Into `state`, on a person's word; else as it is, but what preflight fails is held.
+        Into `state`, on a person's word; else as it is, but what preflight fails is held. With `as_of`, only when
+        nothing of it was changed since.
         """
         ports = self._ports
         variants = self._rendering.choose_variants(edition, ports.subscribers.reached(self._settings.newsletter))
         renditions = self._rendering.render(edition, variants)
-        failed = [finding for finding in self._rendering.inspect(renditions) if finding.severity == "fail"]
-        if failed and state is None:
-            state, reason = EditionState.HELD, f"{Held.PREFLIGHT}: {failed[0].message}"
-        return ports.editions.revise(number, edition, renditions, state, reason, now=ports.clock(), only_from=only_from)
+        if state is None:
+            failed = [finding for finding in self._rendering.inspect(renditions) if finding.severity == "fail"]
+            if failed:
+                state, reason = EditionState.HELD, f"{Held.PREFLIGHT}: {failed[0].message}"
+        return ports.editions.revise(
+            number, edition, renditions, state, reason, now=ports.clock(), only_from=only_from, as_of=as_of
+        )
 
     def preview(self, day: date, reader: Subscriber) -> Preview:
         """The edition of `day` as `reader` would get it; see previewing."""
@@ -227,14 +257,19 @@ class Pipeline:
         if alerting.is_told(last, stored):
             log.note(alerting.STAGE, known=len(self._settings.alerts))
             return
-        fault = aside.hand_over(
-            [lane.transport for lane in self._ports.lanes],
-            self._rendering.letterhead(stored),
-            alerting.write_alert(self._settings.name, stored, findings),
-            self._settings.alerts,
-            key=f"alert-{stored.id}-{int(self._ports.clock().timestamp())}",
-        )
-        log.note(alerting.STAGE, notes=[fault] if fault else (), addresses=len(self._settings.alerts))
+        ports, now = self._ports, self._ports.clock()
+        faults = []
+        for number, email in enumerate(self._settings.alerts):  # each has a link of their own
+            fault = aside.hand_over(
+                [lane.transport for lane in ports.lanes],
+                self._rendering.letterhead(stored),
+                alerting.write_alert(self._settings.name, stored, findings, url=ports.approval_url(stored.id, email)),
+                [email],
+                key=f"alert-{stored.id}-{int(now.timestamp())}-{number}",
+            )
+            faults += [fault] if fault else []
+        note = f"{len(faults)} of {len(self._settings.alerts)} alerts were not accepted: {faults[0]}" if faults else ""
+        log.note(alerting.STAGE, notes=[note] if note else (), addresses=len(self._settings.alerts))
 
 
 def _may_compose_again(stored: StoredEdition) -> bool:

@@ -81,6 +81,7 @@ class Ports:
     send_key: Callable[[Edition, str], str]  # an edition, a subscriber's key → the delivery's opaque name
     write_message: Callable[[Rendition, Letterhead], bytes]  # to nobody: what every reader's is like
     probe_unsubscribe: Callable[[], str | None]  # what is wrong with the way out; None: nothing
+    approval_url: Callable[[int, str], str]  # an edition, one of the operator's addresses → the page to decide on
     lanes: Sequence[Lane]
     owner: Owner
     clock: Clock

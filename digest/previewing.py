@@ -23,6 +23,7 @@ from digest.models import (
     Variant,
 )
 from digest.ports import Borne, Composed, Ports, Preview, Settings
+from digest.protocols import EntryStore
 from digest.rendering import Rendering
 from digest.sending import Sending
 
@@ -65,7 +66,7 @@ class Previewing:
             findings=self._rendering.inspect([rendition]),
             stored=stored is not None,
             previous=self._find_previous(day, rendition.variant),
-            borne=self._find_borne(composed.edition),
+            borne=find_borne(self._ports.entries, composed.edition),
         )
 
     def send_test(self, day: date, reader: Subscriber) -> Outcome:
@@ -138,11 +139,12 @@ class Previewing:
                     return kept.get(variant) or kept.get(Variant().key)
         return None
 
-    def _find_borne(self, edition: Edition) -> dict[str, tuple[Borne, ...]]:
-        """Each summary's sentences beside their places in the lead's article, where that is still kept."""
-        known = self._ports.entries.get([int(item.id) for item in edition.items])
-        texts = {str(stored.number): text_of(stored) for stored in known}
-        return {item.id: _lay_beside(item, texts) for item in edition.items if item.summary}
+
+def find_borne(entries: EntryStore, edition: Edition) -> dict[str, tuple[Borne, ...]]:
+    """Each summary's sentences beside their places in the lead's article, where that is still kept."""
+    known = entries.get([int(item.id) for item in edition.items])
+    texts = {str(stored.number): text_of(stored) for stored in known}
+    return {item.id: _lay_beside(item, texts) for item in edition.items if item.summary}
 
 
 def _lay_beside(item: Item, texts: Mapping[str, str]) -> tuple[Borne, ...]:

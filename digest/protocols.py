@@ -4,12 +4,13 @@ An adapter is any object with these methods: nothing has to be inherited. `docs/
 each and which contract suite to run.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from digest.models import (
+    Asked,
     AskedFor,
     Batch,
     Budget,
@@ -21,6 +22,11 @@ from digest.models import (
     Delivery,
     Edition,
     EditionState,
+    Effect,
+    Event,
+    EventKind,
+    Heard,
+    Judged,
     Kept,
     Outcome,
     Owner,
@@ -29,16 +35,20 @@ from digest.models import (
     Planned,
     Rendition,
     Report,
+    Said,
     SourceState,
     Standing,
     StoredEdition,
     StoredEntry,
+    StoredEvent,
     Story,
     Subscriber,
     SubscriberState,
     Subscription,
     Summary,
     Taken,
+    Token,
+    Weight,
 )
 
 A = TypeVar("A")
@@ -230,8 +240,16 @@ class EditionStore(Protocol):
         """Only its state."""
         ...
 
-    def newest(self, newsletter: str, limit: int = 20) -> list[StoredEdition]:
-        """The newest first."""
+    def newest(
+        self,
+        newsletter: str,
+        limit: int = 20,
+        *,
+        before: int | None = None,
+        state: EditionState | None = None,
+        day: date | None = None,
+    ) -> list[StoredEdition]:
+        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
         ...
 
     def save(
@@ -259,10 +277,11 @@ class EditionStore(Protocol):
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
         """Put a changed edition and its renditions in the place of what was; returns whether it was still open.
 
-        Without a state it stays in the one that it is in.
+        Without a state it stays in the one that it is in. With `as_of`, only when nothing was changed since then.
         """
         ...
 
@@ -286,8 +305,12 @@ class EditionStore(Protocol):
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
-        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays."""
+        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays.
+
+        With `as_of`, only when nothing of it was changed since that instant.
+        """
         ...
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:
@@ -355,7 +378,7 @@ class Ledger(Protocol):
         ...
 
     def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
-        """All deliveries, or only those that are neither accepted nor delivered."""
+        """All deliveries, or only those of whom nothing says that they got it."""
         ...
 
 
@@ -463,7 +486,7 @@ class RequestStore(Protocol):
         """How many mails went to an address, for any newsletter."""
         ...
 
-    def find(self, newsletter: str, key: str) -> Standing | None:
+    def find(self, newsletter: str, key: str) -> Asked | None:
         """The request that a link carries, beside who is known by its address."""
         ...
 
@@ -472,11 +495,11 @@ class RequestStore(Protocol):
         newsletter: str,
         key: str,
         *,
-        may_act: Callable[[Standing], bool],
-        is_done: Callable[[Standing], bool],
+        may_act: Callable[[Asked], bool],
+        is_done: Callable[[Asked], bool],
         consent_from: str | None,
         now: datetime,
-    ) -> Standing | None:
+    ) -> Asked | None:
         """Use a link: where it may act, its reader is active from now on, whatever kept them from being mailed.
 
         Returns how things stood before; None when there is no such request. One that has nothing to do is used up.
@@ -485,6 +508,125 @@ class RequestStore(Protocol):
 
     def of(self, email: str) -> list[tuple[str, PageRequest]]:
         """What is kept that was asked for in the name of an address: newsletter and request, the oldest first."""
+        ...
+
+
+class ManagingStore(Protocol):
+    """Subscriptions as another program manages them, by the API. Raises StoreError."""
+
+    def page(
+        self, newsletter: str, *, state: SubscriberState | None, after: str | None, limit: int
+    ) -> list[Subscriber] | None:
+        """Those that came behind the one with the key `after`, in that order; None when nobody has that key."""
+        ...
+
+    def suppressed(self, newsletter: str, emails: Sequence[str]) -> set[str]:
+        """Those of these addresses that must not be mailed."""
+        ...
+
+    def count(self, newsletter: str) -> dict[str, int]:
+        """Subscribers by state."""
+        ...
+
+    def change(self, newsletter: str, key: str, changes: Mapping[str, Any], *, now: datetime) -> bool:
+        """Change choices and the name of somebody pending or active; False when nobody of that key is."""
+        ...
+
+    def erase(self, newsletter: str, key: str, *, now: datetime) -> bool:
+        """Forget a person in one newsletter, but for a suppression that names nobody; False when unknown."""
+        ...
+
+
+class TokenStore(Protocol):
+    """Who may use the API, by the hash of a secret. Raises StoreError."""
+
+    def add(self, newsletter: str, token: Token, hashed: str) -> None:
+        """Keep a new one."""
+        ...
+
+    def find(self, newsletter: str, hashed: str) -> Token | None:
+        """The one with that hash; None when there is none, it was revoked, or it is another newsletter's."""
+        ...
+
+    def everyone(self, newsletter: str) -> list[Token]:
+        """All, the revoked ones too, the newest first."""
+        ...
+
+    def revoke(self, newsletter: str, number: str, *, now: datetime) -> bool:
+        """End one for good; False when there is none of that id."""
+        ...
+
+    def note_use(self, number: str, *, now: datetime) -> None:
+        """Remember when it was used last."""
+        ...
+
+
+class BounceRules(Protocol):
+    """What `EventStore` asks of events: how much a refusal weighs, and how much is enough. Pure; in no order."""
+
+    @property
+    def wave(self) -> int:
+        """Of how many people at least a wave is."""
+        ...
+
+    @property
+    def wave_within(self) -> timedelta:
+        """How far apart the refusals of one wave may be."""
+        ...
+
+    def weigh(self, event: Event) -> Weight | None:
+        """What an event says of the reader's address; None: it is no refusal."""
+        ...
+
+    def is_complaint(self, event: Event) -> bool:
+        """Whether the reader called our mail spam."""
+        ...
+
+    def is_leaving(self, event: Event) -> bool:
+        """Whether the reader left by the provider's own way out."""
+        ...
+
+    def stand(self, history: Sequence[Said]) -> Standing:
+        """What all that was said of one person's mail comes to."""
+        ...
+
+    def find_wave(self, refusals: Sequence[Said]) -> Collection[int]:
+        """Which of one domain's refusals, by number, came too much at once to be held against anybody."""
+        ...
+
+
+class EventStore(Protocol):
+    """What providers and mailboxes said later. Raises StoreError."""
+
+    def take(self, newsletter: str, events: Sequence[Event], rules: BounceRules, *, now: datetime) -> Heard:
+        """Take events in as one transaction that is on the disk when it ends; in any order, however often they come.
+
+        `newsletter` is the one that is left by an event of which no delivery is known.
+        """
+        ...
+
+    def newest(
+        self,
+        *,
+        since: datetime | None = None,
+        kind: EventKind | None = None,
+        effect: Effect | None = None,
+        email: str | None = None,
+        limit: int = 1000,
+    ) -> list[StoredEvent]:
+        """What was heard, the newest first."""
+        ...
+
+    def quarantined(self) -> Mapping[str, int]:
+        """How many refusals are set aside, by domain."""
+        ...
+
+    def confirm(self, rules: BounceRules, *, domain: str | None, now: datetime) -> Judged:
+        """Let what was quarantined, of one domain or of all, count after all."""
+        ...
+
+    def undo(self, rules: BounceRules, *, since: datetime, domain: str | None, now: datetime, dry: bool) -> Judged:
+        """Let no refusal since then count any more, and mail again whom only those ended."""
         ...
 
 

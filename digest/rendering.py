@@ -53,9 +53,9 @@ class Rendering:
             dated_at=(stored.dated_at if stored else None) or self._ports.clock(),
         )
 
-    def inspect(self, renditions: Sequence[Rendition]) -> tuple[Finding, ...]:
-        """The findings over all variants and a message of each, each once."""
-        broken = None if self._settings.rehearsal or not renditions else self._broken
+    def inspect(self, renditions: Sequence[Rendition], *, online: bool = True) -> tuple[Finding, ...]:
+        """The findings over all variants and a message of each, each once; not `online`: without trying the way out."""
+        broken = None if self._settings.rehearsal or not renditions or not online else self._broken
         letterhead = self.letterhead(None)
         found: dict[Finding, None] = {}
         for rendition in renditions:

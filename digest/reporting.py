@@ -7,6 +7,7 @@ from digest.models import EditionState, Finding, Report, RunStatus, SourceReport
 from digest.preflight import verdict
 
 _UNSETTLED = ("planned", "claimed", "attempted", "deferred")
+_TAKEN = ("accepted", "delivered", "bounced", "dropped", "complained")  # by the provider, whatever came of it
 
 
 class Held(StrEnum):
@@ -82,7 +83,7 @@ def describe(
 def _judge(
     stored: StoredEdition, deliveries: Mapping[str, int], fault: str | None, *, sending: bool, already: bool
 ) -> tuple[RunStatus, str]:
-    accepted = sum(deliveries.get(state, 0) for state in ("accepted", "delivered"))
+    accepted = sum(deliveries.get(state, 0) for state in _TAKEN)
     match stored.state:
         case EditionState.SENT if already:
             at = f" at {stored.sent_at:%Y-%m-%d %H:%M} UTC" if stored.sent_at else ""

@@ -17,9 +17,11 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
+from digest.alerting import is_owed
 from digest.config.schema import Schedule
 from digest.errors import DigestError
 from digest.models import EditionState, Report, StoredEdition
+from digest.operate.events import take_refusals
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -106,14 +108,25 @@ def ensure_due(app: "App", now: datetime) -> Report | None:
     todays = editions.find(slug, "daily", due.day)
     match decide(due, todays, schedule=schedule, now=now, is_first=not newest):
         case "run":
-            return app.run(due.day)
+            return _run(app, due.day)
         case "miss":
             reason = f"nothing ran until {now:%Y-%m-%d %H:%M} UTC, more than {schedule.max_lateness} after it was due"
             editions.miss(slug, "daily", due.day, reason, now=now)
-    for stored in newest:  # begun by hand for another day, and interrupted
-        if stored.state is EditionState.SENDING and not is_over(schedule, stored, now):
-            return app.run(stored.date)
+    for stored in newest:
+        # Begun by hand for another day, and interrupted; or approved when the next one was due already.
+        is_let_go = stored.state is EditionState.READY and stored.edition and stored.edition.approved_by
+        if (is_let_go or stored.state is EditionState.SENDING) and not is_over(schedule, stored, now):
+            return _run(app, stored.date)
+        if is_owed(app.store.runs.last(slug), stored, now) and not is_over(schedule, stored, now):
+            return app.tell_again(stored)
     return None
+
+
+def _run(app: "App", day: date) -> Report:
+    """One edition, and what servers said of it at once."""
+    report = app.run(day)
+    take_refusals(app)
+    return report
 
 
 class Ticker:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
-from digest.models import AskedFor, Counted, PageRequest, Standing, SubscriberState
+from digest.models import Asked, AskedFor, Counted, PageRequest, SubscriberState
 
 COUNTED: Final = timedelta(days=1)  # the time in which requests are counted
 KEPT: Final = timedelta(days=30)  # a request, answered or not
@@ -64,7 +64,7 @@ def choose_mail(
     return Answer(kind=AskedFor.CONFIRM, is_seldom=is_suppressed_everywhere or state in _HARMED)
 
 
-def judge_confirmation(standing: Standing, *, now: datetime, within: timedelta) -> Link:
+def judge_confirmation(standing: Asked, *, now: datetime, within: timedelta) -> Link:
     """Whether a link to confirm may still act. Nobody who left after they had asked is brought back by it."""
     request = standing.request
     is_active = standing.state is SubscriberState.ACTIVE and not standing.is_suppressed

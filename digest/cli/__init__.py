@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli import database, editions, inspecting, revising, running, sources, starting, subscribers
+from digest.cli import database, editions, events, inspecting, revising, running, sources, starting, subscribers, tokens
 from digest.cli.options import ConfigOption
 from digest.cli.output import put, report_error
 from digest.errors import DigestError
@@ -46,7 +46,9 @@ commands.add_typer(sources.commands, name="sources")
 commands.add_typer(subscribers.commands, name="subscribers")
 revising.register(editions.commands)
 commands.add_typer(editions.commands, name="editions")
+commands.add_typer(events.commands, name="events")
 commands.add_typer(inspecting.commands, name="inspect")
+commands.add_typer(tokens.commands, name="tokens")
 commands.add_typer(database.commands, name="db")
 
 

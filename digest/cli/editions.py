@@ -8,7 +8,6 @@ import typer
 from digest.cli.options import ConfigOption, JsonOption, open_app
 from digest.cli.output import put, put_json, put_rows
 from digest.errors import ConfigError
-from digest.models import EditionState
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -143,29 +142,11 @@ def approve_edition(
     config: ConfigOption = None,
 ) -> None:
     """Let a held edition go; the next `digest run` of its date sends it."""
-    from digest.operate.revising import approve_by_name
-    from digest.reporting import Held
+    from digest.operate.revising import approve_edition as approve
 
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
-        if stored.state is not EditionState.HELD and not (by and stored.state is EditionState.READY):
-            raise ConfigError(f"edition {stored.date}", f"it is {stored.state}, not held")
-        if stored.state is EditionState.HELD and Held.of(stored.reason).is_by_machine and not force:
-            raise ConfigError(
-                f"edition {stored.date}",
-                f"it is held: {stored.reason}",
-                remedy="--force lets it go all the same",
-            )
-        if not app.store.editions.renditions(stored.id):
-            raise ConfigError(f"edition {stored.date}", "it has no story, so there is nothing to send")
-        by_force = stored.state is EditionState.HELD and Held.of(stored.reason).is_by_machine
-        note = ("approved" + (f" by {by}" if by else "")) + (f" although held by {stored.reason}" if by_force else "")
-        if by and stored.edition:
-            approve_by_name(app, stored.id, stored.edition, by, note)
-        else:
-            app.store.editions.set_state(
-                stored.id, EditionState.READY, note, now=app.clock(), only_from=[EditionState.HELD]
-            )
+        approve(app, stored, by=by, force=force)
         put(f"the edition of {stored.date} is ready; `digest run --on {stored.date}` sends it")
 
 
@@ -184,3 +165,30 @@ def hold_edition(
         stored = find_edition(app, edition)
         hold(app, stored, f"{Held.OPERATOR}: {reason}")
         put(f"the edition of {stored.date} is held")
+
+
+@commands.command("stop")
+def stop_edition(
+    context: typer.Context,
+    edition: EditionArgument = "latest",
+    reason: Annotated[str, typer.Option(help="Why; kept with the edition.")] = "by hand",
+    config: ConfigOption = None,
+) -> None:
+    """Stop sending an edition, after the batch that is under way."""
+    from digest.operate.revising import stop_edition as stop
+
+    with open_app(context, config) as app:
+        stored = find_edition(app, edition)
+        stop(app, stored, f"stopped {reason}")
+        put(f"the edition of {stored.date} is stopped; `digest editions resume {stored.date}` goes on with it")
+
+
+@commands.command("resume")
+def resume_edition(context: typer.Context, edition: EditionArgument = "latest", config: ConfigOption = None) -> None:
+    """Go on with an edition that was stopped; nobody gets it twice."""
+    from digest.operate.revising import resume_edition as resume
+
+    with open_app(context, config) as app:
+        stored = find_edition(app, edition)
+        resume(app, stored, "resumed by hand")
+        put(f"the edition of {stored.date} goes on; `digest run --on {stored.date}` sends it")

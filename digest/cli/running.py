@@ -41,6 +41,8 @@ def run(
 
     Exits with 0 when all is done, 3 when the edition is held, a source failed or a message is not settled.
     """
+    from digest.operate.events import take_refusals
+
     day = read_day(on)
     tell = say if as_json else put
     with (
@@ -49,6 +51,8 @@ def run(
     ):
         try:
             report = app.run(day, send=not no_send, dry=dry_run)
+            if not no_send and not dry_run:
+                take_refusals(app)
         except KeyboardInterrupt:
             say("digest: stopped; what was under way is in the ledger, and `digest run` goes on from there")
             leave(FAILED)
@@ -134,48 +138,24 @@ def serve(
 
 def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """The last editions, deliveries by state, the sources' health, and what is due next."""
-    with open_app(context, config) as app:
-        from digest.schedule import next_due
+    from digest.operate.status import read_status
 
-        slug = app.config.newsletter.slug
-        due = next_due(app.config.schedule, app.clock())
-        editions = app.store.editions.newest(slug, 7)
-        rows = [
-            {
-                "date": stored.date,
-                "state": stored.state,
-                "reason": stored.reason,
-                "sent_at": stored.sent_at,
-                "deliveries": app.store.ledger.counts(stored.id),
-            }
-            for stored in editions
-        ]
-        health = app.store.entries.health(slug, now=app.clock())
-        last = app.store.runs.last(slug)
-        if as_json:
-            readers: dict[str, int] = {}
-            for reader in app.store.subscribers.everyone(slug):
-                readers[reader.state.value] = readers.get(reader.state.value, 0) + 1
-            put_json(
-                {
-                    "newsletter": slug,
-                    "next_due_at": due,
-                    "subscribers": readers,
-                    "editions": rows,
-                    "sources": health,
-                    "last_run": {"finished_at": last[0], "status": last[1].status, "message": last[1].message}
-                    if last
-                    else None,
-                }
-            )
-            return
-        put(f"{app.config.newsletter.name} ({slug})")
-        put(f"next due   {due.astimezone():%Y-%m-%d %H:%M %Z} on this machine's clock" if due else "next due   never")
-        if last:
-            put(f"last run   {last[0].astimezone():%Y-%m-%d %H:%M %Z} {last[1].status}: {last[1].message}")
-        for stored in editions:
-            counts = ", ".join(f"{number} {state}" for state, number in app.store.ledger.counts(stored.id).items())
-            put(f"{stored.date} {stored.state:<8} {counts or stored.reason or 'nothing planned'}")
-        if not editions:
-            put("no edition yet")
-        put_rows(health, as_json=False, empty="no source was visited yet")
+    with open_app(context, config) as app:
+        found = read_status(app)
+        name = app.config.newsletter.name
+    if as_json:
+        put_json(found)
+        return
+    due, last = found["next_due_at"], found["last_run"]
+    put(f"{name} ({found['newsletter']})")
+    put(f"next due   {due.astimezone():%Y-%m-%d %H:%M %Z} on this machine's clock" if due else "next due   never")
+    if last:
+        put(f"last run   {last['finished_at'].astimezone():%Y-%m-%d %H:%M %Z} {last['status']}: {last['message']}")
+    for stored in found["editions"]:
+        counts = ", ".join(f"{number} {state}" for state, number in stored["deliveries"].items())
+        put(f"{stored['date']} {stored['state']:<8} {counts or stored['reason'] or 'nothing planned'}")
+    if not found["editions"]:
+        put("no edition yet")
+    for domain, number in found["quarantined"].items():
+        put(f"set aside  {number} refusals from {domain}; see `digest events list --effect quarantined`")
+    put_rows(found["sources"], as_json=False, empty="no source was visited yet")

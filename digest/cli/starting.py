@@ -53,9 +53,9 @@ def init(
         raise ConfigError(str(directory / taken[0]), "it is there already; nothing was written", remedy=remedy)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        # The preview's page is the program's own: a copy would hide the one of a newer version.
-        preview = shutil.ignore_patterns("preview.*")
-        shutil.copytree(shipped("templates"), directory / "templates", ignore=preview)
+        # The operators' pages are the program's own: a copy would hide those of a newer version.
+        own = shutil.ignore_patterns("preview.*", "approval*.html")
+        shutil.copytree(shipped("templates"), directory / "templates", ignore=own)
         shutil.copytree(shipped("samples"), directory / "samples")
         example = directory / ".env.example"
         if not example.exists():

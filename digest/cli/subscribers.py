@@ -9,7 +9,7 @@ import typer
 from digest.cli.options import ConfigOption, JsonOption, open_app
 from digest.cli.output import PARTIAL, leave, progress, put, put_json, put_rows, say
 from digest.errors import ConfigError
-from digest.models import PageRequest, Subscriber, SubscriberState
+from digest.models import Effect, PageRequest, Subscriber, SubscriberState
 
 if TYPE_CHECKING:
     from digest.audience.importing import Told
@@ -226,13 +226,16 @@ def show_subscriber(
         kept = app.store.subscribers.history(email)
         suppressed = app.store.subscribers.is_suppressed(app.config.newsletter.slug, email)
         asked = app.store.requests.of(email)
+        heard = app.store.events.newest(email=email, limit=10_000) if kept else []
     if not kept and not asked:
         remedy = "but it is on the list of those that are not mailed" if suppressed else "see `digest subscribers list`"
         raise ConfigError(email, "nothing is kept of this address", remedy=remedy)
     for one in kept:
         shown = {"newsletter": one.newsletter, **_row(one.subscriber), "suppressed": suppressed}
         if as_json:
-            put_json(shown | {"receipts": one.receipts})
+            # What names no delivery is of the person, and stands with each newsletter.
+            events = [event for event in heard if event.newsletter in {None, one.newsletter}]
+            put_json(shown | {"receipts": one.receipts, "events": events})
             continue
         for name, value in shown.items():
             put(f"{name:<14}{_said(value)}")
@@ -240,12 +243,47 @@ def show_subscriber(
             words = (str(receipt.edition), receipt.state.value, receipt.transport, receipt.answer)
             put(f"{'sent':<14}{'  '.join(word for word in words if word)}")
         put("")
+    for event in [] if as_json else heard:
+        did = None if event.effect is Effect.NONE else f"({event.effect.value})"
+        said = (f"{event.occurred_at:%Y-%m-%d %H:%M}", event.kind.value, event.status, event.answer, did)
+        put(f"{'heard':<14}{'  '.join(word for word in said if word)}")
     for newsletter, request in asked:
         row = {"newsletter": newsletter, **_row_of_request(request)}
         if as_json:
             put_json(row)
         else:
             put(f"{'asked':<14}{'  '.join(f'{name} {_said(value)}' for name, value in row.items())}")
+
+
+@commands.command("restore")
+def restore_subscribers(
+    context: typer.Context,
+    since: Annotated[str, typer.Option(metavar="INSTANT", help="As 2026-01-31T10:00Z; without a zone it is UTC.")],
+    domain: Annotated[str | None, typer.Option(help="Only what this domain refused.", show_default=False)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Undo what bounces since an instant did: who was ended by them alone is mailed again.
+
+    Never those who left or complained. The provider may have the addresses on a list of its own: take them off it too.
+    """
+    from digest.cli.events import read_instant
+    from digest.operate.events import make_bounce_rules
+
+    with open_app(context, config) as app:
+        judged = app.store.events.undo(
+            make_bounce_rules(app),
+            since=read_instant(since),
+            domain=domain.lower() if domain else None,
+            now=app.clock(),
+            dry=dry_run,
+        )
+    if as_json:
+        put_json({"restored": judged.restored, "events": judged.events, "dry_run": dry_run})
+        return
+    would = "would be" if dry_run else "are"
+    put(f"{judged.restored} readers {would} mailed again, {judged.events} events {would} undone")
 
 
 @commands.command("erase")

@@ -4,9 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from digest.config.values import AddressText, AsciiUrl, Duration, Identifier, Network, Zone
+from digest.errors import ConfigError
 
 
 class _Table(BaseModel):
@@ -31,8 +32,21 @@ class Bounces(_Table):
     soft_run: int = Field(default=5, ge=1)  # in a row, without a delivery between
     wave: int = Field(default=20, ge=2)  # hard ones from one domain within `wave_within` are set aside
     wave_within: Duration = timedelta(hours=1)
-    sendgrid_key: str = ""  # the public key of the signed event webhook
-    replay_window: Duration = timedelta(hours=25)  # signed longer ago: refused; the service tries for 24 hours
+    sendgrid_key: str = ""  # the public key of the signed event webhook; several while it is changed, parted by spaces
+    # Signed longer ago: refused. The service tries for 24 hours.
+    replay_window: Duration = Field(default=timedelta(hours=25), gt=timedelta())
+
+    @field_validator("sendgrid_key")
+    @classmethod
+    def _check_key(cls, text: str) -> str:
+        if text.strip():
+            from digest.audience.signatures import read_public_keys  # slow to import, and seldom wanted
+
+            try:
+                read_public_keys(text)
+            except ConfigError as error:
+                raise ValueError(f"{error.message}; {error.remedy}") from None
+        return text
 
 
 class Inbox(_Table):

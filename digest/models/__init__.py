@@ -6,14 +6,15 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 `date`. The words are the glossary's; see `docs/glossary.md`.
 """
 
+from digest.models.access import Scope, Token
 from digest.models.audience import (
     ANYBODY,
+    Asked,
     AskedFor,
     Choices,
     Counted,
     Frequency,
     PageRequest,
-    Standing,
     Subscriber,
     SubscriberState,
     Taken,
@@ -69,7 +70,19 @@ from digest.models.editions import (
     StoredEdition,
     Variant,
 )
-from digest.models.events import Event, EventKind, Heard, RejectReason
+from digest.models.events import (
+    Effect,
+    Event,
+    EventKind,
+    Heard,
+    Judged,
+    RejectReason,
+    Said,
+    Standing,
+    StoredEvent,
+    Wave,
+    Weight,
+)
 from digest.models.reporting import (
     Finding,
     Report,
@@ -83,6 +96,7 @@ __all__ = [
     "ANYBODY",
     "UNSUBSCRIBE_TOKEN",
     "Article",
+    "Asked",
     "AskedFor",
     "Batch",
     "Budget",
@@ -97,6 +111,7 @@ __all__ = [
     "Direction",
     "Edition",
     "EditionState",
+    "Effect",
     "Entry",
     "Event",
     "EventKind",
@@ -105,6 +120,7 @@ __all__ = [
     "Frequency",
     "Heard",
     "Item",
+    "Judged",
     "Kept",
     "Letterhead",
     "Mention",
@@ -123,6 +139,8 @@ __all__ = [
     "Report",
     "Rights",
     "RunStatus",
+    "Said",
+    "Scope",
     "Section",
     "Sentence",
     "Severity",
@@ -133,14 +151,18 @@ __all__ = [
     "Standing",
     "StoredEdition",
     "StoredEntry",
+    "StoredEvent",
     "Story",
     "Subscriber",
     "SubscriberState",
     "Subscription",
     "Summary",
     "Taken",
+    "Token",
     "Told",
     "Variant",
     "Viewpoint",
+    "Wave",
+    "Weight",
     "describe_pause",
 ]

@@ -108,7 +108,7 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Asked:
     """A page request beside what is known of the address that it names."""
 
     request: PageRequest

@@ -115,3 +115,4 @@ class StoredEdition:
     dated_at: datetime | None  # the Date header of every message of it
     sent_at: datetime | None
     edition: Edition | None
+    changed_at: datetime | None = None  # whatever was changed last: its state, its words, its renditions

@@ -1,7 +1,7 @@
 """Event: what a provider or a mailbox says later of a message, in django-anymail's words."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 
@@ -54,6 +54,58 @@ class Event:
     raw: str = ""  # all that was said, as it came
 
 
+class Weight(StrEnum):
+    """What a refusal says of the reader's address."""
+
+    HARD = "hard"  # there is no such mailbox
+    LISTED = "listed"  # the provider has it on a list of its own, and does not try any more
+    SOFT = "soft"  # not now
+    POLICY = "policy"  # the receiver does not want this mail, whoever the reader is; of one alone it counts as soft
+    OURS = "ours"  # our own fault: never held against the reader
+
+
+class Effect(StrEnum):
+    """What an event did."""
+
+    NONE = "none"
+    COUNTED = "counted"  # stands against the reader, and is not enough
+    APPLIED = "applied"  # the reader is mailed no more
+    QUARANTINED = "quarantined"  # too many at once from one domain: held against nobody
+    CONFIRMED = "confirmed"  # was quarantined, and counts after all by the operator's word
+    UNDONE = "undone"  # counts no more: restored by the operator, or the reader came back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One refusal of one person's mail, as a decision needs it. Of a delivery `weight` is None."""
+
+    number: int
+    person: int
+    occurred_at: datetime
+    weight: Weight | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What all that was said of a person's mail comes to."""
+
+    is_ended: bool
+    hard_bounced_on: date | None = None
+    soft_bounces: int = 0  # in a row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """Refusals from one domain that came at once."""
+
+    domain: str
+    weight: Weight  # hard, or policy
+    events: int
+    readers: int
+    first_at: datetime
+    last_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """What became of events that were handed over together."""
@@ -63,3 +115,34 @@ class Heard:
     unmatched: int = 0  # nobody is known by them
     ended: int = 0  # readers who are mailed no more since
     quarantined: int = 0  # set aside: too many at once from one domain
+    waves: tuple[Wave, ...] = ()  # that began with these
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An event as it is kept, with the reader it is of, when one is known."""
+
+    provider: str
+    event_id: str
+    kind: EventKind
+    occurred_at: datetime
+    received_at: datetime
+    email: str | None
+    newsletter: str | None  # of the delivery
+    edition: date | None
+    domain: str | None
+    reject_reason: RejectReason | None
+    weight: Weight | None
+    status: str | None
+    answer: str | None
+    effect: Effect
+    raw: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the operator's word on events did: events that changed, readers mailed again, readers mailed no more."""
+
+    events: int
+    restored: int = 0
+    ended: int = 0

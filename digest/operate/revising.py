@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from digest.compose import Subject
 from digest.errors import ConfigError
 from digest.models import Correction, Edition, EditionState, StoredEdition
+from digest.reporting import Held
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -28,11 +29,40 @@ def revise_edition(app: "App", stored: StoredEdition, change: Callable[[Edition,
     return revised
 
 
-def approve_by_name(app: "App", number: int, edition: Edition, name: str, note: str) -> None:
-    """Let an edition go under a person's name: what a model wrote needs no label then. Raises ConfigError."""
-    approved = replace(edition, approved_by=name)
-    if not app.revise(number, approved, only_from=_BEFORE, state=EditionState.READY, reason=note):
-        raise ConfigError(f"edition {edition.date}", "it is being sent by now; nothing was changed")
+def approve_edition(
+    app: "App", stored: StoredEdition, *, by: str | None = None, through: str = "", force: bool = False
+) -> None:
+    """Let a held edition go as it was when it was looked up; `force` also against what a machine holds it for.
+
+    Under a person's name (`by`), what a model wrote needs no label. `through` says by which way they spoke, and is kept
+    with the reason. Raises ConfigError.
+    """
+    subject, is_held = f"edition {stored.date}", stored.state is EditionState.HELD
+    if not is_held and not (by and stored.state is EditionState.READY):
+        raise ConfigError(subject, f"it is {stored.state}, not held")
+    by_force = is_held and Held.of(stored.reason).is_by_machine
+    if by_force and not force:
+        raise ConfigError(subject, f"it is held: {stored.reason}", remedy="--force lets it go all the same")
+    if not app.store.editions.renditions(stored.id):
+        raise ConfigError(subject, "it has no story, so there is nothing to send")
+    note = "approved" + (f" by {by}" if by else "") + through
+    note += f" although held by {stored.reason}" if by_force else ""
+    if by and stored.edition:
+        approved = replace(stored.edition, approved_by=by)
+        moved = app.revise(
+            stored.id, approved, only_from=_BEFORE, state=EditionState.READY, reason=note, as_of=stored.changed_at
+        )
+    else:
+        moved = app.store.editions.set_state(
+            stored.id,
+            EditionState.READY,
+            note,
+            now=app.clock(),
+            only_from=[EditionState.HELD],
+            as_of=stored.changed_at,
+        )
+    if not moved:
+        raise ConfigError(subject, "it was changed, or is being sent, by now; nothing was done")
 
 
 def hold_edition(app: "App", stored: StoredEdition, reason: str) -> None:
@@ -44,6 +74,24 @@ def hold_edition(app: "App", stored: StoredEdition, reason: str) -> None:
         moved = app.store.editions.set_state(stored.id, EditionState.HELD, reason, now=app.clock(), only_from=_BEFORE)
     if not moved:
         raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only a ready one can be held")
+
+
+def stop_edition(app: "App", stored: StoredEdition, reason: str) -> None:
+    """Send no further batch of an edition that is being sent. Raises ConfigError."""
+    now = app.clock()
+    if not app.store.editions.set_state(
+        stored.id, EditionState.STOPPED, reason, now=now, only_from=[EditionState.SENDING]
+    ):
+        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only one that is being sent can be stopped")
+
+
+def resume_edition(app: "App", stored: StoredEdition, reason: str) -> None:
+    """Go on sending where it was stopped; nobody gets it twice. Raises ConfigError."""
+    now = app.clock()
+    if not app.store.editions.set_state(
+        stored.id, EditionState.SENDING, reason, now=now, only_from=[EditionState.STOPPED]
+    ):
+        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only one that was stopped can go on")
 
 
 def correct_edition(app: "App", stored: StoredEdition, text: str) -> Correction:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from digest.audience import consent
 from digest.audience.choices import Offer
 from digest.audience.consent import Link
-from digest.models import AskedFor, Choices, Counted, PageRequest, Standing, Subscriber, SubscriberState
+from digest.models import Asked, AskedFor, Choices, Counted, PageRequest, Subscriber, SubscriberState
 from digest.text import widen_tag
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ def confirm(app: "App", key: str, *, network: str) -> Link:
     return judge(standing)
 
 
-def _judge(app: "App") -> Callable[[Standing | None], Link]:
+def _judge(app: "App") -> Callable[[Asked | None], Link]:
     judge = partial(consent.judge_confirmation, now=app.clock(), within=app.config.audience.confirm_within)
 
-    def judge_one(standing: Standing | None) -> Link:
+    def judge_one(standing: Asked | None) -> Link:
         # Requests are forgotten when they are long expired.
         if standing is None or standing.request.kind is not AskedFor.CONFIRM:
             return Link.EXPIRED

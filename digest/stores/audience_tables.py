@@ -74,13 +74,14 @@ events = Table(
     Column("person", Integer, ForeignKey("people.id")),
     Column("domain", String(255)),  # the receiver's
     Column("reject_reason", String(16)),
+    Column("weight", String(8)),  # of a refusal: hard, listed, soft, policy, ours
     Column("status", String(16)),  # RFC 3463
     Column("answer", Text),
     Column("raw", Text),
-    Column("effect", String(16), nullable=False),  # none, counted, applied, quarantined, undone
+    Column("effect", String(16), nullable=False),  # none, counted, applied, quarantined, confirmed, undone
     UniqueConstraint("provider", "event_id"),
     Index("ix_events_person", "person", "occurred_at"),
-    Index("ix_events_domain", "domain", "received_at"),
+    Index("ix_events_domain", "domain", "occurred_at"),
     Index("ix_events_delivery", "delivery"),
     Index("ix_events_effect", "effect", "received_at"),
 )

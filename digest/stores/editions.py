@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, update
 
 from digest.models import Cadence, Edition, EditionState, Rendition, StoredEdition
 from digest.stores.database import Database, upsert
@@ -49,14 +49,25 @@ class SqlEditions:
             found = connection.execute(select(editions.c.state).where(editions.c.id == edition)).scalar()
         return EditionState(found) if found else None
 
-    def newest(self, newsletter: str, limit: int = 20) -> list[StoredEdition]:
-        """The newest first."""
-        query = (
-            select(editions)
-            .where(editions.c.newsletter == newsletter)
-            .order_by(editions.c.date.desc(), editions.c.id.desc())
-            .limit(limit)
-        )
+    def newest(
+        self,
+        newsletter: str,
+        limit: int = 20,
+        *,
+        before: int | None = None,
+        state: EditionState | None = None,
+        day: date | None = None,
+    ) -> list[StoredEdition]:
+        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
+        query = select(editions).where(editions.c.newsletter == newsletter)
+        if state is not None:
+            query = query.where(editions.c.state == state.value)
+        if day is not None:
+            query = query.where(editions.c.date == day)
+        if before is not None:
+            last = select(editions.c.date, editions.c.id).where(editions.c.id == before)
+            query = query.where(tuple_(editions.c.date, editions.c.id) < last.scalar_subquery())
+        query = query.order_by(editions.c.date.desc(), editions.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             return [_stored(row) for row in connection.execute(query)]
 
@@ -101,15 +112,19 @@ class SqlEditions:
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
-        """Put a changed edition and its renditions in the place of what was; returns whether it was still open."""
+        """Put a changed edition and its renditions in the place of what was; returns whether it was still open.
+
+        With `as_of`, only when nothing of it was changed since that instant.
+        """
         values: dict[str, object] = {"edition": _EDITION.dump_json(revised).decode(), "changed_at": now}
         if state is not None:
             values |= {"state": state.value, "reason": reason}
             if state is EditionState.READY:
                 values["dated_at"] = now
         with self._database.write() as connection:
-            if not _change(connection, edition, only_from, values):
+            if not _change(connection, edition, only_from, values, as_of):
                 return False
             connection.execute(delete(renditions).where(renditions.c.edition == edition))
             _insert_renditions(connection, edition, renditions_)
@@ -146,8 +161,12 @@ class SqlEditions:
         *,
         now: datetime,
         only_from: Sequence[EditionState],
+        as_of: datetime | None = None,
     ) -> bool:
-        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays."""
+        """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays.
+
+        With `as_of`, only when nothing of it was changed since that instant.
+        """
         values: dict[str, object] = {"state": state.value, "changed_at": now}
         if reason is not None:
             values["reason"] = reason
@@ -156,7 +175,7 @@ class SqlEditions:
         if state is EditionState.SENT:
             values["sent_at"] = now
         with self._database.write() as connection:
-            return _change(connection, edition, only_from, values)
+            return _change(connection, edition, only_from, values, as_of)
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:
         """Record that no edition was made that day; False when there is one already."""
@@ -193,11 +212,17 @@ class SqlEditions:
 
 
 def _change(
-    connection: Connection, edition: int, only_from: Sequence[EditionState], values: Mapping[str, object]
+    connection: Connection,
+    edition: int,
+    only_from: Sequence[EditionState],
+    values: Mapping[str, object],
+    as_of: datetime | None,
 ) -> bool:
-    """Change an edition that is in one of these states; returns whether it was."""
+    """Change an edition that is in one of these states, and as it was then; returns whether it was."""
     is_open = editions.c.state.in_([state.value for state in only_from])
     statement = update(editions).where(editions.c.id == edition, is_open).values(**values)
+    if as_of is not None:
+        statement = statement.where(editions.c.changed_at == as_of)
     return connection.execute(statement.returning(editions.c.id)).scalar_one_or_none() is not None
 
 
@@ -220,4 +245,5 @@ def _stored(row: Row[*tuple[Any, ...]]) -> StoredEdition:
         dated_at=row.dated_at,
         sent_at=row.sent_at,
         edition=_EDITION.validate_json(row.edition) if row.edition else None,
+        changed_at=row.changed_at,
     )

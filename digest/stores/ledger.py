@@ -33,7 +33,7 @@ from digest.stores.suppressing import Suppressing
 
 _OWNER = TypeAdapter(Owner)
 _PLANNED, _CLAIMED, _ATTEMPTED = DeliveryState.PLANNED, DeliveryState.CLAIMED, DeliveryState.ATTEMPTED
-_GOT_IT = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
+_GOT_IT = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.COMPLAINED)
 _CHUNK = 5000
 
 
@@ -347,7 +347,7 @@ class SqlLedger:
             return connection.execute(query).scalar()
 
     def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
-        """All deliveries by address, or only those that are neither accepted nor delivered."""
+        """All deliveries by address, or only those of whom nothing says that they got it."""
         query = (
             select(
                 people.c.email,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
-from digest.models import AskedFor, Choices, Counted, PageRequest, Standing, SubscriberState
+from digest.models import Asked, AskedFor, Choices, Counted, PageRequest, SubscriberState
 from digest.stores.database import Database, upsert
 from digest.stores.schema import page_requests, people, subscriptions
 from digest.stores.suppressing import Suppressing
@@ -101,7 +101,7 @@ class SqlPageRequests:
                 select(func.count()).where(page_requests.c.address == address, page_requests.c.mailed_at > since)
             ).scalar_one()
 
-    def find(self, newsletter: str, key: str) -> Standing | None:
+    def find(self, newsletter: str, key: str) -> Asked | None:
         """The request that a link carries, beside who is known by its address."""
         with self._database.read() as connection:
             return self._find(connection, newsletter, key)
@@ -111,11 +111,11 @@ class SqlPageRequests:
         newsletter: str,
         key: str,
         *,
-        may_act: Callable[[Standing], bool],
-        is_done: Callable[[Standing], bool],
+        may_act: Callable[[Asked], bool],
+        is_done: Callable[[Asked], bool],
         consent_from: str | None,
         now: datetime,
-    ) -> Standing | None:
+    ) -> Asked | None:
         """Use a link: where it may act, its reader is active from now on, whatever kept them from being mailed.
 
         Returns how things stood before; None when there is no such request. One that has nothing to do is used up.
@@ -156,7 +156,7 @@ class SqlPageRequests:
         connection.execute(taken.on_conflict_do_update(index_elements=["newsletter", "person"], set_=agreed))
         self._suppressing.lift(connection, newsletter, email_key, now=now)
 
-    def _find(self, connection: Connection, newsletter: str, key: str) -> Standing | None:
+    def _find(self, connection: Connection, newsletter: str, key: str) -> Asked | None:
         row = connection.execute(
             select(page_requests).where(page_requests.c.key == key, page_requests.c.newsletter == newsletter)
         ).one_or_none()
@@ -168,7 +168,7 @@ class SqlPageRequests:
             .join(people, people.c.id == subscriptions.c.person)
             .where(subscriptions.c.newsletter == newsletter, people.c.email_key == email_key)
         ).one_or_none()
-        return Standing(
+        return Asked(
             request=_request(row),
             state=SubscriberState(known.state) if known else None,
             changed_at=known.changed_at if known else None,

@@ -17,11 +17,14 @@ from digest.stores.answers import SqlAnswers
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
+from digest.stores.events import SqlEvents
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
+from digest.stores.managing import SqlManaging
 from digest.stores.requests import SqlPageRequests
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
+from digest.stores.tokens import SqlTokens
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -42,6 +45,9 @@ class SqlStore:
         self.ledger = SqlLedger(database, suppressing)
         self.subscribers = SqlSubscribers(database, suppressing)
         self.requests = SqlPageRequests(database, suppressing)
+        self.managing = SqlManaging(database, suppressing, self.subscribers)
+        self.tokens = SqlTokens(database)
+        self.events = SqlEvents(database, suppressing)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "SqlStore":

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, delete, select, update
 from digest.models import Choices, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
 from digest.stores.database import Database, upsert
 from digest.stores.requests import forget
-from digest.stores.schema import deliveries, editions, imports, people, subscriptions
+from digest.stores.schema import deliveries, editions, events, imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, take
 
@@ -69,18 +69,18 @@ class SqlSubscribers:
 
     def everyone(self, newsletter: str, state: SubscriberState | None = None) -> list[Subscriber]:
         """By address."""
-        query = _subscribers().where(subscriptions.c.newsletter == newsletter).order_by(people.c.email_key)
+        query = select_subscribers().where(subscriptions.c.newsletter == newsletter).order_by(people.c.email_key)
         if state is not None:
             query = query.where(subscriptions.c.state == state.value)
         with self._database.read() as connection:
-            return [_subscriber(row) for row in connection.execute(query)]
+            return [read_subscriber(row) for row in connection.execute(query)]
 
     def each(self, newsletter: str, state: SubscriberState | None = None) -> Iterator[Subscriber]:
         """The same in the order in which they came, some thousands at a time; who was erased is left out."""
         last = 0
         while True:
             query = (
-                _subscribers()
+                select_subscribers()
                 .where(subscriptions.c.newsletter == newsletter, subscriptions.c.id > last)
                 .where(subscriptions.c.state != SubscriberState.ERASED.value)
                 .order_by(subscriptions.c.id)
@@ -89,7 +89,7 @@ class SqlSubscribers:
             if state is not None:
                 query = query.where(subscriptions.c.state == state.value)
             with self._database.read() as connection:
-                found = [_subscriber(row) for row in connection.execute(query)]
+                found = [read_subscriber(row) for row in connection.execute(query)]
             if not found:
                 return
             yield from found
@@ -105,8 +105,8 @@ class SqlSubscribers:
 
     def _one(self, *conditions: ColumnElement[bool]) -> Subscriber | None:
         with self._database.read() as connection:
-            row = connection.execute(_subscribers().where(*conditions)).one_or_none()
-        return _subscriber(row) if row else None
+            row = connection.execute(select_subscribers().where(*conditions)).one_or_none()
+        return read_subscriber(row) if row else None
 
     def choose(
         self, newsletter: str, key: str, choices: Choices, *, paused_until: datetime | None, now: datetime
@@ -179,6 +179,9 @@ class SqlSubscribers:
             # What a server answered may repeat the address.
             connection.execute(update(deliveries).where(deliveries.c.subscription.in_(own)).values(answer=None))
             connection.execute(
+                update(events).where(events.c.person == person).values(raw=None, answer=None, domain=None)
+            )
+            connection.execute(
                 update(subscriptions)
                 .where(subscriptions.c.person == person)
                 .values(
@@ -209,7 +212,7 @@ class SqlSubscribers:
             .join(editions, editions.c.id == deliveries.c.edition)
             .order_by(editions.c.date, deliveries.c.id)
         )
-        query = _subscribers().add_columns(subscriptions.c.newsletter).where(people.c.email_key == fold(email))
+        query = select_subscribers().add_columns(subscriptions.c.newsletter).where(people.c.email_key == fold(email))
         with self._database.read() as connection:
             found = connection.execute(query.order_by(subscriptions.c.newsletter)).all()
             receipts = {
@@ -226,7 +229,7 @@ class SqlSubscribers:
                 for row in found
             }
             return [
-                Subscription(newsletter=row.newsletter, subscriber=_subscriber(row), receipts=receipts[row.id])
+                Subscription(newsletter=row.newsletter, subscriber=read_subscriber(row), receipts=receipts[row.id])
                 for row in found
             ]
 
@@ -243,13 +246,15 @@ class SqlSubscribers:
         return [reader for reader in active if fold(reader.email) not in suppressed]
 
 
-def _subscribers() -> Select[Any]:
+def select_subscribers() -> Select[Any]:
+    """Subscriptions with what is known of the person."""
     return select(subscriptions, people.c.email, people.c.name.label("person_name")).join(
         people, people.c.id == subscriptions.c.person
     )
 
 
-def _subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
+def read_subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
+    """A row of those."""
     return Subscriber(
         email=row.email,
         name=row.person_name,

@@ -8,10 +8,10 @@ failed must not be used again.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_, select, union
+from sqlalchemy import Connection, delete, or_, select, union, update
 
 from digest.stores.database import upsert
 from digest.stores.keys import SqlKeys
@@ -61,6 +61,47 @@ class Suppressing:
         for other in others:
             self.add(connection, other, [email_key], reason, now=now)
 
+    def add_complaints(self, connection: Connection, email_keys: Sequence[str], *, now: datetime) -> None:
+        """Put addresses on the list of every newsletter as those of people who complained, also where they bounced."""
+        self.add(connection, _EVERY_NEWSLETTER, email_keys, "complained", now=now)
+        secret = self._keys.kept_in(connection, _KEY)
+        for chunk in _chunks([_hash(secret, key) for key in email_keys] if secret else []):
+            connection.execute(
+                update(suppressions)
+                .where(
+                    suppressions.c.address.in_(chunk),
+                    suppressions.c.newsletter == _EVERY_NEWSLETTER,
+                    suppressions.c.reason == "bounced",
+                )
+                .values(reason="complained")
+            )
+
+    def reasons(self, connection: Connection, email_keys: Sequence[str]) -> dict[str, tuple[str, datetime]]:
+        """Why, and since when, those of these addresses that are on the list of every newsletter are."""
+        secret = self._keys.kept_in(connection, _KEY)
+        if secret is None:
+            return {}
+        hashed = {_hash(secret, key): key for key in email_keys}
+        found: dict[str, tuple[str, datetime]] = {}
+        for chunk in _chunks(sorted(hashed)):
+            query = select(suppressions.c.address, suppressions.c.reason, suppressions.c.created_at).where(
+                suppressions.c.address.in_(chunk), suppressions.c.newsletter == _EVERY_NEWSLETTER
+            )
+            found |= {hashed[row.address]: (row.reason, row.created_at) for row in connection.execute(query)}
+        return found
+
+    def lift_bounces(self, connection: Connection, email_keys: Sequence[str]) -> None:
+        """Take addresses off the list of every newsletter that are on it for bounces, and for nothing else."""
+        secret = self._keys.kept_in(connection, _KEY)
+        for chunk in _chunks([_hash(secret, key) for key in email_keys] if secret else []):
+            connection.execute(
+                delete(suppressions).where(
+                    suppressions.c.address.in_(chunk),
+                    suppressions.c.newsletter == _EVERY_NEWSLETTER,
+                    suppressions.c.reason == "bounced",
+                )
+            )
+
     def hashes(self, connection: Connection, email_keys: Sequence[str]) -> list[str | None]:
         """By what the list knows each of these addresses; None for all while nothing was ever put on it."""
         secret = self._keys.kept_in(connection, _KEY)
@@ -80,6 +121,11 @@ class Suppressing:
             )
             found |= {hashed[address] for address in connection.execute(query).scalars()}
         return found
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), 500):
+        yield values[start : start + 500]
 
 
 def _hash(secret: str, email_key: str) -> str:

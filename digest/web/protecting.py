@@ -21,15 +21,14 @@ def protect(public: FastAPI, site: Site) -> None:
     @public.middleware("http")
     async def add_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await go_on(request)
-        response.headers.update(
-            {
-                "Content-Security-Policy": _POLICY,
-                "Referrer-Policy": "no-referrer",
-                "X-Content-Type-Options": "nosniff",
-                "X-Frame-Options": "DENY",
-                "Cache-Control": "no-store",
-            }
-        )
+        for name, value in {
+            "Content-Security-Policy": _POLICY,
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Cache-Control": "no-store",
+        }.items():
+            response.headers.setdefault(name, value)  # an answer may have a stricter policy of its own
         if site.is_secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         return response

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import archive, leaving, preferences, subscribing
+from digest.web import approving, archive, leaving, preferences, subscribing, webhooks
+from digest.web.api import PREFIX, create_api
 from digest.web.protecting import protect
 from digest.web.serving import serve
 from digest.web.site import Site
@@ -23,6 +24,8 @@ _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
     subscribing.make_routes,
     preferences.make_routes,
     leaving.make_routes,
+    approving.make_routes,
+    webhooks.make_routes,
     archive.make_routes,
 )
 
@@ -37,6 +40,7 @@ def create_public(app: "App") -> FastAPI:
     def tell_health() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
+    public.mount(PREFIX, create_api(app))
     for make_routes in _ROOMS:
         public.include_router(make_routes(site))
     return public

@@ -16,6 +16,7 @@ from digest.app import App
 from digest.models import Choices, Subscriber, SubscriberState
 from digest.operate import signing_up
 from digest.operate.answering import Answering, answer_requests
+from digest.web.api.asking import ask_to_confirm
 from tests.acceptance.conftest import Desk
 from tests.acceptance.pages import NOW, Pages, html_of, serving_pages, text_of
 from tests.acceptance.serving import serving, wait_for
@@ -278,6 +279,22 @@ def preferences_link(pages: Pages, reader: Subscriber) -> str:
     (mail,) = pages.answer()
     (link,) = pages.links_of(mail)
     return link
+
+
+def test_who_a_program_asked_for_is_pending_until_they_press_the_button(pages: Pages) -> None:
+    for number in range(30):  # a program's network is no limit
+        asked = Subscriber(email=f"{number}@rehearsal.test", topics=("world",), consent_text="Signed at the fair")
+        pages.app.store.subscribers.add("morning", asked, now=pages.clock())
+        assert ask_to_confirm(pages.app, asked)
+    assert [ask_to_confirm(pages.app, asked) for _ in range(3)] == [True, True, False]
+    mails = pages.answer()
+    assert len(mails) == 32
+    assert pages.state_of("7@rehearsal.test") is SubscriberState.PENDING
+    (link,) = pages.links_of(next(mail for mail in mails if mail["To"] == "7@rehearsal.test"))
+    pages.ask(link, [])
+    reader = pages.find("7@rehearsal.test")
+    assert reader and (reader.state, reader.topics) == (ACTIVE, ("world",))
+    assert (reader.consent_text, reader.consent_from) == ("Signed at the fair", "127.0.0.1")
 
 
 def test_what_is_chosen_is_kept(pages: Pages) -> None:

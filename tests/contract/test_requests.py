@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from digest.models import AskedFor, Counted, PageRequest, Standing, Subscriber, SubscriberState
+from digest.models import Asked, AskedFor, Counted, PageRequest, Subscriber, SubscriberState
 from digest.stores.sql import SqlStore
 from tests.contract.editions import NOW
 
@@ -46,7 +46,7 @@ def add(
     return seen[0] if kept else None
 
 
-def confirm(store: SqlStore, key: str = KEY, *, may_act: bool = True, is_done: bool = False) -> Standing | None:
+def confirm(store: SqlStore, key: str = KEY, *, may_act: bool = True, is_done: bool = False) -> Asked | None:
     return store.requests.confirm(
         "morning",
         key,
@@ -59,7 +59,7 @@ def confirm(store: SqlStore, key: str = KEY, *, may_act: bool = True, is_done: b
 
 def test_what_was_asked_is_found_again_as_it_was(store: SqlStore) -> None:
     add(store, request())
-    assert store.requests.find("morning", KEY) == Standing(request=request())
+    assert store.requests.find("morning", KEY) == Asked(request=request())
     assert store.requests.find("evening", KEY) is None
     assert store.requests.find("morning", "1" * 32) is None
     assert store.requests.of("ADA@mail.org") == [("morning", request())]
@@ -107,7 +107,7 @@ def test_a_request_is_mailed_by_one_and_open_again_only_when_it_certainly_did_no
 
 def test_confirming_makes_a_subscriber_with_what_was_asked(store: SqlStore) -> None:
     add(store, request())
-    assert confirm(store) == Standing(request=request())
+    assert confirm(store) == Asked(request=request())
     reader = store.subscribers.find("morning", "ada@mail.org")
     assert reader and reader.key and reader.id
     assert replace(reader, key="", id=0) == Subscriber(

@@ -17,7 +17,7 @@ from digest.audience.consent import (
     may_be_kept,
     network_of,
 )
-from digest.models import AskedFor, Choices, Counted, PageRequest, Standing, SubscriberState
+from digest.models import Asked, AskedFor, Choices, Counted, PageRequest, SubscriberState
 from digest.web.forms import Form, judge_origin, origin_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -55,25 +55,25 @@ def test_who_is_no_subscriber_is_asked_to_confirm_whatever_they_asked(
 
 
 def test_a_link_confirms_for_a_while_and_once() -> None:
-    def judge(standing: Standing, after: timedelta = timedelta(hours=1)) -> Link:
+    def judge(standing: Asked, after: timedelta = timedelta(hours=1)) -> Link:
         return judge_confirmation(standing, now=NOW + after, within=WEEK)
 
-    fresh = Standing(request=ASKED)
+    fresh = Asked(request=ASKED)
     assert judge(fresh) is Link.GOOD
     assert judge(fresh, WEEK) is Link.GOOD
     assert judge(fresh, WEEK + timedelta(seconds=1)) is Link.EXPIRED
-    used = Standing(request=replace(ASKED, used_at=NOW))
+    used = Asked(request=replace(ASKED, used_at=NOW))
     assert judge(used) is Link.USED
     assert judge(replace(used, state=SubscriberState.ACTIVE)) is Link.DONE
     assert judge(replace(used, state=SubscriberState.ACTIVE), WEEK * 2) is Link.DONE
-    assert judge(Standing(request=ASKED, state=SubscriberState.ACTIVE)) is Link.DONE
-    assert judge(Standing(request=ASKED, state=SubscriberState.ACTIVE, is_suppressed=True)) is Link.GOOD
-    assert judge(Standing(request=ASKED, state=SubscriberState.PENDING)) is Link.GOOD
+    assert judge(Asked(request=ASKED, state=SubscriberState.ACTIVE)) is Link.DONE
+    assert judge(Asked(request=ASKED, state=SubscriberState.ACTIVE, is_suppressed=True)) is Link.GOOD
+    assert judge(Asked(request=ASKED, state=SubscriberState.PENDING)) is Link.GOOD
 
 
 @pytest.mark.parametrize("state", ["unsubscribed", "bounced", "complained", "erased"])
 def test_nobody_who_left_after_they_had_asked_is_brought_back(state: str) -> None:
-    gone = Standing(request=ASKED, state=SubscriberState(state), changed_at=NOW - timedelta(seconds=1))
+    gone = Asked(request=ASKED, state=SubscriberState(state), changed_at=NOW - timedelta(seconds=1))
     assert judge_confirmation(gone, now=NOW, within=WEEK) is Link.GOOD  # they asked after they had left
     for later in (timedelta(), timedelta(minutes=1)):
         left = replace(gone, changed_at=NOW + later)

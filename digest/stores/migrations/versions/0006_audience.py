@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("person", sa.Integer(), nullable=True),
         sa.Column("domain", sa.String(length=255), nullable=True),
         sa.Column("reject_reason", sa.String(length=16), nullable=True),
+        sa.Column("weight", sa.String(length=8), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=True),
         sa.Column("answer", sa.Text(), nullable=True),
         sa.Column("raw", sa.Text(), nullable=True),
@@ -57,7 +58,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("provider", "event_id", name="uq_events_provider"),
     )
     op.create_index("ix_events_person", "events", ["person", "occurred_at"])
-    op.create_index("ix_events_domain", "events", ["domain", "received_at"])
+    op.create_index("ix_events_domain", "events", ["domain", "occurred_at"])
     op.create_index("ix_events_delivery", "events", ["delivery"])
     op.create_index("ix_events_effect", "events", ["effect", "received_at"])
     op.create_table(
