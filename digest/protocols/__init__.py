@@ -1,0 +1,40 @@
+"""Every extension point, a page for each kind. Each interface belongs to its consumer and is as small as its need.
+
+An adapter is any object with these methods: nothing has to be inherited. `docs/extending.md` says what to copy for
+each and which contract suite to run.
+"""
+
+from digest.protocols.adapters import Lists, Mailbox, Source, Summarizer, Transport
+from digest.protocols.audience import ManagingStore, RequestStore, SubscriberStore, TokenStore
+from digest.protocols.hearing import BounceRules, CountStore, EventStore
+from digest.protocols.making import AnswerStore, ArchiveStore, EditionStore, EntryStore, KeyStore, RunStore
+from digest.protocols.network import Clock, Fetch, Network, Parallel, Request, Response
+from digest.protocols.sending import Ledger
+
+__all__ = [
+    "AnswerStore",
+    "ArchiveStore",
+    "BounceRules",
+    "Clock",
+    "CountStore",
+    "EditionStore",
+    "EntryStore",
+    "EventStore",
+    "Fetch",
+    "KeyStore",
+    "Ledger",
+    "Lists",
+    "Mailbox",
+    "ManagingStore",
+    "Network",
+    "Parallel",
+    "Request",
+    "RequestStore",
+    "Response",
+    "RunStore",
+    "Source",
+    "SubscriberStore",
+    "Summarizer",
+    "TokenStore",
+    "Transport",
+]
