@@ -6,22 +6,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from email.utils import parseaddr
+from datetime import UTC, date, datetime
 from functools import cached_property, partial
-from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from digest import __version__
+from digest import __version__, decisions
 from digest.adapters import Means, make_source, make_summarizers, make_transport, profile_of
 from digest.audience import approval
 from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
 from digest.config import Config
-from digest.errors import ConfigError, RenderError
+from digest.errors import ConfigError
 from digest.models import (
     ANYBODY,
     Edition,
@@ -48,20 +44,12 @@ if TYPE_CHECKING:
     from digest.deliver import Lane
     from digest.engine import LocalEngine
     from digest.pipeline import Pipeline
-    from digest.ports import Preview, Settings
-    from digest.render import Brand, Renderer
+    from digest.ports import Preview
+    from digest.render import Renderer
     from digest.stores.sql import SqlStore
 
 _PAGES_SECONDS = 300.0  # for all pages that are fetched at once
 _AGAIN_SECONDS = 30.0  # for the pages of an edition's stories, before it is sent
-_INSTALLED = Path(__file__).parent / "share"
-_CHECKOUT = Path(__file__).parent.parent
-
-
-def shipped(name: str) -> Path:
-    """A file or folder that ships with Digest: `templates`, `samples` or `config.toml`, installed or in a checkout."""
-    installed = _INSTALLED / name
-    return installed if installed.exists() else _CHECKOUT / name
 
 
 def system_clock() -> datetime:
@@ -145,65 +133,13 @@ class App:
 
     @cached_property
     def renderer(self) -> "Renderer":
-        """The templates: the operator's own folder first, then the shipped ones.
-
-        Raises RenderError when that folder has an edition of its own in part only: a template that went missing must
-        not quietly give way to the shipped look.
-        """
-        from digest.render import Renderer
-
-        newsletter = self.config.newsletter
-        own = self.config.path.parent / "templates"
-        for name in ("edition.html", "edition.txt"):
-            if (own / "email").is_dir() and not (own / "email" / name).is_file():
-                remedy = f"put it back, or remove {own / 'email'} to use the shipped ones"
-                raise RenderError(str(own / "email" / name), "the template is missing", remedy=remedy)
-        return Renderer(
-            folders=[folder for folder in (own, shipped("templates")) if folder.is_dir()],
-            base_url=newsletter.base_url,
-            postal_address=newsletter.postal_address,
-            reply_to=newsletter.reply_to,
-            timezone=ZoneInfo(self.config.schedule.timezone),
-            brand=self._brand(),
-        )
+        """The templates: the operator's own folder first, then the shipped ones. Raises RenderError."""
+        return decisions.make_renderer(self.config)
 
     @cached_property
     def segments(self) -> "Mapping[str, Predicate]":
         """Whether a subscriber is of a segment, by its id."""
-        from digest.audience.segments import Usual, make_predicate
-
-        usual = Usual(language=self.config.newsletter.language, timezone=self.config.schedule.timezone)
-        return {
-            table.id: make_predicate(
-                topic=table.topic,
-                language=table.language,
-                timezone=table.timezone,
-                tag=table.tag,
-                filter_text=table.filter,
-                usual=usual,
-            )
-            for table in self.config.segments
-        }
-
-    def _brand(self) -> "Brand":
-        from digest.render import Brand, Logo
-
-        table = self.config.theme
-        logo = None
-        if table.logo:
-            alt = table.logo_alt or self.config.newsletter.name
-            logo = Logo(url=table.logo, alt=alt, width=table.logo_width, height=table.logo_height)
-        return Brand(
-            theme=table.name,
-            light=table.light.model_dump(exclude_none=True),
-            dark=table.dark.model_dump(exclude_none=True),
-            heading_font=table.heading_font,
-            text_font=table.text_font,
-            arabic_font=table.arabic_font,
-            logo=logo,
-            images=table.images,
-            names_failed=table.name_failed_sources,
-        )
+        return decisions.make_segments(self.config)
 
     @cached_property
     def lanes(self) -> "list[Lane]":
@@ -337,7 +273,7 @@ class App:
             on_stage=self._on_stage,
             on_progress=self._on_progress,
         )
-        return Pipeline(self._settings(), ports)
+        return Pipeline(decisions.make_settings(self.config), ports)
 
     def summarizers(self, store: "SqlStore") -> list[Summarizer]:
         """Who says stories, in order of preference; new for each run. Raises ConfigError."""
@@ -474,41 +410,14 @@ class App:
             )
         return reader
 
-    def _settings(self) -> "Settings":
-        from digest.ports import Settings
-
-        newsletter, rules = self.config.newsletter, self.config.edition
-        host = urlsplit(newsletter.base_url).hostname or "localhost"
-        return Settings(
-            newsletter=newsletter.slug,
-            name=newsletter.name,
-            language=newsletter.language,
-            topics={topic.id: topic.title for topic in self.config.topics},
-            profiles={table.id: profile_of(table) for table in self.config.sources},
-            window=rules.window,
-            max_stories=rules.max_stories,
-            min_stories=rules.min_stories,
-            words=rules.words,
-            memory=timedelta(days=rules.memory_days),
-            alerts=self.alert_addresses,
-            mix_languages=rules.mix_languages,
-            segment=rules.segment,
-            approval=rules.approval,
-            sender=newsletter.sender,
-            reply_to=newsletter.reply_to,
-            list_id=f"{newsletter.slug}.{host}",
-            rehearsal=self.is_rehearsal(),
-            inbox=self.config.inbox.mailbox,
-        )
-
     @property
     def alert_addresses(self) -> tuple[str, ...]:
         """The operator's own addresses, without names."""
-        return tuple(parse_address(parseaddr(one)[1]).email for one in self.config.alerts.to)
+        return decisions.alert_addresses(self.config)
 
     def is_rehearsal(self) -> bool:
         """Whether every transport ends on this machine: the outbox, or a host on loopback."""
-        return all(_is_local(table) for table in self.config.transports)
+        return decisions.is_rehearsal(self.config)
 
     @contextmanager
     def _kept(self) -> "Iterator[SqlStore]":
@@ -522,16 +431,3 @@ class App:
             yield scratch
         finally:
             scratch.close()
-
-
-def _is_local(table: Any) -> bool:
-    if table.kind == "outbox":
-        return True
-    host = getattr(table, "host", "")
-    name = (urlsplit(host).hostname if "://" in host else host) or ""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False

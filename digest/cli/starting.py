@@ -45,7 +45,7 @@ def init(
     directory: Annotated[Path, typer.Argument(help="Where to put it; made when it is not there.")] = Path(),
 ) -> None:
     """Write a commented config.toml, templates, sample sources and .env.example."""
-    from digest.app import shipped
+    from digest.decisions import shipped
 
     taken = [name for name in ("config.toml", "templates", "samples") if (directory / name).exists()]
     if taken:

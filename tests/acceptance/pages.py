@@ -17,8 +17,9 @@ from pathlib import Path
 
 import uvicorn
 
-from digest.app import App, shipped
+from digest.app import App
 from digest.config import load_config
+from digest.decisions import shipped
 from digest.models import Subscriber, SubscriberState
 from digest.operate.answering import answer_requests
 from digest.web.public import create_public

@@ -1,0 +1,147 @@
+"""Config → what stages are handed: the operator's decisions as values, the templates, the segments.
+
+Nothing here is opened but templates, and those when they are asked for.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from email.utils import parseaddr
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from digest.adapters import profile_of
+from digest.audience.addresses import parse_address
+from digest.config import Config
+from digest.errors import RenderError
+
+if TYPE_CHECKING:
+    from digest.audience.segments import Predicate
+    from digest.ports import Settings
+    from digest.render import Brand, Renderer
+
+_INSTALLED = Path(__file__).parent / "share"
+_CHECKOUT = Path(__file__).parent.parent
+
+
+def shipped(name: str) -> Path:
+    """A file or folder that ships with Digest: `templates`, `samples` or `config.toml`, installed or in a checkout."""
+    installed = _INSTALLED / name
+    return installed if installed.exists() else _CHECKOUT / name
+
+
+def make_renderer(config: Config) -> "Renderer":
+    """The templates: the operator's own folder first, then the shipped ones.
+
+    Raises RenderError when that folder has an edition of its own in part only: a template that went missing must
+    not quietly give way to the shipped look.
+    """
+    from digest.render import Renderer
+
+    newsletter = config.newsletter
+    own = config.path.parent / "templates"
+    for name in ("edition.html", "edition.txt"):
+        if (own / "email").is_dir() and not (own / "email" / name).is_file():
+            remedy = f"put it back, or remove {own / 'email'} to use the shipped ones"
+            raise RenderError(str(own / "email" / name), "the template is missing", remedy=remedy)
+    return Renderer(
+        folders=[folder for folder in (own, shipped("templates")) if folder.is_dir()],
+        base_url=newsletter.base_url,
+        postal_address=newsletter.postal_address,
+        reply_to=newsletter.reply_to,
+        timezone=ZoneInfo(config.schedule.timezone),
+        brand=_make_brand(config),
+    )
+
+
+def _make_brand(config: Config) -> "Brand":
+    from digest.render import Brand, Logo
+
+    table = config.theme
+    logo = None
+    if table.logo:
+        alt = table.logo_alt or config.newsletter.name
+        logo = Logo(url=table.logo, alt=alt, width=table.logo_width, height=table.logo_height)
+    return Brand(
+        theme=table.name,
+        light=table.light.model_dump(exclude_none=True),
+        dark=table.dark.model_dump(exclude_none=True),
+        heading_font=table.heading_font,
+        text_font=table.text_font,
+        arabic_font=table.arabic_font,
+        logo=logo,
+        images=table.images,
+        names_failed=table.name_failed_sources,
+    )
+
+
+def make_segments(config: Config) -> "Mapping[str, Predicate]":
+    """Whether a subscriber is of a segment, by its id."""
+    from digest.audience.segments import Usual, make_predicate
+
+    usual = Usual(language=config.newsletter.language, timezone=config.schedule.timezone)
+    return {
+        table.id: make_predicate(
+            topic=table.topic,
+            language=table.language,
+            timezone=table.timezone,
+            tag=table.tag,
+            filter_text=table.filter,
+            usual=usual,
+        )
+        for table in config.segments
+    }
+
+
+def make_settings(config: Config) -> "Settings":
+    """What the operator decided, for the pipeline."""
+    from digest.ports import Settings
+
+    newsletter, rules = config.newsletter, config.edition
+    host = urlsplit(newsletter.base_url).hostname or "localhost"
+    return Settings(
+        newsletter=newsletter.slug,
+        name=newsletter.name,
+        language=newsletter.language,
+        topics={topic.id: topic.title for topic in config.topics},
+        profiles={table.id: profile_of(table) for table in config.sources},
+        window=rules.window,
+        max_stories=rules.max_stories,
+        min_stories=rules.min_stories,
+        words=rules.words,
+        memory=timedelta(days=rules.memory_days),
+        alerts=alert_addresses(config),
+        mix_languages=rules.mix_languages,
+        segment=rules.segment,
+        approval=rules.approval,
+        sender=newsletter.sender,
+        reply_to=newsletter.reply_to,
+        list_id=f"{newsletter.slug}.{host}",
+        rehearsal=is_rehearsal(config),
+        inbox=config.inbox.mailbox,
+    )
+
+
+def alert_addresses(config: Config) -> tuple[str, ...]:
+    """The operator's own addresses, without names. Raises ConfigError."""
+    return tuple(parse_address(parseaddr(one)[1]).email for one in config.alerts.to)
+
+
+def is_rehearsal(config: Config) -> bool:
+    """Whether every transport ends on this machine: the outbox, or a host on loopback."""
+    return all(_is_local(table) for table in config.transports)
+
+
+def _is_local(table: Any) -> bool:
+    if table.kind == "outbox":
+        return True
+    host = getattr(table, "host", "")
+    name = (urlsplit(host).hostname if "://" in host else host) or ""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
