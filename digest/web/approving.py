@@ -136,7 +136,7 @@ def make_routes(site: Site) -> APIRouter:
             notice = f"Nothing was done: {error.message}."
             return show(now, token, notice=notice, name=name, status=409) if isinstance(now, Desk) else now
         # Loading the page again then does nothing again.
-        return RedirectResponse(f"/{slug}/approval/{token}", 303)
+        return RedirectResponse(f"{site.home}approval/{token}", 303)
 
     @router.api_route(f"/{slug}/approval/{{token}}/mail", methods=["GET", "HEAD"])
     def show_mail(token: str, variant: str = "all") -> HTMLResponse:

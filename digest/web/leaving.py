@@ -19,7 +19,7 @@ def make_routes(site: Site) -> APIRouter:
     @router.api_route(f"/{slug}/unsubscribe/{{token}}", methods=["GET", "HEAD"])
     def ask_unsubscribe(token: str) -> HTMLResponse:
         app.links.verify(token)
-        return site.page("unsubscribe.html", action="", preferences=f"/{slug}/unsubscribe/{token}/preferences")
+        return site.page("unsubscribe.html", action="", preferences=f"{site.home}unsubscribe/{token}/preferences")
 
     @router.post(f"/{slug}/unsubscribe/{{token}}")
     def unsubscribe(token: str) -> HTMLResponse:
@@ -28,6 +28,6 @@ def make_routes(site: Site) -> APIRouter:
         key = app.links.verify(token)
         if not app.store.subscribers.leave(slug, key, now=app.clock()):
             raise BadToken("link", "nobody has this link any more")
-        return site.page("unsubscribed.html", back=f"/{slug}/unsubscribe/{token}/preferences")
+        return site.page("unsubscribed.html", back=f"{site.home}unsubscribe/{token}/preferences")
 
     return router

@@ -80,7 +80,7 @@ def make_routes(site: Site) -> APIRouter:
             "preferences.html",
             status,
             language=language,
-            action=f"/{slug}/preferences/{token}",
+            action=f"{site.home}preferences/{token}",
             is_saved=is_saved,
             faults={fault.field: fault.key for fault in faults},
             frequency=chosen.frequency,
@@ -106,10 +106,10 @@ def make_routes(site: Site) -> APIRouter:
         """What is shown where there is nothing to choose."""
         if found.reader and found.reader.state in GONE:
             return tell_left(found.reader)
-        return site.page("link_over.html", 410, key="link_expired", ask=f"/{slug}/preferences/{token}")
+        return site.page("link_over.html", 410, key="link_expired", ask=f"{site.home}preferences/{token}")
 
     def tell_left(reader: Subscriber) -> HTMLResponse:
-        back = f"/{slug}/unsubscribe/{app.links.sign(reader.key)}/preferences"
+        back = f"{site.home}unsubscribe/{app.links.sign(reader.key)}/preferences"
         return site.page("unsubscribed.html", back=back)
 
     @router.api_route(f"/{slug}/preferences/{{token}}", methods=["GET", "HEAD"])

@@ -22,7 +22,7 @@ def make_routes(site: Site) -> APIRouter:
     """The pages on the way in."""
     app, slug = site.app, site.slug
     router = APIRouter()
-    path = f"/{slug}/subscribe"
+    path, form = f"/{slug}/subscribe", f"{site.home}subscribe"
 
     def show_form(
         status: int = 200, *, email: str = "", chosen: Choices | None = None, faults: Any = ()
@@ -32,7 +32,7 @@ def make_routes(site: Site) -> APIRouter:
         return site.page(
             "subscribe.html",
             status,
-            action=path,
+            action=form,
             key=key,
             email=email[:LONGEST],
             consent=signing_up.consent_of(app),
@@ -69,10 +69,10 @@ def make_routes(site: Site) -> APIRouter:
         if faults or isinstance(email, Fault):
             return show_form(422, email=typed, chosen=chosen, faults=faults)
         signing_up.ask_to_subscribe(app, email, chosen, network=site.network_of(request))
-        return site.page("asked.html", key="asked_text", again=path)
+        return site.page("asked.html", key="asked_text", again=form)
 
     def tell_over(link: Link) -> HTMLResponse:
-        return site.page("link_over.html", 410, key=f"link_{link.value}", again=path)
+        return site.page("link_over.html", 410, key=f"link_{link.value}", again=form)
 
     @router.api_route(f"/{slug}/confirm/{{token}}", methods=["GET", "HEAD"])
     def ask_confirm(token: str) -> HTMLResponse:
@@ -94,7 +94,7 @@ def make_routes(site: Site) -> APIRouter:
         if link is Link.DONE:
             return site.page("confirmed.html", language=language)
         # Whoever pressed it has the mailbox: they may choose at once.
-        preferences = f"/{slug}/preferences/{app.links.sign(key, 'preferences')}"
+        preferences = f"{site.home}preferences/{app.links.sign(key, 'preferences')}"
         return site.page("confirmed.html", language=language, preferences=preferences)
 
     return router

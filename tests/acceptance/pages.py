@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -26,6 +27,9 @@ from digest.web.public import create_public
 from tests.acceptance.serving import wait_for
 from tests.doubles.clock import Clock
 from tests.doubles.smtp_server import SmtpServer
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 Fields = Sequence[tuple[str, str]]
@@ -106,12 +110,15 @@ def html_of(mail: EmailMessage) -> str:
 
 
 @contextlib.contextmanager
-def serving_pages(folder: Path, *, language: str = "en", audience: str = "") -> Iterator[Pages]:
-    """The shipped newsletter in a folder; `audience` are lines of that table."""
+def serving_pages(folder: Path, *, language: str = "en", audience: str = "", below: str = "") -> Iterator[Pages]:
+    """The shipped newsletter in a folder; `audience` are lines of that table.
+
+    `below` is a path under which the world knows it, and which is taken off as a proxy does.
+    """
     with SmtpServer() as server, socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}{below}"
         shutil.copytree(shipped("samples"), folder / "samples", dirs_exist_ok=True)
         text = shipped("config.toml").read_text(encoding="utf-8")
         smtp = f'kind = "smtp"\nhost = "127.0.0.1"\nport = {server.port}\ntls = "none"\n'
@@ -126,14 +133,20 @@ def serving_pages(folder: Path, *, language: str = "en", audience: str = "") -> 
         path = folder / "config.toml"
         path.write_text(text, encoding="utf-8")
         clock = Clock(NOW)
-        with App(load_config(path, {}), clock=clock, wait=clock.wait) as app, on_socket(app, listener):
+        with App(load_config(path, {}), clock=clock, wait=clock.wait) as app, on_socket(app, listener, below):
             yield Pages(app, clock, server, url)
 
 
 @contextlib.contextmanager
-def on_socket(app: App, listener: socket.socket) -> Iterator[None]:
+def on_socket(app: App, listener: socket.socket, below: str = "") -> Iterator[None]:
     """The public pages on a socket that listens already."""
-    config = uvicorn.Config(create_public(app), log_level="error", access_log=False, lifespan="off")
+    public = create_public(app)
+
+    async def take_off(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        assert scope["type"] != "http" or scope["path"].startswith(f"{below}/"), "nothing leads out of it"
+        await public({**scope, "path": scope.get("path", "").removeprefix(below)}, receive, send)
+
+    config = uvicorn.Config(take_off, log_level="error", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

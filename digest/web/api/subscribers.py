@@ -1,6 +1,7 @@
 """The subscribers, for other programs. Nobody becomes active here, and nobody who left is brought back by it."""
 
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path, Query, Response
 from starlette.exceptions import HTTPException
@@ -28,6 +29,7 @@ def make_routes(app: "App", ask: Ask) -> APIRouter:
     """Create, list, look up, change, unsubscribe and erase."""
     slug, store, managing = app.config.newsletter.slug, app.store.subscribers, app.store.managing
     topics = [topic.id for topic in app.config.topics]
+    below = f"{urlsplit(app.config.newsletter.base_url).path.rstrip('/')}/api/v1/subscribers"
     router = APIRouter(prefix="/subscribers", tags=["subscribers"])
 
     def tell(readers: list[Subscriber]) -> list[Reader]:
@@ -70,7 +72,7 @@ def make_routes(app: "App", ask: Ask) -> APIRouter:
         known = store.find(slug, reader.email)
         if known and known.state in _STAYING and reader.email not in managing.suppressed(slug, [reader.email]):
             response.status_code = 200
-            response.headers["Location"] = f"/api/v1/subscribers/{known.key}"
+            response.headers["Location"] = f"{below}/{known.key}"
             return Asked(confirmation="none", subscriber=tell([known])[0])
         if not ask(app, reader):
             raise HTTPException(
@@ -79,7 +81,7 @@ def make_routes(app: "App", ask: Ask) -> APIRouter:
         store.add(slug, reader, now=app.clock())  # which takes nobody who is known, or on the list of those not mailed
         now_known = store.find(slug, reader.email)
         if now_known:
-            response.headers["Location"] = f"/api/v1/subscribers/{now_known.key}"
+            response.headers["Location"] = f"{below}/{now_known.key}"
         return Asked(confirmation="asked", subscriber=tell([now_known])[0] if now_known else None)
 
     @router.get(
