@@ -68,6 +68,8 @@ class _Fresh:
 
     @property
     def domain(self) -> str | None:
+        if self.match.is_erased:  # a domain may be one person's own
+            return None
         return (self.address or "").rpartition("@")[2][:255] or None
 
 

@@ -81,7 +81,7 @@ class SqlReconciling:
         query = (
             select(page_requests.c.email, page_requests.c.used_at)
             .where(page_requests.c.newsletter == newsletter, page_requests.c.kind == AskedFor.CONFIRM.value)
-            .where(page_requests.c.used_at.is_not(None))
+            .where(page_requests.c.used_at.is_not(None), page_requests.c.mailed_at.is_not(None))  # or it was dropped
             .order_by(page_requests.c.used_at)
         )
         with self._database.read() as connection:

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
-from digest.models import Asked, AskedFor, Choices, Counted, PageRequest, SubscriberState
+from digest.models import Asked, AskedFor, Choices, Counted, Effect, PageRequest, SubscriberState
 from digest.stores.database import Database, upsert
-from digest.stores.schema import page_requests, people, subscriptions
+from digest.stores.schema import events, page_requests, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, make_keys
 
@@ -155,6 +155,9 @@ class SqlPageRequests:
         # Who comes back keeps their key: the links of mails that they have must lead out as before.
         connection.execute(taken.on_conflict_do_update(index_elements=["newsletter", "person"], set_=agreed))
         self._suppressing.lift(connection, newsletter, email_key, now=now)
+        # That the mail came here outweighs what was refused before, as a delivery would.
+        before = (events.c.person == person, events.c.weight.is_not(None), events.c.effect != Effect.NONE.value)
+        connection.execute(update(events).where(*before).values(effect=Effect.UNDONE.value))
 
     def _find(self, connection: Connection, newsletter: str, key: str) -> Asked | None:
         row = connection.execute(

@@ -158,11 +158,12 @@ class SqlSubscribers:
         return True
 
     def _unsubscribe(self, newsletter: str, reader: Subscriber, now: datetime) -> None:
-        staying = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
+        # Also who bounced: no word of the operator's on bounces is to bring back who left meanwhile.
+        may_leave = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value, SubscriberState.BOUNCED.value)
         with self._database.write() as connection:
             connection.execute(
                 update(subscriptions)
-                .where(subscriptions.c.id == reader.id, subscriptions.c.state.in_(staying))
+                .where(subscriptions.c.id == reader.id, subscriptions.c.state.in_(may_leave))
                 .values(state=SubscriberState.UNSUBSCRIBED.value, changed_at=now)
             )
             self._suppressing.add(connection, newsletter, [fold(reader.email)], "unsubscribed", now=now)

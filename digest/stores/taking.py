@@ -94,10 +94,11 @@ def take(
     known = _recognize(connection)
     gone = _end(connection, suppressing, newsletter, now) if said.intersection(_GONE) else 0
     left_out = _find_left_out(connection, newsletter) if known or is_any_suppressed else []
-    activated = _activate(connection, newsletter, now) if known else 0
+    # Before anybody is made active: who bounced while they were pending is pending still, and on the list.
     for start in range(0, len(left_out), 500):
         places = [place for place, _ in left_out[start : start + 500]]
         connection.execute(_incoming.delete().where(_incoming.c.place.in_(places)))
+    activated = _activate(connection, newsletter, now) if known else 0
     added = _add(connection, newsletter, now, is_mixed=len(said) > 1)
     return Taken(added=added, activated=activated, ended=gone, left_out=tuple(left_out))
 

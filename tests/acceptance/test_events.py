@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from digest.app import App
 from digest.config import load_config
 from digest.errors import ConfigError
-from digest.models import DeliveryState, Event, EventKind, Planned, Subscriber, SubscriberState
+from digest.models import AskedFor, DeliveryState, Event, EventKind, PageRequest, Planned, Subscriber, SubscriberState
 from digest.operate.events import make_bounce_rules, take_events, take_refusals
 from digest.web.public import create_public
 from tests.acceptance.conftest import NEWSLETTER, Desk
@@ -460,6 +460,51 @@ def test_who_came_back_is_judged_by_what_came_after(place: Place) -> None:
     assert place.state() == "bounced"
 
 
+def test_who_bounced_while_pending_is_made_active_by_no_import(place: Place) -> None:
+    store = place.app.store.subscribers
+    for name in ("gone", "there"):
+        store.add("morning", Subscriber(email=f"{name}@mail.news"), now=NOW)
+    gone = {"named": False, "email": "gone@mail.news"}
+    place.tell(place.bounce(**gone), place.bounce(at=NOW + DAY, **gone))
+    agreed = [
+        Subscriber(email=f"{name}@mail.news", state=SubscriberState.ACTIVE, consent_at=NOW)
+        for name in ("gone", "there")
+    ]
+    taken = store.take("morning", agreed, now=place.clock())
+    assert (taken.added, taken.activated, taken.left_out) == (0, 1, ((0, "bounced"),))
+    states = [found.state.value for one in agreed if (found := store.find("morning", one.email))]
+    assert states == ["pending", "active"]
+
+
+def come_back(place: Place) -> None:
+    """By a request that they confirm."""
+    store, slug = place.app.store, "morning"
+    asked = PageRequest(key="a" * 32, kind=AskedFor.CONFIRM, email="reader000@mail.news", requested_at=place.clock())
+    keep = {"may_be_kept": lambda _: True, "counted_since": NOW, "kept_since": NOW}
+    assert store.requests.add(slug, asked, "203.0.113.0/24", **keep)
+    use = {"may_act": lambda _: True, "is_done": lambda _: False}
+    assert store.requests.confirm(slug, asked.key, **use, consent_from=None, now=place.clock())
+    assert (place.state(), place.is_suppressed()) == ("active", False)
+
+
+@pytest.mark.parametrize("is_quarantined", [False, True])
+def test_a_bounce_from_before_is_not_held_against_who_came_back(place: Place, is_quarantined: bool) -> None:
+    if is_quarantined:
+        flood(place, 12, day=0)
+    else:
+        place.tell(place.bounce())
+    reader = place.app.store.subscribers.find("morning", "reader000@mail.news")
+    assert reader and place.app.store.subscribers.leave("morning", reader.key, now=place.clock())
+    come_back(place)
+    place.tell(place.bounce(at=NOW + 4 * DAY))
+    rules = make_bounce_rules(place.app)
+    place.app.store.events.confirm(rules, domain=None, now=place.clock())
+    assert (place.state(), place.is_suppressed()) == ("active", False)
+    place.clock.wait(3 * 86_400)
+    place.tell(place.bounce(at=NOW + 5 * DAY))
+    assert place.state() == "bounced"
+
+
 # -- waves, and the operator's word -----------------------------------------------------------------------------------
 
 
@@ -535,6 +580,15 @@ def test_restoring_undoes_what_bounces_did_and_nothing_else(place: Place) -> Non
     assert place.state(0) == "bounced"
 
 
+def test_who_leaves_by_an_old_mail_after_bouncing_is_not_restored(place: Place) -> None:
+    place.tell(place.bounce(), place.bounce(at=NOW + DAY))
+    reader = place.app.store.subscribers.find("morning", "reader000@mail.news")
+    assert reader and place.app.store.subscribers.leave("morning", reader.key, now=place.clock())
+    rules = make_bounce_rules(place.app)
+    place.app.store.events.undo(rules, since=NOW - DAY, domain=None, now=place.clock(), dry=False)
+    assert (place.state(), place.is_suppressed()) == ("unsubscribed", True)
+
+
 def test_who_was_imported_as_bounced_is_not_restored(place: Place) -> None:
     gone = Subscriber(email="reader000@mail.news", state=SubscriberState.BOUNCED)
     place.app.store.subscribers.take("morning", [gone], now=NOW)
@@ -571,6 +625,8 @@ def test_erasing_leaves_nothing_of_an_address_in_what_was_said(place: Place) -> 
     with closing(sqlite3.connect(path)) as connection:
         left = "\n".join(connection.iterdump())
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (6,)
+        # A domain of their own names them as well.
+        assert connection.execute("SELECT DISTINCT domain FROM events").fetchall() == [(None,)]
     assert "reader000" not in left.lower() and "192.0.2.1" not in left and "To: reader001@mail.news" in left
 
 

@@ -62,10 +62,17 @@ class Desk:
     def suppress(self, name: str, state: SubscriberState) -> None:
         self.app.store.reconciling.suppress("morning", [f"{name}@far.test"], state, now=NOW)
 
-    def confirm(self, name: str, at: datetime) -> None:
+    def confirm(self, name: str, at: datetime, *, mailed_at: datetime | None = NOW) -> None:
         with self.app.store._database.write() as connection:
             values = {"key": name, "newsletter": "morning", "kind": "confirm", "email": f"{name}@far.test"}
-            rest = {"address": "a", "network": "n", "choices": "{}", "requested_at": at, "mailed_at": at, "used_at": at}
+            rest = {
+                "address": "a",
+                "network": "n",
+                "choices": "{}",
+                "requested_at": at,
+                "mailed_at": mailed_at,
+                "used_at": at,
+            }
             connection.execute(insert(page_requests).values(**values, **rest))
 
     def bounce(self, name: str, effect: str, at: datetime) -> None:
@@ -163,6 +170,13 @@ def test_no_consent_that_a_file_may_have_brought_outweighs_a_complaint(desk: Des
 def test_who_complained_after_coming_back_is_mailed_no_more(desk: Desk) -> None:
     desk.add("jo")
     desk.confirm("jo", NOW - timedelta(days=2))
+    desk.api.lists["spam_reports"] = {"jo@far.test": YESTERDAY}
+    assert (reconcile(desk.app).complained, desk.states()) == (1, {"jo": "complained"})
+
+
+def test_a_request_that_was_answered_by_no_mail_confirms_nothing(desk: Desk) -> None:
+    desk.add("jo")
+    desk.confirm("jo", NOW - timedelta(hours=1), mailed_at=None)
     desk.api.lists["spam_reports"] = {"jo@far.test": YESTERDAY}
     assert (reconcile(desk.app).complained, desk.states()) == (1, {"jo": "complained"})
 

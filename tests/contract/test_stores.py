@@ -286,6 +286,13 @@ def test_an_imported_bounce_is_suppressed_in_every_newsletter(store: SqlStore) -
     assert not store.subscribers.add("evening", reader("jo@mail.org"), now=NOW)
 
 
+def test_who_leaves_after_bouncing_has_left(store: SqlStore) -> None:
+    store.subscribers.add("morning", reader("jo@mail.org", state=SubscriberState.BOUNCED), now=NOW)
+    found = store.subscribers.find("morning", "jo@mail.org")
+    assert found and store.subscribers.leave("morning", found.key, now=NOW)
+    assert [one.state.value for one in store.subscribers.everyone("morning")] == ["unsubscribed"]
+
+
 def test_a_suppression_key_that_was_rolled_back_is_never_used(store: SqlStore, store_url: str) -> None:
     store.subscribers.add("morning", reader("jo@mail.org"), now=NOW)
     with store._database.write() as connection:
