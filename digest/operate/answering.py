@@ -8,22 +8,23 @@ import hashlib
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from digest import aside
 from digest.audience import consent
-from digest.errors import DigestError
+from digest.errors import DigestError, StoreError
 from digest.models import AskedFor, DeliveryState, Letterhead, PageRequest, Rendition
-from digest.operate.signing_up import language_for
+from digest.operate.signing_up import forget_old_requests, language_for
 from digest.protocols import Transport
 
 if TYPE_CHECKING:
     from digest.app import App
 
 _EVERY: Final = 5.0  # seconds after which is looked whatever happens: another process may have been asked
+_TIDIED_EVERY: Final = timedelta(days=1)
 _PAUSES: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
 
@@ -31,6 +32,7 @@ def answer_requests(app: "App", pauses: "dict[str, tuple[int, datetime]] | None"
     """Answer every request that is open; returns how many mails went. `pauses` remembers which are to wait, and why."""
     pauses = {} if pauses is None else pauses
     now, sent = app.clock(), 0
+    fault: DigestError | None = None
     found = app.store.requests.open(app.config.newsletter.slug, now - consent.TRIED)
     due = [request for request in found if pauses.get(request.key, (0, now))[1] <= now]
     if not due:
@@ -38,10 +40,17 @@ def answer_requests(app: "App", pauses: "dict[str, tuple[int, datetime]] | None"
     with app.open_transports() as transports:
         for request in due:
             tries = pauses.pop(request.key, (0, now))[0]
-            state = _answer(app, request, transports)
+            try:
+                state = _answer(app, request, transports)
+            except StoreError:
+                raise  # it is so for all
+            except DigestError as error:  # the template of one language, perhaps: the others need not wait for it
+                state, fault = DeliveryState.DEFERRED, fault or error
             if state is DeliveryState.DEFERRED:
                 pauses[request.key] = (tries + 1, now + _PAUSES[min(tries, len(_PAUSES) - 1)])
             sent += state is DeliveryState.ACCEPTED
+    if fault:
+        raise fault
     return sent
 
 
@@ -120,11 +129,14 @@ class Answering:
 
     def _run(self) -> None:
         pauses: dict[str, tuple[int, datetime]] = {}
-        told = ""
+        told, tidied_at = "", datetime.min.replace(tzinfo=UTC)
         while not self._ended.is_set():
             self._app.asked.clear()
             try:
                 answer_requests(self._app, pauses)
+                if self._app.clock() - tidied_at >= _TIDIED_EVERY:
+                    forget_old_requests(self._app)
+                    tidied_at = self._app.clock()
                 told = ""
             except DigestError as error:  # a template that is wrong, a database that is locked: tried again
                 if str(error) != told:

@@ -100,10 +100,20 @@ def _ask(app: "App", kind: AskedFor, email: str, choices: Choices, *, network: s
         consent.network_of(network) if network is not None else "a token",
         may_be_kept=may_be_kept,
         counted_since=now - consent.COUNTED,
-        kept_since=now - max(consent.KEPT, limits.confirm_within, limits.preferences_within),
+        kept_since=_kept_since(app),
     )
     app.asked.set()
     return kept
+
+
+def forget_old_requests(app: "App") -> None:
+    """Forget what was asked for too long ago, also where nobody asks any more."""
+    app.store.requests.forget_old(app.config.newsletter.slug, _kept_since(app))
+
+
+def _kept_since(app: "App") -> datetime:
+    limits = app.config.audience
+    return app.clock() - max(consent.KEPT, limits.confirm_within, limits.preferences_within)
 
 
 def judge_confirmation(app: "App", key: str) -> tuple[Link, PageRequest | None]:

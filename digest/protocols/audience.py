@@ -108,6 +108,10 @@ class RequestStore(Protocol):
         """Keep a request, unless its address or network asked too often since; what is too old is forgotten."""
         ...
 
+    def forget_old(self, newsletter: str, kept_since: datetime) -> None:
+        """Forget what is too old, though nobody asks for anything new."""
+        ...
+
     def open(self, newsletter: str, since: datetime) -> list[PageRequest]:
         """Those that were neither mailed nor dropped, and are younger; the oldest first."""
         ...

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from digest.models import Subscriber, SubscriberState
 from digest.stores.database import Database
-from digest.stores.schema import deliveries, events, page_requests, people, subscriptions
+from digest.stores.requests import forget
+from digest.stores.schema import deliveries, events, people, subscriptions
 from digest.stores.subscribers import SqlSubscribers, read_subscriber, select_subscribers
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
@@ -98,7 +99,7 @@ class SqlManaging:
                 self._suppressing.add(
                     connection, newsletter, [fold(reader.email)], SubscriberState.ERASED.value, now=now
                 )
-                _part(connection, newsletter, reader, now)
+                _part(connection, self._suppressing, newsletter, reader, now)
                 return True
         return self._subscribers.erase(reader.email, now=now)
 
@@ -110,7 +111,7 @@ def _is_elsewhere(connection: Connection, subscription: int) -> bool:
     return connection.execute(query.limit(1)).scalar() is not None
 
 
-def _part(connection: Connection, newsletter: str, reader: Subscriber, now: datetime) -> None:
+def _part(connection: Connection, suppressing: Suppressing, newsletter: str, reader: Subscriber, now: datetime) -> None:
     """Give a subscription to nobody; the person keeps the others."""
     own = select(deliveries.c.id).where(deliveries.c.subscription == reader.id)
     gone = f"erased:subscription:{reader.id}"
@@ -120,11 +121,7 @@ def _part(connection: Connection, newsletter: str, reader: Subscriber, now: date
     # What a server answered may repeat the address.
     connection.execute(update(deliveries).where(deliveries.c.subscription == reader.id).values(answer=None))
     connection.execute(update(events).where(events.c.delivery.in_(own)).values(person=None, answer=None, raw=None))
-    connection.execute(
-        delete(page_requests).where(
-            page_requests.c.newsletter == newsletter, func.lower(page_requests.c.email) == fold(reader.email)
-        )
-    )
+    forget(connection, suppressing, fold(reader.email), newsletter=newsletter)
     connection.execute(
         update(subscriptions)
         .where(subscriptions.c.id == reader.id)

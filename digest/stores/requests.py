@@ -64,6 +64,12 @@ class SqlPageRequests:
             connection.execute(insert(page_requests).values(**_values(newsletter, request, address, asking)))
         return True
 
+    def forget_old(self, newsletter: str, kept_since: datetime) -> None:
+        """Forget what is too old, though nobody asks for anything new."""
+        old = (page_requests.c.newsletter == newsletter, page_requests.c.requested_at < kept_since)
+        with self._database.write() as connection:
+            connection.execute(delete(page_requests).where(*old))
+
     def open(self, newsletter: str, since: datetime) -> list[PageRequest]:
         """Those that were neither mailed nor dropped, and are younger; the oldest first."""
         query = (
@@ -185,9 +191,10 @@ class SqlPageRequests:
         return [(row.newsletter, _request(row)) for row in rows]
 
 
-def forget(connection: Connection, suppressing: Suppressing, email_key: str) -> bool:
-    """Whatever was asked for in the name of an address, at once; False when it was nothing."""
-    keys = [row.key for row in _rows_of(connection, suppressing, email_key)]
+def forget(connection: Connection, suppressing: Suppressing, email_key: str, *, newsletter: str | None = None) -> bool:
+    """Whatever was asked for in the name of an address, of one newsletter or of all; False when it was nothing."""
+    found = _rows_of(connection, suppressing, email_key)
+    keys = [row.key for row in found if newsletter in (None, row.newsletter)]
     connection.execute(delete(page_requests).where(page_requests.c.key.in_(keys)))
     return bool(keys)
 

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+import shutil
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from digest.app import App
+from digest.decisions import shipped
+from digest.errors import RenderError
 from digest.models import Choices, Subscriber, SubscriberState
 from digest.operate import signing_up
 from digest.operate.answering import Answering, answer_requests
@@ -236,6 +239,13 @@ def test_requests_are_forgotten_after_a_month(pages: Pages) -> None:
     assert pages.app.store.requests.of(ADA) == []
     assert pages.ask(link)[0] == 410
     assert pages.state_of(ADA) is None
+
+
+def test_they_are_forgotten_also_where_nobody_asks_any_more(pages: Pages) -> None:
+    confirm_link(pages)
+    pages.clock.wait(31 * 86_400)
+    with Answering(pages.app):
+        wait_for(lambda: pages.app.store.requests.of(ADA) == [], 20, "an old request to be forgotten")
 
 
 def test_links_of_one_kind_do_no_others_work_and_altered_ones_none(pages: Pages) -> None:
@@ -484,6 +494,22 @@ def test_a_crash_between_a_request_and_its_mail_loses_nothing(pages: Pages) -> N
         assert answer_requests(restarted) == 0
     assert pages.answer() == []
     assert len(pages.server.messages) == 1
+
+
+def test_a_template_that_is_wrong_in_one_language_holds_up_no_other(pages: Pages) -> None:
+    folder = pages.app.config.path.parent / "templates" / "email"
+    shutil.copytree(shipped("templates"), folder.parent)
+    wrong = '{% if language == "ar" %}{{ nothing.of.that.name }}{% endif %}'
+    for name in ("notice.html", "notice.txt"):
+        words = (folder / name).read_text(encoding="utf-8")
+        (folder / name).write_text(f"{words}{wrong}", encoding="utf-8")
+    with App(pages.app.config, clock=pages.clock) as app:
+        signing_up.ask_to_subscribe(app, ADA, Choices(language="ar"), network=None)
+        signing_up.ask_to_subscribe(app, "bob@rehearsal.test", Choices(), network=None)
+        with pytest.raises(RenderError):
+            answer_requests(app)
+        assert [mail["To"] for mail in pages.mails()] == ["bob@rehearsal.test"]
+        assert [one.email for one in app.store.requests.open("morning", NOW - timedelta(days=1))] == [ADA]
 
 
 def test_a_mail_whose_fate_is_not_known_is_never_sent_again_and_one_that_did_not_go_is(pages: Pages) -> None:

@@ -172,3 +172,14 @@ def test_erasing_takes_in_what_was_asked_for_in_ones_name_and_nobody_elses(store
     assert len(store.requests.of("ada+x@mail.org")) == 1
     assert store.subscribers.is_suppressed("morning", "ada@mail.org")
     assert not store.subscribers.erase("ada@mail.org", now=NOW)
+
+
+def test_who_is_erased_from_one_newsletter_leaves_nothing_that_they_asked_it_for(store: SqlStore) -> None:
+    for newsletter in ("morning", "evening"):
+        reader = Subscriber(email="jörg@mail.org", state=SubscriberState.ACTIVE, consent_at=NOW)
+        store.subscribers.add(newsletter, reader, now=NOW)
+    add(store, request(0, "JÖRG@mail.org"))
+    add(store, request(1, "jörg@mail.org"), newsletter="evening")
+    found = store.subscribers.find("morning", "jörg@mail.org")
+    assert found and store.managing.erase("morning", found.key, now=NOW)
+    assert [newsletter for newsletter, _ in store.requests.of("jörg@mail.org")] == ["evening"]
