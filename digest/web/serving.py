@@ -5,10 +5,13 @@ unless it is a proxy of ours. What comes in the body is bounded by `protecting`.
 """
 
 import asyncio
+import contextlib
+import signal
 import socket
 import struct
+import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import h11
@@ -162,7 +165,30 @@ def serve(
         raise ConfigError(f"{host}:{port}", "it cannot be listened on", remedy=remedy) from error
     shown = f"[{host}]" if ":" in host else host
     announce(f"http://{shown}:{listener.getsockname()[1]}/")
+    server = uvicorn.Server(configure(app, proxies=proxies))
     try:
-        uvicorn.Server(configure(app, proxies=proxies)).run(sockets=[listener])
+        with _returning(server):
+            server.run(sockets=[listener])
     finally:
         listener.close()
+
+
+@contextlib.contextmanager
+def _returning(server: uvicorn.Server) -> Iterator[None]:
+    """Let the server return when told to end by SIGTERM, so that all else is ended in turn.
+
+    uvicorn ends well and then raises the signal again, which would end the process where it stands: in the midst of a
+    batch, or of a mail that somebody asked for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

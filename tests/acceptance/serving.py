@@ -35,7 +35,7 @@ def serving(desk: Desk, *command: str) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(30)
+            ended = process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -44,3 +44,4 @@ def serving(desk: Desk, *command: str) -> Iterator[str]:
             if stream:
                 stream.close()
     assert "Traceback" not in "".join(said), "".join(said)
+    assert ended == 0, "it was cut off: what it was at may be half done"
