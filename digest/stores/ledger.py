@@ -214,6 +214,12 @@ class SqlLedger:
                     for outcome in outcomes
                 ],
             )
+            # Who was erased while their message was on its way: the answer may repeat the address.
+            is_erased = exists().where(
+                subscriptions.c.id == deliveries.c.subscription, subscriptions.c.state == SubscriberState.ERASED.value
+            )
+            for chunk in _chunks([o.delivery for o in outcomes if "@" in (o.raw or "")]):
+                connection.execute(update(deliveries).where(deliveries.c.id.in_(chunk), is_erased).values(answer=None))
             deferred = [o.delivery for o in outcomes if o.state is DeliveryState.DEFERRED]
             if deferred:
                 batch = self._batch_for_retry(connection, claim, retry_at or now)

@@ -180,7 +180,8 @@ class Protection:
             return "link"
         if method != "POST":
             return "page"
-        return "one-click" if path.startswith(f"/{self._slug}/unsubscribe/") else "form"
+        is_way_out = path.startswith(f"/{self._slug}/unsubscribe/") and not path.endswith("/preferences")
+        return "one-click" if is_way_out else "form"
 
     @staticmethod
     def _name_of(path: str) -> str:

@@ -152,6 +152,16 @@ def test_a_body_is_counted_as_it_comes(app: App, path: str, most: int) -> None:
         assert send_chunks(most // 0x4000 + 1).startswith(b"HTTP/1.1 413 ")
 
 
+def test_a_form_is_counted_as_one_also_below_the_way_out(app: App) -> None:
+    out = way_out(app)
+    rates = dict.fromkeys(Limits().minutely, 100) | {"form": 2}
+    with serving_app(app, Limits(minutely=rates)) as url:
+        # It has a mail sent, which services that press the way out for all their users do not ask for.
+        asked = [ask(f"{url}{out}/preferences", method="POST").status for _ in range(3)]
+        assert asked == [200, 200, 429]
+        assert {ask(url + out, method="POST").status for _ in range(5)} == {200}
+
+
 def test_a_length_that_lies_reaches_nobody(app: App) -> None:
     out = way_out(app)
     with serving_app(app, Limits(body_seconds=0.3)) as url:

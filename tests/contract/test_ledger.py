@@ -68,6 +68,19 @@ def test_a_batch_is_claimed_marked_settled_and_done(store: SqlStore) -> None:
     assert (first.transport, first.attempted_at, first.answer) == ("outbox", NOW, "250 ok")
 
 
+def test_who_is_erased_while_their_message_is_on_its_way_is_not_named_by_its_answer(store: SqlStore) -> None:
+    edition = plan(store, 2)
+    taken = take(store, edition)
+    store.ledger.mark(taken, ids(taken), "smtp", now=NOW)
+    assert store.subscribers.erase(taken.recipients[0].email, now=NOW)
+    said = [
+        Outcome(delivery=one.delivery, state=DeliveryState.REFUSED, raw=f"550 <{one.email}> unknown")
+        for one in taken.recipients
+    ]
+    assert store.ledger.settle(taken, said, now=NOW)
+    assert {one.answer for one in store.ledger.deliveries(edition)} == {None, said[1].raw}
+
+
 def test_threads_that_claim_at_once_never_share_a_batch(store: SqlStore) -> None:
     edition = plan(store, 200, batch_size=5)
 
