@@ -19,6 +19,8 @@ from benchmarks.making import make_edition
 from digest.app import App
 from digest.config import load_config
 from digest.models import EditionState, Subscriber, SubscriberState
+from digest.operate.answering import answer_requests
+from digest.operate.signing_up import ask_for_preferences
 
 _READERS = 1_000_000
 _CHUNK = 5000
@@ -33,7 +35,9 @@ def measure_pages() -> Iterator[Figure]:
         folder = Path(place)
         subprocess.run([sys.executable, "-m", "digest", "init", place], check=True, capture_output=True)
         with App(load_config(folder / "config.toml", {})) as app:
-            paths = _fill(app)
+            readers = _fill(app)
+            paths = [urlsplit(app.links.unsubscribe_url(reader.key)).path for reader in readers]
+            choices = _ask_for_preferences(app, readers[: _TRIES // 3])
             slug = app.config.newsletter.slug
         command = [sys.executable, "-m", "digest", "serve", "--port", "0", "--config", str(folder / "config.toml")]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
@@ -42,9 +46,11 @@ def measure_pages() -> Iterator[Figure]:
                 host = urlsplit(re.search(r"http://\S+", said)[0]).netloc  # type: ignore[index]
                 bare = _time(host, "GET", ["/healthz"] * _TRIES)
                 asked = {
+                    "page: subscribe": ("GET", [f"/{slug}/subscribe"] * (_TRIES // 3)),
+                    "page: preferences": ("GET", choices),
                     "page: way out, GET": ("GET", paths),
                     "page: way out, POST": ("POST", paths),
-                    "page: archive": ("GET", [f"/{slug}/"] * _TRIES),
+                    "page: archive": ("GET", [f"/{slug}/"] * (_TRIES // 3)),
                     "page: edition": ("GET", [f"/{slug}/{_NOW.date()}"] * (_TRIES // 3)),
                     "page: feed": ("GET", [f"/{slug}/feed.atom"] * (_TRIES // 3)),
                 }
@@ -56,8 +62,8 @@ def measure_pages() -> Iterator[Figure]:
                 server.send_signal(signal.SIGTERM)
 
 
-def _fill(app: App) -> list[str]:
-    """A million readers and two months of editions; the ways out of readers from all over the table."""
+def _fill(app: App) -> list[Subscriber]:
+    """A million readers and two months of editions; some of the readers, from all over the table."""
     store, slug = app.store, app.config.newsletter.slug
     for first in range(0, _READERS, _CHUNK):
         readers = [
@@ -77,7 +83,17 @@ def _fill(app: App) -> list[str]:
         store.subscribers.find(slug, f"reader{number}@mail{number % 997}.news")
         for number in range(0, _READERS, _READERS // _TRIES)
     ]
-    return [urlsplit(app.links.unsubscribe_url(reader.key)).path for reader in found if reader][:_TRIES]
+    return [reader for reader in found if reader][:_TRIES]
+
+
+def _ask_for_preferences(app: App, readers: Sequence[Subscriber]) -> list[str]:
+    """Where the mailed links of these readers lead. The mails are in the outbox before anything is timed."""
+    for reader in readers:
+        assert ask_for_preferences(app, reader.email, network=None)
+    answer_requests(app)
+    slug = app.config.newsletter.slug
+    asked = [app.store.requests.of(reader.email) for reader in readers]
+    return [f"/{slug}/preferences/{app.links.sign(request.key, 'preferences')}" for ((_, request),) in asked]
 
 
 def _time(host: str, method: str, paths: Sequence[str]) -> list[float]:

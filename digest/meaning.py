@@ -6,21 +6,25 @@ They are WordLlama's, which come with its package: 256 numbers for a text, the m
 
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_LOADING: Final = threading.Lock()  # of two threads that load at once, one would take the other's logging for ours
 
 
 def measure_meaning(texts: Sequence[str], language: str) -> "NDArray[np.float32] | None":
     """A vector of length 1 for each text (texts x 256); None where no vectors know the language."""
     import numpy as np
 
-    model = _load_vectors() if texts and language == "en" else None
+    with _LOADING:
+        model = _load_vectors() if texts and language == "en" else None
     if model is None:
         return None
     vectors: NDArray[np.float32] = model.embed([text or "." for text in texts])

@@ -18,6 +18,7 @@ from digest.cli import (
     starting,
     subscribers,
     tokens,
+    transferring,
 )
 from digest.cli.options import ConfigOption
 from digest.cli.output import put, report_error
@@ -57,6 +58,7 @@ starting.register(commands)
 running.register(commands)
 commands.add_typer(sources.commands, name="sources")
 reconciling.register(subscribers.commands)
+transferring.register(subscribers.commands)
 commands.add_typer(subscribers.commands, name="subscribers")
 revising.register(editions.commands)
 commands.add_typer(editions.commands, name="editions")

@@ -29,6 +29,10 @@ DayOption = Annotated[
     typer.Option("--on", metavar="DATE", help="The edition's date, as 2026-01-31; else today.", show_default=False),
 ]
 
+SegmentOption = Annotated[
+    str | None, typer.Option(metavar="ID", help="Only those of this segment.", show_default=False)
+]
+
 
 @contextmanager
 def open_app(context: typer.Context, config: Path | None, **arguments: Any) -> "Iterator[App]":

@@ -77,6 +77,13 @@ def _check_newsletter(app: "App") -> Iterator[Checked]:
             message=broken or f"{newsletter.base_url} answers the readers' way out",
             remedy="run `digest serve` behind HTTPS at that address" if broken else None,
         )
+        if newsletter.base_url.startswith("https://") and not app.config.web.proxies:
+            yield Checked(
+                subject="proxies",
+                result="warning",
+                message="base_url is https, so a proxy stands before `digest serve`, and [web] proxies names none",
+                remedy="name its network, or all visitors count as one in the limits; docs/serving.md says how",
+            )
 
 
 def _check_segments(app: "App") -> Iterator[Checked]:

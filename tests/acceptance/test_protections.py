@@ -135,7 +135,8 @@ def test_a_page_that_fails_is_an_apology_with_the_headers_and_the_next_one_works
 )
 def test_a_body_is_counted_as_it_comes(app: App, path: str, most: int) -> None:
     with serving_app(app) as url:
-        assert ask(url + path, method="POST", body=b"x" * most).status in (404, 405)
+        # No page takes it, and of events there is no key: but what is asked about is the body.
+        assert ask(url + path, method="POST", body=b"x" * most).status in (404, 405, 503)
         assert ask(url + path, method="POST", body=b"x" * (most + 1)).status == 413
 
         def send_chunks(count: int) -> bytes:
@@ -148,7 +149,7 @@ def test_a_body_is_counted_as_it_comes(app: App, path: str, most: int) -> None:
                 connection.sendall(b"0\r\n\r\n")
                 return read_all(connection)
 
-        assert send_chunks(most // 0x4000).split(b" ")[1] in (b"404", b"405")
+        assert send_chunks(most // 0x4000).split(b" ")[1] in (b"404", b"405", b"503")
         assert send_chunks(most // 0x4000 + 1).startswith(b"HTTP/1.1 413 ")
 
 
@@ -345,7 +346,7 @@ def test_programs_are_refused_in_their_own_words(app: App) -> None:
             ask(path),
             ask(path),
         ]
-        assert [one.status for one in said] == [404, 413, 415, 404, 429]
+        assert [one.status for one in said] == [401, 413, 415, 401, 429]
         for one in said:
             assert one.headers["content-type"] == "application/problem+json"
             told = json.loads(one.body)

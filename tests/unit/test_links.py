@@ -31,8 +31,8 @@ def make_value(chance: random.Random, purpose: Purpose) -> str:
     return {
         "approval": f"{number}-{chance.randrange(10**10)}-{chance.randrange(9)}",
         "form": str(chance.randrange(10**10)),
-        "click": f"{number}-{chance.randrange(100)}",
-        "open": str(number),
+        "click": f"2026-{1 + number % 12:02}-{1 + number % 28:02}-daily-{chance.randrange(16**7):07x}",
+        "open": f"2026-{1 + number % 12:02}-{1 + number % 28:02}-weekly",
     }.get(purpose, f"{chance.getrandbits(128):032x}")
 
 
@@ -93,7 +93,7 @@ def use_lookalikes(chance: random.Random, token: str) -> str:
 def change_the_value(chance: random.Random, token: str) -> str:
     """Somebody else's value under the same signature."""
     value, _, signature = token.rpartition(".")
-    at = chance.choice([place for place, letter in enumerate(value) if letter != "-"])
+    at = chance.choice([place for place, letter in enumerate(value) if letter in "0123456789abcdef"])
     return f"{value[:at]}{(int(value[at], 16) + 1) % 10}{value[at + 1 :]}.{signature}"
 
 
