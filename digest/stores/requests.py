@@ -46,7 +46,7 @@ class SqlPageRequests:
         with self._database.write() as connection:
             address = self._suppressing.name(connection, f"asks {_mailbox(email_key)}")
             asking = self._suppressing.name(connection, f"network {network}")
-            connection.execute(delete(page_requests).where(page_requests.c.requested_at < kept_since))
+            _forget_old(connection, newsletter, kept_since)
             by_address = and_(page_requests.c.newsletter == newsletter, page_requests.c.address == address)
             by_network = page_requests.c.network == asking
             counted = [
@@ -66,9 +66,8 @@ class SqlPageRequests:
 
     def forget_old(self, newsletter: str, kept_since: datetime) -> None:
         """Forget what is too old, though nobody asks for anything new."""
-        old = (page_requests.c.newsletter == newsletter, page_requests.c.requested_at < kept_since)
         with self._database.write() as connection:
-            connection.execute(delete(page_requests).where(*old))
+            _forget_old(connection, newsletter, kept_since)
 
     def open(self, newsletter: str, since: datetime) -> list[PageRequest]:
         """Those that were neither mailed nor dropped, and are younger; the oldest first."""
@@ -189,6 +188,12 @@ class SqlPageRequests:
         with self._database.read() as connection:
             rows = _rows_of(connection, self._suppressing, fold(email))
         return [(row.newsletter, _request(row)) for row in rows]
+
+
+def _forget_old(connection: Connection, newsletter: str, kept_since: datetime) -> None:
+    """Of one newsletter: how long the links of another work is its own to say."""
+    old = (page_requests.c.newsletter == newsletter, page_requests.c.requested_at < kept_since)
+    connection.execute(delete(page_requests).where(*old))
 
 
 def forget(connection: Connection, suppressing: Suppressing, email_key: str, *, newsletter: str | None = None) -> bool:

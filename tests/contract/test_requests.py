@@ -183,3 +183,12 @@ def test_who_is_erased_from_one_newsletter_leaves_nothing_that_they_asked_it_for
     found = store.subscribers.find("morning", "jörg@mail.org")
     assert found and store.managing.erase("morning", found.key, now=NOW)
     assert [newsletter for newsletter, _ in store.requests.of("jörg@mail.org")] == ["evening"]
+
+
+def test_a_newsletter_forgets_nothing_that_another_was_asked_for(store: SqlStore) -> None:
+    add(store, request(0))
+    add(store, request(1), newsletter="evening")
+    add(store, request(2, requested_at=NOW + 31 * DAY))
+    assert {asked.key[-1] for _, asked in store.requests.of("ada@mail.org")} == {"1", "2"}
+    store.requests.forget_old("evening", NOW + DAY)
+    assert {asked.key[-1] for _, asked in store.requests.of("ada@mail.org")} == {"2"}
