@@ -143,7 +143,8 @@ def import_subscribers(
 ) -> None:
     """Add many readers. Repeating it is harmless; nobody who left is revived.
 
-    Columns: email, name, topics, language, timezone, frequency, state, consent_at, consent_text, consent_from, tags;
+    Columns: email, name, topics, language, timezone, frequency, state, consent_at, consent_text, consent_from, tags,
+    paused_until;
     exports of listmonk and Mailchimp are known. Who left, bounced or complained there is not mailed here.
     """
     from digest.audience.tables import read_mapping
@@ -246,13 +247,14 @@ def show_subscriber(
     with open_app(context, config) as app:
         kept = app.store.subscribers.history(email)
         suppressed = app.store.subscribers.is_suppressed(app.config.newsletter.slug, email)
+        listed = {one.newsletter: app.store.subscribers.is_suppressed(one.newsletter, email) for one in kept}
         heard = app.store.events.newest(email=email, limit=10_000) if kept else []
         asked = app.store.requests.of(email)
     if not kept and not asked:
         remedy = "but it is on the list of those that are not mailed" if suppressed else "see `digest subscribers list`"
         raise ConfigError(email, "nothing is kept of this address", remedy=remedy)
     for one in kept:
-        shown = {"newsletter": one.newsletter, **_row(one.subscriber), "suppressed": suppressed}
+        shown = {"newsletter": one.newsletter, **_row(one.subscriber), "suppressed": listed[one.newsletter]}
         if as_json:
             # What names no delivery is of the person, and stands with each newsletter.
             events = [event for event in heard if event.newsletter in {None, one.newsletter}]

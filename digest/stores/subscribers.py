@@ -158,7 +158,8 @@ class SqlSubscribers:
         return True
 
     def _unsubscribe(self, newsletter: str, reader: Subscriber, now: datetime) -> None:
-        staying = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
+        # Who bounced, too: what bounces did may be undone, and would bring back somebody who left.
+        staying = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value, SubscriberState.BOUNCED.value)
         with self._database.write() as connection:
             connection.execute(
                 update(subscriptions)
