@@ -9,7 +9,7 @@ import typer
 from digest.cli.options import ConfigOption, JsonOption, open_app
 from digest.cli.output import PARTIAL, leave, progress, put, put_json, put_rows, say
 from digest.errors import ConfigError
-from digest.models import Effect, PageRequest, Subscriber, SubscriberState
+from digest.models import Effect, PageRequest, Subscriber, SubscriberState, fold_address
 
 if TYPE_CHECKING:
     from digest.audience.importing import Told
@@ -298,7 +298,7 @@ def restore_subscribers(
         judged = app.store.events.undo(
             make_bounce_rules(app),
             since=read_instant(since),
-            domain=domain.lower() if domain else None,
+            domain=fold_address(domain) if domain else None,
             now=app.clock(),
             dry=dry_run,
         )

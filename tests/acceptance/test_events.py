@@ -614,6 +614,8 @@ def test_erasing_leaves_nothing_of_an_address_in_what_was_said(place: Place) -> 
     path = Path(place.app.config.store.url.removeprefix("sqlite:///"))
     with closing(sqlite3.connect(path)) as connection:
         left = "\n".join(connection.iterdump())
+        of_them = connection.execute("SELECT count(*), count(domain) FROM events WHERE person = 1").fetchone()
+        assert of_them == (3, 0)
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (6,)
     assert "reader000" not in left.lower() and "192.0.2.1" not in left and "To: reader001@mail.news" in left
 
