@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from digest.models import AskedFor, Footing, SubscriberState
+from digest.models import AskedFor, Effect, Footing, SubscriberState, Weight
 from digest.stores.audience_tables import events, page_requests
 from digest.stores.database import Database
 from digest.stores.schema import people, subscriptions
@@ -57,6 +57,17 @@ class SqlReconciling:
                 if scope:
                     change = change.where(subscriptions.c.newsletter == newsletter)
                 ended += connection.execute(change.values(state=state.value, changed_at=now)).rowcount
+                if state is SubscriberState.BOUNCED:
+                    # What the provider ends them for counts with the operator's word, so that `restore` undoes it.
+                    connection.execute(
+                        update(events)
+                        .where(
+                            events.c.person.in_(known),
+                            events.c.weight.in_((Weight.HARD.value, Weight.LISTED.value)),
+                            events.c.effect == Effect.COUNTED.value,
+                        )
+                        .values(effect=Effect.CONFIRMED.value)
+                    )
                 if state is SubscriberState.COMPLAINED:  # which is never undone, as bounces may be
                     change = update(subscriptions).where(
                         subscriptions.c.person.in_(known), subscriptions.c.state == SubscriberState.BOUNCED.value

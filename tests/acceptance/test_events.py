@@ -579,6 +579,20 @@ def test_an_event_of_an_international_domain_in_ascii_finds_its_reader(place: Pl
     assert found is not None and (found.email, found.state) == ("jo@münchen.de", SubscriberState.COMPLAINED)
 
 
+def test_whom_the_providers_list_ended_for_a_bounce_is_restored_by_the_operator_and_by_nothing_else(
+    place: Place,
+) -> None:
+    place.tell(place.bounce())
+    assert place.state() == "active"  # one is not enough
+    store = place.app.store
+    store.reconciling.suppress("morning", ["reader000@mail.news"], SubscriberState.BOUNCED, now=place.clock())
+    place.tell(place.event("delivered", at=NOW + DAY), place.bounce(1))
+    assert (place.state(), place.is_suppressed()) == ("bounced", True)
+    rules = make_bounce_rules(place.app)
+    done = store.events.undo(rules, since=NOW - DAY, domain=None, now=place.clock(), dry=False)
+    assert (done.restored, place.state(), place.is_suppressed()) == (1, "active", False)
+
+
 def test_who_was_imported_as_bounced_is_not_restored(place: Place) -> None:
     gone = Subscriber(email="reader000@mail.news", state=SubscriberState.BOUNCED)
     place.app.store.subscribers.take("morning", [gone], now=NOW)
