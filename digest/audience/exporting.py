@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Final, Literal
 
 from digest.audience.rows import COLUMNS
@@ -12,7 +14,8 @@ from digest.models import Subscriber
 Format = Literal["csv", "jsonl"]
 
 # A spreadsheet would reckon what begins with one of these: an apostrophe makes it a text, and is gone at an import.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# So is one of those that stand before it already, for what is taken back to be what it was.
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 
 
 def write_lines(readers: Iterable[Subscriber], form: Format) -> Iterator[str]:
@@ -40,11 +43,11 @@ def _value(reader: Subscriber, name: str) -> str | list[str] | None:
     value = getattr(reader, name)
     if isinstance(value, tuple):
         return list(value)
-    if name == "consent_at":
-        return value.isoformat() if value else None
+    if isinstance(value, datetime):
+        return value.isoformat()
     return str(value) if value is not None else None
 
 
 def _cell(value: str | list[str] | None) -> str:
     text = ",".join(value) if isinstance(value, list) else value or ""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from digest.models import Footing, Listed, ProviderList, SubscriberState
+from digest.models import Footing, Listed, ProviderList, SubscriberState, fold_address
 
 STATE_OF = {
     ProviderList.BOUNCES: SubscriberState.BOUNCED,
@@ -57,14 +57,14 @@ def compare(
             is_aside = stands.set_aside_at is not None and stands.set_aside_at >= one.listed_at - _NEAR
             if came_back(name, one, stands):
                 found.off.setdefault(name, []).append(one.email)
-            elif stands.is_suppressed:
+            elif stands.has_complained or (stands.is_suppressed and name is not ProviderList.COMPLAINTS):
                 continue
             elif (name in _BOUNCING and is_aside) or (name is ProviderList.BOUNCES and key in waves):
                 found.set_aside += 1
             else:
                 found.here.setdefault(STATE_OF[name], []).append(one.email)
     known_there = {key for listed in lists.values() for key in listed}
-    found.there = sorted({email for email in gone if email.strip().casefold() not in known_there})
+    found.there = sorted({email for email in gone if fold_address(email) not in known_there})
     return found
 
 
@@ -72,7 +72,7 @@ def find_waves(bounces: Iterable[Listed], rule: WaveRule) -> frozenset[str]:
     """The folded addresses of those that came with too many others of their domain to be true."""
     by_domain: dict[str, list[Listed]] = {}
     for one in sorted(bounces, key=lambda one: one.listed_at):
-        by_domain.setdefault(one.email.rpartition("@")[2].casefold(), []).append(one)
+        by_domain.setdefault(fold_address(one.email).rpartition("@")[2], []).append(one)
     found: set[str] = set()
     for listed in by_domain.values():
         first = 0
@@ -80,9 +80,9 @@ def find_waves(bounces: Iterable[Listed], rule: WaveRule) -> frozenset[str]:
             while one.listed_at - listed[first].listed_at > rule.within:
                 first += 1
             if last - first + 1 == rule.count:
-                found.update(each.email.casefold() for each in listed[first : last + 1])
+                found.update(fold_address(each.email) for each in listed[first : last + 1])
             elif last - first + 1 > rule.count:
-                found.add(one.email.casefold())
+                found.add(fold_address(one.email))
     return frozenset(found)
 
 

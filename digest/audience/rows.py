@@ -18,7 +18,7 @@ from digest.models import Arrival, Subscriber, SubscriberState
 
 COLUMNS: Final = (
     *("email", "name", "topics", "language", "timezone", "frequency", "state"),
-    *("consent_at", "consent_text", "consent_from", "tags"),
+    *("consent_at", "consent_text", "consent_from", "tags", "paused_until"),
 )
 # What others' exports have beside those, and what is made of it here.
 FURTHER: Final = ("first_name", "last_name", "left_at", "left_because", "bounced_at")
@@ -34,7 +34,7 @@ _STATES: Final = {
 _GONE: Final = frozenset({SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED, SubscriberState.COMPLAINED})
 _COMPLAINT: Final = re.compile("spam|abuse|complain", re.IGNORECASE)
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_QUOTED_FORMULA: Final = re.compile(r"'(?=[=+\-@\t\r])")  # as we write it for spreadsheets
+_QUOTED_FORMULA: Final = re.compile(r"'(?='*[=+\-@\t\r])")  # as we write it for spreadsheets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class RowReader:
             if len(cells) > self._width:
                 raise ConfigError("the row", "it has more cells than the header")
             cells = [*cells, *[""] * (self._width - len(cells))]
-        email, name, is_reserved = read_address(cells[self._email])
+        email, name, is_reserved = read_address(_unquote(cells[self._email]))
         choices = self._read_choices(self._pick(cells))
         arrival = Arrival(email, self._read_name(cells) or name, choices)
         if not is_reserved and choices.frequency == "daily" and email.isascii():
@@ -94,7 +94,7 @@ class RowReader:
         given = dict(zip(self._choices, cells, strict=True))
 
         def cell(name: str) -> str:
-            return given.get(name, "").strip()
+            return _unquote(given.get(name, "").strip())
 
         terms, consent_at = self._terms, _read_instant("consent_at", cell("consent_at"))
         state = _find_state(cell)
@@ -113,6 +113,7 @@ class RowReader:
             consent_text=cell("consent_text") or terms.consent,
             consent_from=cell("consent_from") or terms.consent_from,
             tags=_read_tags(cell("tags")),
+            paused_until=_read_instant("paused_until", cell("paused_until")),
         )
 
     def _read_name(self, cells: Sequence[str]) -> str | None:
@@ -121,7 +122,12 @@ class RowReader:
         if not name and (first is not None or last is not None):
             name = " ".join(cells[place] for place in (first, last) if place is not None)
         name = " ".join(name.split())
-        return (_QUOTED_FORMULA.sub("", name, count=1) if name[:1] == "'" else name) or None
+        return _unquote(name) or None
+
+
+def _unquote(text: str) -> str:
+    """Without the mark that keeps a spreadsheet from reckoning it: of an address it would make another one."""
+    return text[1:] if text[:1] == "'" and _QUOTED_FORMULA.match(text) else text
 
 
 def read_row(row: Mapping[str, str], terms: Terms) -> tuple[Subscriber, str | None]:

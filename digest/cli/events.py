@@ -8,7 +8,7 @@ import typer
 from digest.cli.options import ConfigOption, JsonOption, open_app
 from digest.cli.output import put, put_json, put_rows, say
 from digest.errors import ConfigError
-from digest.models import Effect, EventKind, StoredEvent
+from digest.models import Effect, EventKind, StoredEvent, fold_address
 
 commands = typer.Typer(help="What providers and mailboxes said of mail afterwards.", no_args_is_help=True)
 
@@ -68,7 +68,7 @@ def apply_events(
         raise ConfigError("events apply", "it is not said which", remedy="name --domain, or --quarantined for all")
     with open_app(context, config) as app:
         judged = app.store.events.confirm(
-            make_bounce_rules(app), domain=domain.lower() if domain else None, now=app.clock()
+            make_bounce_rules(app), domain=fold_address(domain) if domain else None, now=app.clock()
         )
     if as_json:
         put_json(judged)

@@ -5,6 +5,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import typer
 from digest.errors import ConfigError, DigestError
 
 DONE, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def say(line: str) -> None:
@@ -117,4 +119,5 @@ def _cell(value: Any) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple):
         return ", ".join(_cell(item) for item in value) or "–"
-    return " ".join(str(value).split())
+    # What strangers wrote moves no cursor.
+    return " ".join(_CONTROL.sub(" ", str(value)).split())

@@ -7,7 +7,7 @@ import typer
 from digest.cli.options import ConfigOption, JsonOption, SegmentOption, open_app
 from digest.cli.output import put, put_json, put_rows, say
 from digest.errors import ConfigError
-from digest.models import Effect, PageRequest, Subscriber, SubscriberState
+from digest.models import Effect, PageRequest, Subscriber, SubscriberState, fold_address
 
 commands = typer.Typer(help="The subscribers: who gets the newsletter.", no_args_is_help=True)
 
@@ -109,13 +109,14 @@ def show_subscriber(
     with open_app(context, config) as app:
         kept = app.store.subscribers.history(email)
         suppressed = app.store.subscribers.is_suppressed(app.config.newsletter.slug, email)
+        listed = {one.newsletter: app.store.subscribers.is_suppressed(one.newsletter, email) for one in kept}
         heard = app.store.events.newest(email=email, limit=10_000) if kept else []
         asked = app.store.requests.of(email)
     if not kept and not asked:
         remedy = "but it is on the list of those that are not mailed" if suppressed else "see `digest subscribers list`"
         raise ConfigError(email, "nothing is kept of this address", remedy=remedy)
     for one in kept:
-        shown = {"newsletter": one.newsletter, **_row(one.subscriber), "suppressed": suppressed}
+        shown = {"newsletter": one.newsletter, **_row(one.subscriber), "suppressed": listed[one.newsletter]}
         if as_json:
             # What names no delivery is of the person, and stands with each newsletter.
             events = [event for event in heard if event.newsletter in {None, one.newsletter}]
@@ -159,7 +160,7 @@ def restore_subscribers(
         judged = app.store.events.undo(
             make_bounce_rules(app),
             since=read_instant(since),
-            domain=domain.lower() if domain else None,
+            domain=fold_address(domain) if domain else None,
             now=app.clock(),
             dry=dry_run,
         )

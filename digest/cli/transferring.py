@@ -55,7 +55,8 @@ def import_subscribers(
 ) -> None:
     """Add many readers. Repeating it is harmless; nobody who left is revived.
 
-    Columns: email, name, topics, language, timezone, frequency, state, consent_at, consent_text, consent_from, tags;
+    Columns: email, name, topics, language, timezone, frequency, state, consent_at, consent_text, consent_from, tags,
+    paused_until;
     exports of listmonk and Mailchimp are known. Who left, bounced or complained there is not mailed here.
     """
     from digest.audience.tables import read_mapping

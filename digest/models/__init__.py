@@ -24,6 +24,7 @@ from digest.models.audience import (
     Taken,
     Viewpoint,
     describe_pause,
+    fold_address,
 )
 from digest.models.collecting import (
     Article,
@@ -179,4 +180,5 @@ __all__ = [
     "Wave",
     "Weight",
     "describe_pause",
+    "fold_address",
 ]

@@ -39,6 +39,27 @@ class Subscriber:
     id: int = 0  # the store's own key of the subscription; 0 before it is stored
 
 
+def fold_address(email: str) -> str:
+    """What makes two spellings one address: letter case, and an international domain's ASCII form (RFC 5891).
+
+    Providers and servers know such a domain by its ASCII form only. The address itself is kept for sending as it was.
+    """
+    folded = email.strip().casefold()
+    if "xn--" not in folded:
+        return folded
+    local, at, domain = folded.rpartition("@")
+    return local + at + ".".join(_read_label(label) for label in domain.split("."))
+
+
+def _read_label(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return label.removeprefix("xn--").encode("ascii").decode("punycode").casefold()
+    except UnicodeError:  # it only looks like one
+        return label
+
+
 def describe_pause(paused_until: datetime) -> str:
     """Why a reader who paused is left out of an edition."""
     return f"the reader paused until {paused_until:%Y-%m-%d %H:%M} UTC"
@@ -141,6 +162,7 @@ class Footing:
     """How an address stands here."""
 
     is_suppressed: bool = False
+    has_complained: bool = False  # or was erased: no word of the operator on bounces undoes that
     is_mailed: bool = False
     confirmed_at: datetime | None = None  # when an active reader last confirmed by our mail
     set_aside_at: datetime | None = None  # their last bounce is quarantined

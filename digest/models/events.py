@@ -71,7 +71,7 @@ class Effect(StrEnum):
     COUNTED = "counted"  # stands against the reader, and is not enough
     APPLIED = "applied"  # the reader is mailed no more
     QUARANTINED = "quarantined"  # too many at once from one domain: held against nobody
-    CONFIRMED = "confirmed"  # was quarantined, and counts after all by the operator's word
+    CONFIRMED = "confirmed"  # counts by the operator's word after quarantine, or the provider's list said the same
     UNDONE = "undone"  # counts no more: restored by the operator, or the reader came back
 
 

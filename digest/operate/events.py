@@ -1,6 +1,8 @@
 """What providers and mailboxes say later, into the store: who is mailed no more, and what became of each delivery."""
 
+import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from digest.app import App
 
 _LOOK_BACK: Final = timedelta(days=7)  # for what servers refused while they were talked to
+_REPLY: Final = re.compile(r"[45]\d\d\b")
 _MOST_AT_ONCE: Final = 5000  # events in one transaction
 
 
@@ -62,6 +65,7 @@ def take_refusals(app: "App") -> Heard:
             answer=answer,
         )
         for send_key, email, answer, settled_at, _ in found
+        if _REPLY.match(answer)  # what we could not even ask a server is no word of it
     ]
     total = Heard(new=0)
     for start in range(0, len(events), _MOST_AT_ONCE):
@@ -81,6 +85,12 @@ def tell_waves(app: "App", waves: Sequence[Wave]) -> None:
         said = f"{wave.events} refusals from {wave.domain} at once were set aside; see `digest events list`"
         fault = _mail_wave(app, wave)
         logging.getLogger(__name__).warning(said if fault is None else f"{said}; no alert was mailed: {fault}")
+
+
+def _name_mail(wave: Wave) -> str:
+    """What stands in the mail's Message-ID, where an international or a long domain has no place."""
+    seen = f"{wave.domain} {wave.weight} {wave.first_at.isoformat()}".encode()
+    return f"wave-{hashlib.blake2b(seen, digest_size=16).hexdigest()}"
 
 
 def _mail_wave(app: "App", wave: Wave) -> str | None:
@@ -105,7 +115,7 @@ def _mail_wave(app: "App", wave: Wave) -> str | None:
             letterhead,
             alerting.write_wave_alert(newsletter.name, wave),
             app.alert_addresses,
-            key=f"wave-{wave.domain}-{int(wave.first_at.timestamp())}",
+            key=_name_mail(wave),
         )
     except DigestError as error:
         return str(error)

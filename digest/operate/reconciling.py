@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from digest.audience.reconciling import Differences, WaveRule, compare
 from digest.config.schema import SendGridTable
 from digest.errors import ConfigError
-from digest.models import Listed, ProviderList, SubscriberState
+from digest.models import Listed, ProviderList, SubscriberState, fold_address
 from digest.protocols import Lists
 
 if TYPE_CHECKING:
@@ -101,14 +101,14 @@ def _read(lists: Lists, name: ProviderList) -> dict[str, Listed]:
     """A list by folded address; of one that stands there twice the newest."""
     found: dict[str, Listed] = {}
     for one in lists.read(name):
-        key = one.email.casefold()
+        key = fold_address(one.email)
         if key not in found or found[key].listed_at < one.listed_at:
             found[key] = one
     return found
 
 
 def _count(differences: Differences, *, listed: int, ended: int) -> Reconciled:
-    here = {state: len({email.casefold() for email in emails}) for state, emails in differences.here.items()}
+    here = {state: len({fold_address(email) for email in emails}) for state, emails in differences.here.items()}
     return Reconciled(
         listed=listed,
         bounced=here.get(SubscriberState.BOUNCED, 0),

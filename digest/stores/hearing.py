@@ -151,7 +151,7 @@ def _keep(connection: Connection, fresh: Sequence[_Fresh], decisive: set[int], n
             "received_at": now,
             "delivery": one.match.delivery,
             "person": one.match.person,
-            "domain": one.domain,
+            "domain": None if one.match.is_erased else one.domain,
             "reject_reason": one.event.reject_reason.value if one.event.reject_reason else None,
             "weight": one.weight.value if one.weight else None,
             "status": one.event.status,

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from digest.models import AskedFor, Footing, SubscriberState
+from digest.models import AskedFor, Effect, Footing, SubscriberState, Weight
 from digest.stores.audience_tables import events, page_requests
 from digest.stores.database import Database
 from digest.stores.schema import people, subscriptions
@@ -46,7 +46,10 @@ class SqlReconciling:
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
             with self._database.write() as connection:
-                self._suppressing.add(connection, scope, chunk, state.value, now=now)
+                if state is SubscriberState.COMPLAINED:
+                    self._suppressing.add_complaints(connection, chunk, now=now)
+                else:
+                    self._suppressing.add(connection, scope, chunk, state.value, now=now)
                 known = select(people.c.id).where(people.c.email_key.in_(chunk))
                 change = update(subscriptions).where(
                     subscriptions.c.person.in_(known), subscriptions.c.state.in_(_STAYING)
@@ -54,6 +57,22 @@ class SqlReconciling:
                 if scope:
                     change = change.where(subscriptions.c.newsletter == newsletter)
                 ended += connection.execute(change.values(state=state.value, changed_at=now)).rowcount
+                if state is SubscriberState.BOUNCED:
+                    # What the provider ends them for counts with the operator's word, so that `restore` undoes it.
+                    connection.execute(
+                        update(events)
+                        .where(
+                            events.c.person.in_(known),
+                            events.c.weight.in_((Weight.HARD.value, Weight.LISTED.value)),
+                            events.c.effect == Effect.COUNTED.value,
+                        )
+                        .values(effect=Effect.CONFIRMED.value)
+                    )
+                if state is SubscriberState.COMPLAINED:  # which is never undone, as bounces may be
+                    change = update(subscriptions).where(
+                        subscriptions.c.person.in_(known), subscriptions.c.state == SubscriberState.BOUNCED.value
+                    )
+                    connection.execute(change.values(state=state.value, changed_at=now))
         return ended
 
     def gone(self) -> Iterator[str]:
@@ -100,6 +119,7 @@ class SqlReconciling:
         )
         with self._database.read() as connection:
             suppressed = self._suppressing.among(connection, newsletter, keys)
+            complained = self._suppressing.complained(connection, newsletter, keys)
             rows = {row.email_key: row for row in connection.execute(readers)}
             bounces = (
                 select(events.c.person, events.c.effect, events.c.occurred_at)
@@ -112,13 +132,14 @@ class SqlReconciling:
         for key in keys:
             row = rows.get(key)
             if row is None:
-                found[key] = Footing(is_suppressed=key in suppressed)
+                found[key] = Footing(is_suppressed=key in suppressed, has_complained=key in complained)
                 continue
             bounce = last.get(row.id)
             is_active = row.state == SubscriberState.ACTIVE.value
             restored = bounce if is_active and bounce and bounce.effect == "undone" else None
             found[key] = Footing(
                 is_suppressed=key in suppressed,
+                has_complained=key in complained,
                 is_mailed=is_active and key not in suppressed,
                 confirmed_at=confirmed.get(key) if is_active else None,
                 set_aside_at=bounce.occurred_at if bounce and bounce.effect == "quarantined" else None,

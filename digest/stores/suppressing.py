@@ -55,6 +55,19 @@ class Suppressing:
                 .values(reason="complained")
             )
 
+    def complained(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
+        """Those of these addresses that this newsletter, or all, must not mail for more than bounces and leaving."""
+        hashed = dict(zip(self.hashes(connection, email_keys), email_keys, strict=True))
+        found: set[str] = set()
+        for chunk in _chunks(sorted(address for address in hashed if address)):
+            query = select(suppressions.c.address).where(
+                suppressions.c.address.in_(chunk),
+                suppressions.c.newsletter.in_((newsletter, _EVERY_NEWSLETTER)),
+                suppressions.c.reason.in_(("complained", "erased")),
+            )
+            found |= {hashed[address] for address in connection.execute(query).scalars()}
+        return found
+
     def reasons(self, connection: Connection, email_keys: Sequence[str]) -> dict[str, tuple[str, datetime]]:
         """Why, and since when, those of these addresses that are on the list of every newsletter are."""
         secret = self._keys.kept_in(connection, _KEY)

@@ -33,15 +33,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
-from digest.models import Arrival, Subscriber, SubscriberState, Taken
+from digest.models import Arrival, Subscriber, SubscriberState, Taken, fold_address
 from digest.stores.database import fill, upsert
 from digest.stores.schema import people, subscriptions, suppressions, write_instant
 from digest.stores.suppressing import Suppressing
 
 _GONE: Final = (SubscriberState.UNSUBSCRIBED.value, SubscriberState.BOUNCED.value, SubscriberState.COMPLAINED.value)
+_BOUNCED: Final = SubscriberState.BOUNCED.value
 _STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
 # As `subscriptions` has them.
-_KEPT: Final = "topics language timezone frequency state consent_at consent_text consent_from tags".split()
+_KEPT: Final = "topics language timezone frequency state consent_at consent_text consent_from tags paused_until".split()
 
 _incoming = Table(
     "incoming",
@@ -66,9 +67,7 @@ _chosen = Table(
 )
 
 
-def fold(email: str) -> str:
-    """What makes two spellings one address: letter case. The local part's case is kept for sending."""
-    return email.strip().casefold()
+fold = fold_address  # the key by which a person is known
 
 
 def make_keys(count: int) -> list[str]:
@@ -142,6 +141,7 @@ def _row_of(number: int, choices: Subscriber) -> tuple[object, ...]:
         choices.consent_text,
         choices.consent_from,
         json.dumps(choices.tags),
+        write_instant(choices.paused_until) if choices.paused_until else None,
     )
 
 
@@ -153,18 +153,19 @@ def _end(connection: Connection, suppressing: Suppressing, newsletter: str, now:
         if not keys:
             continue
         scope = newsletter if state == SubscriberState.UNSUBSCRIBED.value else ""
-        suppressing.add(connection, scope, keys, state, now=now)
+        if state == SubscriberState.COMPLAINED.value:
+            suppressing.add_complaints(connection, keys, now=now)
+        else:
+            suppressing.add(connection, scope, keys, state, now=now)
         those = _those(_incoming.c.person).where(_chosen.c.state == state)
-        change = (
-            update(subscriptions)
-            .where(
-                subscriptions.c.person.in_(those),
-                subscriptions.c.state.in_(_STAYING),
-                or_(subscriptions.c.newsletter == newsletter, literal(scope) == ""),
-            )
-            .values(state=state, changed_at=now)
+        theirs = (
+            subscriptions.c.person.in_(those),
+            or_(subscriptions.c.newsletter == newsletter, literal(scope) == ""),
         )
-        ended += connection.execute(change).rowcount
+        change = update(subscriptions).values(state=state, changed_at=now)
+        ended += connection.execute(change.where(*theirs, subscriptions.c.state.in_(_STAYING))).rowcount
+        if state != _BOUNCED:  # what bounces did may be undone, and what people did may not
+            connection.execute(change.where(*theirs, subscriptions.c.state == _BOUNCED))
     return ended
 
 

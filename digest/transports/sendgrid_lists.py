@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from digest.errors import Ambiguous, Refused, Unavailable
 from digest.models import Listed, ProviderList
+from digest.transports.mime import ascii_address
 from digest.transports.sendgrid_client import Answer, NotSent, PooledClient
 
 _PAGE = 500  # the most that a page may have
@@ -65,7 +66,11 @@ class SendGridLists:
     def add(self, emails: Sequence[str]) -> None:
         """To the global unsubscribes: there is no other list that may be added to."""
         for start in range(0, len(emails), _BATCH):
-            self._ask("POST", "/v3/asm/suppressions/global", {"recipient_emails": list(emails[start : start + _BATCH])})
+            self._ask(
+                "POST",
+                "/v3/asm/suppressions/global",
+                {"recipient_emails": [ascii_address(email) for email in emails[start : start + _BATCH]]},
+            )
 
     def remove(self, name: ProviderList, emails: Sequence[str]) -> None:
         """By their addresses: an empty request would be about everybody, and is never made."""

@@ -196,4 +196,6 @@ def _lost_at(step: str) -> DeliveryState:
 
 
 def _reply(code: int, words: bytes) -> str:
-    return f"{code} {' '.join(words.decode('utf-8', 'replace').split())}"[:500]
+    # Without what could move the cursor of a terminal on which it is shown.
+    said = "".join(letter if letter.isprintable() else " " for letter in words.decode("utf-8", "replace"))
+    return f"{code} {' '.join(said.split())}"[:500]

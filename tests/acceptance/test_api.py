@@ -504,7 +504,10 @@ def test_a_schema_says_of_each_request_what_may_go_wrong(program: Program) -> No
     assert described["servers"] == [{"url": "https://news.test/api/v1"}]
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
-            assert {"401", "403", "422", "429", "503"} <= operation["responses"].keys(), (method, path)
+            assert {"401", "403", "408", "413", "415", "422", "429", "503"} <= operation["responses"].keys(), (
+                method,
+                path,
+            )
             assert operation["security"], (method, path)
             assert operation["summary"]
             for status, answer in operation["responses"].items():

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -536,6 +536,16 @@ def test_a_sudden_wave_is_held_against_nobody_and_told_once(place: Place) -> Non
     assert aside == {"mail.news": 12 + 15}
 
 
+def test_the_mail_of_a_wave_from_an_international_domain_has_ascii_headers(place: Place) -> None:
+    for reader in range(10):
+        one = Subscriber(email=f"jo{reader}@münchen.de", state=SubscriberState.ACTIVE, consent_at=NOW)
+        place.app.store.subscribers.add("morning", one, now=NOW)
+    place.tell(*(place.bounce(email=f"jo{n}@xn--mnchen-3ya.de", named=False, sg_event_id=f"w{n}") for n in range(10)))
+    wait_for(lambda: len(alerts(place)) == 1, 20, "an alert")
+    assert alerts(place)[0].partition("\n\n")[0].isascii()
+    assert place.app.store.events.quarantined() == {"münchen.de": 10}
+
+
 def test_what_counted_before_the_wave_was_seen_is_set_aside_with_it(place: Place) -> None:
     for reader in range(9):
         place.tell(place.bounce(reader, at=NOW - 3 * DAY + reader * timedelta(hours=2)))
@@ -580,13 +590,52 @@ def test_restoring_undoes_what_bounces_did_and_nothing_else(place: Place) -> Non
     assert place.state(0) == "bounced"
 
 
-def test_who_leaves_by_an_old_mail_after_bouncing_is_not_restored(place: Place) -> None:
+@pytest.mark.parametrize("how", ["link", "import"])
+def test_who_left_after_bouncing_is_not_restored(place: Place, how: str) -> None:
     place.tell(place.bounce(), place.bounce(at=NOW + DAY))
     reader = place.app.store.subscribers.find("morning", "reader000@mail.news")
-    assert reader and place.app.store.subscribers.leave("morning", reader.key, now=place.clock())
+    assert reader is not None and place.state() == "bounced"
+    if how == "link":
+        place.app.store.subscribers.leave("morning", reader.key, now=place.clock())
+    else:
+        place.app.store.subscribers.take(
+            "morning", [replace(reader, state=SubscriberState.UNSUBSCRIBED)], now=place.clock()
+        )
     rules = make_bounce_rules(place.app)
+    assert place.state() == "unsubscribed"
     place.app.store.events.undo(rules, since=NOW - DAY, domain=None, now=place.clock(), dry=False)
     assert (place.state(), place.is_suppressed()) == ("unsubscribed", True)
+
+
+def test_who_is_imported_as_complaining_after_bouncing_is_not_restored(place: Place) -> None:
+    place.tell(place.bounce(), place.bounce(at=NOW + DAY))
+    angry = Subscriber(email="reader000@mail.news", state=SubscriberState.COMPLAINED)
+    place.app.store.subscribers.take("morning", [angry], now=place.clock())
+    rules = make_bounce_rules(place.app)
+    place.app.store.events.undo(rules, since=NOW - DAY, domain=None, now=place.clock(), dry=False)
+    assert (place.state(), place.is_suppressed()) == ("complained", True)
+
+
+def test_an_event_of_an_international_domain_in_ascii_finds_its_reader(place: Place) -> None:
+    reader = Subscriber(email="jo@münchen.de", state=SubscriberState.ACTIVE, consent_at=NOW)
+    place.app.store.subscribers.add("morning", reader, now=NOW)
+    place.tell({"event": "spamreport", "email": "jo@xn--mnchen-3ya.de", "timestamp": int(NOW.timestamp())})
+    found = place.app.store.subscribers.find("morning", "jo@xn--mnchen-3ya.de")
+    assert found is not None and (found.email, found.state) == ("jo@münchen.de", SubscriberState.COMPLAINED)
+
+
+def test_whom_the_providers_list_ended_for_a_bounce_is_restored_by_the_operator_and_by_nothing_else(
+    place: Place,
+) -> None:
+    place.tell(place.bounce())
+    assert place.state() == "active"  # one is not enough
+    store = place.app.store
+    store.reconciling.suppress("morning", ["reader000@mail.news"], SubscriberState.BOUNCED, now=place.clock())
+    place.tell(place.event("delivered", at=NOW + DAY), place.bounce(1))
+    assert (place.state(), place.is_suppressed()) == ("bounced", True)
+    rules = make_bounce_rules(place.app)
+    done = store.events.undo(rules, since=NOW - DAY, domain=None, now=place.clock(), dry=False)
+    assert (done.restored, place.state(), place.is_suppressed()) == (1, "active", False)
 
 
 def test_who_was_imported_as_bounced_is_not_restored(place: Place) -> None:
@@ -624,6 +673,8 @@ def test_erasing_leaves_nothing_of_an_address_in_what_was_said(place: Place) -> 
     path = Path(place.app.config.store.url.removeprefix("sqlite:///"))
     with closing(sqlite3.connect(path)) as connection:
         left = "\n".join(connection.iterdump())
+        of_them = connection.execute("SELECT count(*), count(domain) FROM events WHERE person = 1").fetchone()
+        assert of_them == (3, 0)
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (6,)
         # A domain of their own names them as well.
         assert connection.execute("SELECT DISTINCT domain FROM events").fetchall() == [(None,)]
@@ -659,6 +710,18 @@ def test_what_a_server_refuses_at_once_counts_too(place: Place) -> None:
     (event,) = place.app.store.events.newest()
     assert (event.weight, event.status, event.effect) == ("hard", "5.1.1", "counted")
     assert place.delivery(0) == "refused"
+
+
+@pytest.mark.parametrize(
+    "words", ["the server does not take such an address (no SMTPUTF8)", "an address of it cannot be written in ASCII"]
+)
+def test_what_we_ourselves_could_not_send_is_no_servers_word_on_a_reader(place: Place, words: str) -> None:
+    with place.app.store._database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE deliveries SET state='refused', transport='smtp', answer=?, settled_at=? WHERE id = 1",
+            (words, place.clock().isoformat(timespec="microseconds")),
+        )
+    assert take_refusals(place.app).new == 0
 
 
 def test_a_run_takes_what_servers_refuse_to_its_face(sample_desk: Desk) -> None:

@@ -69,13 +69,18 @@ def test_an_import_that_was_broken_off_goes_on_where_it_stood(desk: Desk, table:
 
 
 def test_what_is_exported_can_be_imported_again_and_runs_in_no_spreadsheet(desk: Desk, table: Path) -> None:
-    table.write_text('email,name,topics,tags,consent_at\nevil@mail.org,"=HYPERLINK(1)",world,press,2026-01-02\n')
+    table.write_text(
+        "email,name,topics,tags,consent_at,consent_text,paused_until\n"
+        'evil@mail.org,"=HYPERLINK(1)",world,press,2026-01-02,=1+1,2036-05-01T08:00Z\n'
+        "-minus@mail.org,,,,2026-01-02,,\n"
+        "'quote@mail.org,'plain,,,2026-01-02,,\n"
+    )
     assert desk.digest("subscribers", "import", str(table)).code == 0
     for name in ("all.csv", "all.jsonl"):
         out = desk.folder / name
         assert desk.digest("subscribers", "export", str(out)).code == 0
         assert desk.digest("subscribers", "export", str(out)).code == 2
-        assert desk.digest("subscribers", "import", str(out), "--json").rows[0]["known"] == 3
+        assert desk.digest("subscribers", "import", str(out), "--json").rows[0]["known"] == 5
         other = Desk(desk.folder / f"of-{name}")
         other.folder.mkdir()
         assert other.digest("init").code == 0
@@ -83,6 +88,7 @@ def test_what_is_exported_can_be_imported_again_and_runs_in_no_spreadsheet(desk:
         rows = {row["email"]: row for row in other.digest("subscribers", "list", "--json").rows}
         assert rows["left@mail.org"]["state"] == "unsubscribed"
         assert (rows["evil@mail.org"]["name"], rows["evil@mail.org"]["tags"]) == ("=HYPERLINK(1)", ["press"])
+        assert rows == {row["email"]: row for row in desk.digest("subscribers", "list", "--json").rows}
     assert "\n'=" not in (desk.folder / "all.csv").read_text()
     assert ",'=HYPERLINK(1)," in (desk.folder / "all.csv").read_text()
 

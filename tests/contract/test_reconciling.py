@@ -181,6 +181,35 @@ def test_a_request_that_was_answered_by_no_mail_confirms_nothing(desk: Desk) -> 
     assert (reconcile(desk.app).complained, desk.states()) == (1, {"jo": "complained"})
 
 
+def test_a_complaint_outweighs_a_bounce_and_having_left(desk: Desk) -> None:
+    for name in ("both", "bounced", "left"):
+        desk.add(name)
+    desk.suppress("bounced", SubscriberState.BOUNCED)
+    desk.suppress("left", SubscriberState.UNSUBSCRIBED)
+    desk.api.lists["bounces"] = {"both@far.test": LONG_AGO, "bounced@far.test": LONG_AGO}
+    desk.api.lists["spam_reports"] = {f"{name}@far.test": LONG_AGO for name in ("both", "bounced", "left")}
+    assert reconcile(desk.app).complained == 3
+    assert desk.states() == {"both": "complained", "bounced": "complained", "left": "unsubscribed"}
+    assert set(desk.states("evening").values()) == {"complained"}
+    with desk.app.store._database.read() as connection:
+        reasons = set(connection.exec_driver_sql("SELECT reason FROM suppressions WHERE newsletter = ''").scalars())
+    assert reasons == {"complained"}  # which no `restore` lifts
+    assert reconcile(desk.app).complained == 0
+
+
+def test_a_provider_writes_an_international_domain_in_ascii_and_means_the_same_reader(desk: Desk) -> None:
+    for name, domain in (("angry", "münchen.de"), ("gone", "straße.de")):
+        reader = Subscriber(email=f"{name}@{domain}", state=SubscriberState.ACTIVE, consent_at=NOW)
+        desk.app.store.subscribers.add("morning", reader, now=NOW)
+    desk.app.store.reconciling.suppress("morning", ["gone@straße.de"], SubscriberState.BOUNCED, now=NOW)
+    desk.api.lists["spam_reports"] = {"Angry@xn--mnchen-3ya.de": LONG_AGO}
+    done = reconcile(desk.app)
+    assert (done.complained, done.ended, done.added) == (1, 1, 1)
+    assert desk.states()["angry"] == "complained"
+    assert set(desk.api.lists["unsubscribes"]) == {"gone@xn--strae-oqa.de"}
+    assert reconcile(desk.app).added == 0
+
+
 def test_bounces_that_were_set_aside_wait_and_those_that_were_undone_are_taken_off(desk: Desk) -> None:
     at = datetime.fromtimestamp(YESTERDAY, UTC)
     for name, effect in (("waits", "quarantined"), ("restored", "undone"), ("again", "quarantined")):
@@ -347,7 +376,7 @@ def test_the_decision_is_the_same_in_any_order_and_says_each_address_once() -> N
     listed = {name: {"jo@x.test": Listed(email="Jo@x.test", listed_at=NOW)} for name in ProviderList}
     found = compare(listed, {}, ["JO@x.test", "al@x.test", "al@x.test"])
     assert found.there == ["al@x.test"]
-    assert compare(listed, {"jo@x.test": Footing(is_suppressed=True)}, []).here == {}
+    assert compare(listed, {"jo@x.test": Footing(is_suppressed=True, has_complained=True)}, []).here == {}
     assert say_reconciled(NOTHING) is None
 
 

@@ -70,6 +70,14 @@ def test_a_delivery_status_is_read_whoever_wrote_it(raw: bytes, kind: EventKind,
     assert found.event.occurred_at == NOW and found.event.provider == "mailbox"
 
 
+@pytest.mark.parametrize(
+    "raw", [postfix(code="550 5.1.1 no\x1b[2J such\x9b2J user"), prose("550 5.1.1 no\x1b[2J such user")]
+)
+def test_what_a_server_answered_moves_no_cursor(raw: bytes) -> None:
+    answer = event_of(raw).answer
+    assert answer is not None and answer.isprintable() and "550 5.1.1 no" in answer
+
+
 def test_what_the_server_answered_and_why_are_kept() -> None:
     event = event_of(postfix())
     assert event.answer == "550 5.1.1 <reader@far.test>: Recipient address rejected: User unknown"

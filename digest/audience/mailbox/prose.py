@@ -12,7 +12,7 @@ from typing import Final
 from flufl.bounce import all_failures
 
 from digest.audience.mailbox.reading import Mail
-from digest.audience.mailbox.reports import Verdict, find_status, join_texts, reason_for
+from digest.audience.mailbox.reports import Verdict, find_status, join_texts, reason_for, show_words
 from digest.models import EventKind
 
 _DAEMON: Final = re.compile(r"mailer-?daemon|postmaster|mail ?delivery|mailadmin|microsoftexchange", re.IGNORECASE)
@@ -57,7 +57,7 @@ def read_prose(mail: Mail) -> Verdict | None:
 def _find_line(words: str, status: str | None, reply: re.Match[str] | None) -> str | None:
     mark = status or (reply[1] if reply else None)
     line = next((line for line in words.splitlines() if mark and mark in line), "")
-    return " ".join(line.split())[:_SHOWN] or None
+    return show_words(line)[:_SHOWN] or None
 
 
 def _ask_library(message: Message, text: str) -> tuple[bool, bool]:

@@ -106,6 +106,11 @@ def reason_for(kind: EventKind, status: str | None) -> RejectReason | None:
     return RejectReason.TIMED_OUT if status in {"4.4.7", "5.4.7"} else RejectReason.BOUNCED
 
 
+def show_words(text: str) -> str:
+    """On one line, without what could move the cursor of a terminal on which it is shown."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
 def _judge(block: Mapping[str, str], text: str) -> Verdict | None:
     """What is said of one recipient; None for the fields about the whole mail."""
     if not {"action", "status", "final-recipient", "original-recipient"} & block.keys():
@@ -118,7 +123,7 @@ def _judge(block: Mapping[str, str], text: str) -> Verdict | None:
     kind = _ACTIONS.get(action) or _CLASSES.get((status or " ")[0])
     if kind is None:
         return None
-    shown = (answer or block.get("status", ""))[:_LONGEST_ANSWER] or None
+    shown = show_words(answer or block.get("status", ""))[:_LONGEST_ANSWER] or None
     return Verdict(kind=kind, status=status, answer=shown, reason=reason_for(kind, status), raw=text[:_LONGEST_RAW])
 
 

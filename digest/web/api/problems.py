@@ -23,12 +23,14 @@ _MEANS: Final[Mapping[int, str]] = {
     403: "The token lacks the scope.",
     404: "There is nothing of that name.",
     409: "It is not in a state in which this can be done.",
+    408: "The body did not come in time.",
     413: "The body is too big.",
+    415: "The body is compressed.",
     422: "A value cannot be taken; `errors` names each.",
     429: "Asked too often; `Retry-After` says when to try again.",
     503: "The database cannot be used now; `Retry-After` says when to try again.",
 }
-_ALWAYS: Final = (401, 403, 413, 422, 429, 503)
+_ALWAYS: Final = (401, 403, 408, 413, 415, 422, 429, 503)  # the limits around all pages included
 
 
 class Fault(BaseModel):
