@@ -11,6 +11,7 @@ a refusal is soft: who is gone will be refused again.
 Every decision is made of the whole history and in no order, so that events may come late, in any order and repeatedly.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -175,6 +176,7 @@ class BounceRules:
     soft_run: int
     wave: int
     wave_within: timedelta
+    wave_share: float = 0.0  # of the readers of that domain
 
     def weigh(self, event: Event) -> Weight | None:
         """What an event says of the reader's address."""
@@ -206,8 +208,12 @@ class BounceRules:
             soft_bounces=soft,
         )
 
-    def find_wave(self, refusals: Sequence[Said]) -> frozenset[int]:
-        """Which of one domain's refusals came with so many others, of so many people, within so short a time."""
+    def find_wave(self, refusals: Sequence[Said], *, readers: int = 0) -> frozenset[int]:
+        """Which of one domain's refusals came with so many others, of so many people, within so short a time.
+
+        Of a domain with very many `readers` a few wrong addresses are nothing strange, so there it takes more.
+        """
+        least = max(self.wave, math.ceil(self.wave_share * readers))
         ordered = sorted(refusals, key=lambda one: (one.occurred_at, one.number))
         found: set[int] = set()
         within: Counter[int] = Counter()  # by person
@@ -219,7 +225,7 @@ class BounceRules:
                 if not within[ordered[start].person]:
                     del within[ordered[start].person]
                 start += 1
-            if len(within) >= self.wave:
+            if len(within) >= least:
                 found.update(one.number for one in ordered[max(start, told) : end + 1])
                 told = end + 1
         return frozenset(found)

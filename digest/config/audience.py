@@ -38,6 +38,7 @@ class Bounces(_Table):
     soft_run: int = Field(default=5, ge=1)  # in a row, without a delivery between
     wave: int = Field(default=20, ge=2)  # hard ones from one domain within `wave_within` are set aside
     wave_within: Duration = timedelta(hours=1)
+    wave_share: float = Field(default=0.05, ge=0, le=1)  # and at least so much of the readers there
     sendgrid_key: str = ""  # the public key of the signed event webhook; several while it is changed, parted by spaces
     # Signed longer ago: refused. The service tries for 24 hours.
     replay_window: Duration = Field(default=timedelta(hours=25), gt=timedelta())

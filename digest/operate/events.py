@@ -26,7 +26,11 @@ def make_bounce_rules(app: "App") -> BounceRules:
     """How much is enough, as [bounces] has it."""
     table = app.config.bounces
     return BounceRules(
-        hard_days=table.hard_days, soft_run=table.soft_run, wave=table.wave, wave_within=table.wave_within
+        hard_days=table.hard_days,
+        soft_run=table.soft_run,
+        wave=table.wave,
+        wave_within=table.wave_within,
+        wave_share=table.wave_share,
     )
 
 

@@ -24,7 +24,7 @@ class BounceRules(Protocol):
 
     @property
     def wave(self) -> int:
-        """Of how many people at least a wave is."""
+        """Of how many people at least a wave is, however few readers there are."""
         ...
 
     @property
@@ -48,8 +48,11 @@ class BounceRules(Protocol):
         """What all that was said of one person's mail comes to."""
         ...
 
-    def find_wave(self, refusals: Sequence[Said]) -> Collection[int]:
-        """Which of one domain's refusals, by number, came too much at once to be held against anybody."""
+    def find_wave(self, refusals: Sequence[Said], *, readers: int) -> Collection[int]:
+        """Which of one domain's refusals, by number, came too much at once to be held against anybody.
+
+        `readers` are all who are known there.
+        """
         ...
 
 

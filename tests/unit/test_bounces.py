@@ -194,6 +194,14 @@ def test_a_wave_is_of_many_people_within_a_short_time() -> None:
     assert RULES.find_wave([long_before, *wave]) == {100, 101, 102, 103}
 
 
+def test_of_many_readers_at_a_domain_a_wave_takes_a_share() -> None:
+    rules = replace(RULES, wave_share=0.05)
+    four = [said(n, Weight.HARD, NOW, person=n) for n in range(4)]
+    assert rules.find_wave(four, readers=80) == {0, 1, 2, 3}
+    assert not rules.find_wave(four, readers=81)
+    assert rules.find_wave([*four, said(4, Weight.HARD, NOW, person=4)], readers=100) == {0, 1, 2, 3, 4}
+
+
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 6)), max_size=40), st.randoms())
 @settings(max_examples=150)
 def test_a_wave_is_what_every_window_says(points: list[tuple[int, int]], order: random.Random) -> None:
