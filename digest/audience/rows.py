@@ -74,7 +74,8 @@ class RowReader:
             if len(cells) > self._width:
                 raise ConfigError("the row", "it has more cells than the header")
             cells = [*cells, *[""] * (self._width - len(cells))]
-        email, name, is_reserved = read_address(_unquote(cells[self._email]))
+        written = cells[self._email]
+        email, name, is_reserved = read_address(_unquote(written) if written[:1] == "'" else written)
         choices = self._read_choices(self._pick(cells))
         arrival = Arrival(email, self._read_name(cells) or name, choices)
         if not is_reserved and choices.frequency == "daily" and email.isascii():
@@ -122,7 +123,7 @@ class RowReader:
         if not name and (first is not None or last is not None):
             name = " ".join(cells[place] for place in (first, last) if place is not None)
         name = " ".join(name.split())
-        return _unquote(name) or None
+        return (_unquote(name) if name[:1] == "'" else name) or None
 
 
 def _unquote(text: str) -> str:
