@@ -138,9 +138,7 @@ class _Reading:
             ):
                 if name == "topics":
                     self.topics.add(wanted)
-                    has: Condition = lambda reader, _: _gets(reader, wanted)  # noqa: E731
-                else:
-                    has = lambda reader, _: wanted in reader.tags  # noqa: E731
+                has = _make_having(name, wanted)
                 return has if isinstance(operator, ast.In) else lambda reader, usual: not has(reader, usual)
             case ast.Name(id="topics" | "tags" as name), _:
                 _refuse(f"{name} is several", f"ask for one as 'press' in {name}")
@@ -193,6 +191,18 @@ _TEXTS: Final[dict[str, Callable[[Subscriber, Usual], str]]] = {
     "frequency": lambda reader, _: reader.frequency,
     "state": lambda reader, _: reader.state.value,
 }
+
+
+def _make_having(name: str, wanted: str) -> Condition:
+    """Whether a reader gets a topic, or has a tag."""
+
+    def gets_topic(reader: Subscriber, _: Usual) -> bool:
+        return _gets(reader, wanted)
+
+    def has_tag(reader: Subscriber, _: Usual) -> bool:
+        return wanted in reader.tags
+
+    return gets_topic if name == "topics" else has_tag
 
 
 def _gets(reader: Subscriber, topic: str) -> bool:

@@ -273,6 +273,7 @@ def test_a_client_that_does_not_read_is_let_go(app: App) -> None:
         polled = select.poll()
         polled.register(connection, select.POLLHUP)
         wait_for(lambda: polled.poll(0), 20, "the end of the connection")
+        assert ask(f"{url}/healthz").status == 200  # and the others are served
 
 
 def test_one_peer_may_not_hold_every_connection(app: App) -> None:

@@ -242,10 +242,12 @@ def test_requests_are_forgotten_after_a_month(pages: Pages) -> None:
 
 
 def test_they_are_forgotten_also_where_nobody_asks_any_more(pages: Pages) -> None:
-    confirm_link(pages)
+    link = confirm_link(pages)
     pages.clock.wait(31 * 86_400)
     with Answering(pages.app):
         wait_for(lambda: pages.app.store.requests.of(ADA) == [], 20, "an old request to be forgotten")
+    assert pages.ask(link)[0] == 410
+    assert pages.state_of(ADA) is None
 
 
 def test_links_of_one_kind_do_no_others_work_and_altered_ones_none(pages: Pages) -> None:
