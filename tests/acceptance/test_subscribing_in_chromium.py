@@ -29,6 +29,8 @@ def open_page(browser: Browser, *, scripts: bool = True) -> Page:
 
 def look_at(page: Page) -> None:
     """Whether it can be read and used by everybody: narrow, dark, and by a checker of accessibility."""
+    # A click may come back while the next page is still on its way.
+    page.wait_for_function("() => document.documentElement && document.readyState === 'complete'")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         for width in (320, 1000):
