@@ -49,7 +49,7 @@ fuzz: $(STAMP) ## a million broken and hostile documents through the parser and 
 
 lock: $(STAMP) ## take the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --output-file requirements.txt
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements.txt --extra llm --group dev pyproject.toml --output-file requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements.txt --extra llm --extra postgresql --group dev pyproject.toml --output-file requirements-dev.txt
 
 clean: ## the environment, the database and the outbox of `make run`
 	rm -rf $(VENV) digest.db digest.db-wal digest.db-shm outbox

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from digest.config.schema import Secrets, is_custom
+from digest.config.schema import Secrets
+from digest.config.values import is_custom
 from digest.errors import ConfigError
 from digest.models import SourceProfile
 from digest.protocols import AnswerStore, Clock, Fetch, Source, Summarizer, Transport

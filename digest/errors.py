@@ -8,10 +8,12 @@
     ├── RenderError             a template is missing or wrong; nothing is sent
     ├── TransportError          abstract: what happened when messages were handed over
     │   ├── Refused             never will be sent
+    │   │   └── PolicyRefused   our mail is not wanted there: the edition stops, and no other provider gets it
     │   ├── Unavailable         certainly not sent: try again, or elsewhere
     │   └── Ambiguous           perhaps sent: never re-sent by machine
     ├── MailboxError            the inbox cannot be read; mail goes out all the same
     ├── StoreError              the database; the run stops
+    │   └── StoreUnavailable    it cannot be reached or is locked now: trying again may help
     └── BadToken                a link that we did not sign; HTTP 4xx
 
 No third-party exception leaves an adapter: each adapter maps what its library raises to one of these.
@@ -106,8 +108,24 @@ class Refused(TransportError):
     """The message was refused for good."""
 
 
+class PolicyRefused(Refused):
+    """The mail itself is not wanted, whoever hands it over."""
+
+
 class Unavailable(TransportError):
     """Nothing was sent; try again later or elsewhere."""
+
+    def __init__(
+        self,
+        subject: str,
+        message: str | None = None,
+        *,
+        remedy: str | None = None,
+        wait_seconds: float | None = None,
+    ) -> None:
+        """`wait_seconds` is how long the provider asks to be left alone, where it says so."""
+        super().__init__(subject, message, remedy=remedy)
+        self.wait_seconds = wait_seconds
 
 
 class Ambiguous(TransportError):
@@ -120,6 +138,10 @@ class MailboxError(DigestError):
 
 class StoreError(DigestError):
     """The database cannot be used."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached now."""
 
 
 class BadToken(DigestError):

@@ -1,10 +1,13 @@
 """What every test may use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.doubles.postgresql import PostgresServer, find_binaries
 
 # `make fuzz` asks for many more documents of each property than a test run should cost.
 settings.register_profile("test", deadline=None, max_examples=int(os.environ.get("FUZZ_INPUTS", "400")))
@@ -24,3 +27,12 @@ def shared(repository: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; the test is skipped where it is not installed."""
+    if find_binaries() is None:
+        pytest.skip("needs postgresql")
+    with PostgresServer() as server:
+        yield server

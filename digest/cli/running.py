@@ -9,7 +9,7 @@ import typer
 from digest.cli import previewing
 from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, read_day
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
-from digest.config.schema import OutboxTable
+from digest.config.delivering import OutboxTable
 
 if TYPE_CHECKING:
     from digest.app import App

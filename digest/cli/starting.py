@@ -27,6 +27,9 @@ _ENVIRONMENT = """\
 # The password for [inbox] kind = "imap".
 #DIGEST_IMAP_PASSWORD=
 
+# The password for the mailbox of [canary].
+#DIGEST_CANARY_PASSWORD=
+
 # The key for [summarizer] kind = "llm", where the service wants one.
 #DIGEST_LLM_API_KEY=
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, Tag, ValidationError
 
-from digest.config import schema
+from digest.config import delivering, schema
 from digest.config.schema import Config
 from digest.errors import ConfigError
 
@@ -261,23 +261,24 @@ def _resolve_paths(config: Config) -> Config:
         for source in config.sources
     )
     url = config.store.url
-    database = url.removeprefix("sqlite:///")
-    if database and database != ":memory:":
+    if url.startswith("sqlite:///") and (database := url.removeprefix("sqlite:///")) not in {"", ":memory:"}:
         url = f"sqlite:///{folder / database}"
     return config.model_copy(
         update={
             "sources": sources,
             "inbox": config.inbox.model_copy(update={"path": folder / config.inbox.path}),
             "store": config.store.model_copy(update={"url": url}),
-            "transport": _resolve_outbox(config.transport, folder),
+            "transport": _resolve_transport(config.transport, folder),
         }
     )
 
 
-def _resolve_outbox(table: Any, folder: Path) -> Any:
+def _resolve_transport(table: Any, folder: Path) -> Any:
     update: dict[str, Any] = {}
-    if isinstance(table, schema.OutboxTable):
+    if isinstance(table, delivering.OutboxTable):
         update["path"] = folder / table.path
+    if isinstance(table, delivering.SmtpTable) and table.dkim:
+        update["dkim"] = table.dkim.model_copy(update={"key": folder / table.dkim.key})
     if getattr(table, "fallback", ()):
-        update["fallback"] = tuple(_resolve_outbox(other, folder) for other in table.fallback)
+        update["fallback"] = tuple(_resolve_transport(other, folder) for other in table.fallback)
     return table.model_copy(update=update)

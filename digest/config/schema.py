@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from digest.config.audience import Audience, Bounces, Counting, Inbox, Segment, Web
+from digest.config.delivering import Breakers, Canary, FallbackTable, OutboxTable, StoreTable, TransportTable
 from digest.config.values import (
     AddressText,
     AsciiUrl,
@@ -27,11 +28,11 @@ from digest.config.values import (
     HttpUrl,
     Identifier,
     Network,
-    Rate,
     SecureUrl,
     TimeOfDay,
     Weekdays,
     Zone,
+    kind_of,
 )
 from digest.models import Rights
 
@@ -214,99 +215,26 @@ class Fetching(_Table):
     allow_private: tuple[Network, ...] = ()
 
 
-class _TransportTable(_Table):
-    rate: Rate = 50.0
-    fallback: tuple["FallbackTable", ...] = ()
-
-
-class OutboxTable(_TransportTable):
-    """[transport] with kind = "outbox" """
-
-    kind: Literal["outbox"] = "outbox"
-    path: Path = Path("outbox")
-
-
-class SmtpTable(_TransportTable):
-    """[transport] with kind = "smtp" """
-
-    kind: Literal["smtp"]
-    host: str = Field(min_length=1)
-    port: int = Field(default=587, ge=1, le=65535)
-    tls: Literal["starttls", "tls", "none"] = "starttls"
-    username: str | None = None
-
-
-class CustomTransportTable(_TransportTable):
-    """[transport] with kind = "package.module:factory"; further keys are the factory's arguments."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    kind: str
-
-
-class SendGridTable(_TransportTable):
-    """[transport] with kind = "sendgrid" """
-
-    kind: Literal["sendgrid"]
-    host: HttpUrl = "https://api.sendgrid.com"
-    region: Literal["global", "eu"] = "global"
-    sandbox: bool = False
-
-
-def is_custom(kind: str) -> bool:
-    """Whether a kind names a user's own adapter: "package.module:factory"."""
-    return ":" in kind
-
-
-def _kind_of(table: Any) -> str:
-    kind = table.get("kind") if isinstance(table, dict) else getattr(table, "kind", None)
-    return "custom" if isinstance(kind, str) and is_custom(kind) else str(kind)
-
-
-def _kind_or_outbox(table: Any) -> str:
-    kind = _kind_of(table)
-    return "outbox" if kind == "None" else kind
-
-
 SourceTable = Annotated[
     Annotated[FeedSourceTable, Tag("feed")]
     | Annotated[SitemapSourceTable, Tag("sitemap")]
     | Annotated[PageSourceTable, Tag("page")]
     | Annotated[FileSourceTable, Tag("file")]
     | Annotated[CustomSourceTable, Tag("custom")],
-    Discriminator(_kind_of),
+    Discriminator(kind_of),
 ]
 SummarizerTable = Annotated[
     Annotated[ExtractiveTable, Tag("extractive")]
     | Annotated[LlmTable, Tag("llm")]
     | Annotated[CustomTable, Tag("custom")],
-    Discriminator(lambda table: "extractive" if _kind_of(table) == "None" else _kind_of(table)),
+    Discriminator(lambda table: "extractive" if kind_of(table) == "None" else kind_of(table)),
 ]
-TransportTable = (
-    Annotated[OutboxTable, Tag("outbox")]
-    | Annotated[SmtpTable, Tag("smtp")]
-    | Annotated[SendGridTable, Tag("sendgrid")]
-    | Annotated[CustomTransportTable, Tag("custom")]
-)
-FallbackTable = Annotated[TransportTable, Discriminator(_kind_or_outbox)]
 
 
 class Alerts(_Table):
     """[alerts]"""
 
     to: tuple[AddressText, ...] = ()
-
-
-class StoreTable(_Table):
-    """[store]"""
-
-    url: str = "sqlite:///digest.db"
-
-    @field_validator("url")
-    @classmethod
-    def _check_url(cls, url: str) -> str:
-        if not url.startswith("sqlite:///"):
-            raise ValueError('this version keeps its data in SQLite; write "sqlite:///digest.db"')
-        return url
 
 
 class EngineTable(_Table):
@@ -322,6 +250,7 @@ class Secrets(_Table):
     smtp_password: SecretStr | None = None
     sendgrid_api_key: SecretStr | None = None
     imap_password: SecretStr | None = None
+    canary_password: SecretStr | None = None
     llm_api_key: SecretStr | None = None
 
 
@@ -338,6 +267,8 @@ class Config(_Table):
     summarizer: SummarizerTable = ExtractiveTable()
     fetch: Fetching = Fetching()
     transport: FallbackTable = OutboxTable()
+    breakers: Breakers = Breakers()
+    canary: Canary = Canary()
     alerts: Alerts = Alerts()
     audience: Audience = Audience()
     bounces: Bounces = Bounces()

@@ -3,7 +3,7 @@
 import re
 from datetime import time, timedelta
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -92,3 +92,14 @@ SecureUrl = Annotated[str, Field(pattern=r"^https://[!#-.0-;=?-~][!#-;=?-~]*$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 Rate = Annotated[float, BeforeValidator(_read_rate)]  # messages a second
+
+
+def is_custom(kind: str) -> bool:
+    """Whether a kind names a user's own adapter: "package.module:factory"."""
+    return ":" in kind
+
+
+def kind_of(table: Any) -> str:
+    """The kind that a table of several kinds says, "custom" for every adapter of a user's own."""
+    kind = table.get("kind") if isinstance(table, dict) else getattr(table, "kind", None)
+    return "custom" if isinstance(kind, str) and is_custom(kind) else str(kind)

@@ -122,6 +122,8 @@ class Delivery:
     transport: str | None
     attempted_at: datetime | None
     answer: str | None
+    send_key: str = ""
+    provider_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

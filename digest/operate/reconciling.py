@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from digest.audience.reconciling import Differences, WaveRule, compare
-from digest.config.schema import SendGridTable
+from digest.config.delivering import SendGridTable
 from digest.errors import ConfigError
 from digest.models import Listed, ProviderList, SubscriberState, fold_address
 from digest.protocols import Lists

@@ -9,7 +9,7 @@ from digest.protocols.audience import ManagingStore, RequestStore, SubscriberSto
 from digest.protocols.hearing import BounceRules, CountStore, EventStore
 from digest.protocols.making import AnswerStore, ArchiveStore, EditionStore, EntryStore, KeyStore, RunStore
 from digest.protocols.network import Clock, Fetch, Network, Parallel, Request, Response
-from digest.protocols.sending import Ledger
+from digest.protocols.sending import Ledger, Rates
 
 __all__ = [
     "AnswerStore",
@@ -28,6 +28,7 @@ __all__ = [
     "ManagingStore",
     "Network",
     "Parallel",
+    "Rates",
     "Request",
     "RequestStore",
     "Response",

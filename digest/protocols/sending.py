@@ -1,12 +1,13 @@
-"""The store's slice for who gets what, once."""
+"""The store's slices for who gets what, once, and how fast."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
 from typing import Protocol
 
 from digest.models import (
     Claim,
     Delivery,
+    DeliveryState,
     Outcome,
     Owner,
     Planned,
@@ -16,10 +17,11 @@ from digest.models import (
 class Ledger(Protocol):
     """Who gets what, once: claim durably, mark attempted before the bytes leave, settle after. Raises StoreError."""
 
-    def plan(self, edition: int, planned: Sequence[Planned], *, batch_size: int, now: datetime) -> int:
+    def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
         """In one transaction, a delivery for each subscriber not yet in the edition; returns how many were added.
 
-        Those with a variant are planned in batches of one variant; the others are skipped with their reason.
+        Those with a variant are planned in batches of one variant; the others are skipped with their reason. They are
+        taken as they come: a million need no more memory than a thousand.
         """
         ...
 
@@ -30,8 +32,26 @@ class Ledger(Protocol):
         """
         ...
 
-    def mark(self, claim: Claim, deliveries: Sequence[int], transport: str, *, now: datetime) -> bool:
-        """Mark as attempted before the bytes leave; False when the claim is not ours any more: then send nothing."""
+    def mark(
+        self,
+        claim: Claim,
+        deliveries: Sequence[int],
+        transport: str,
+        *,
+        now: datetime,
+        settled: Sequence[Outcome] = (),
+        retry_at: datetime | None = None,
+    ) -> bool:
+        """Mark as attempted before the bytes leave; False when the claim is not ours any more: then send nothing.
+
+        In the same transaction, the outcomes of those before are written (`settled`, as by `settle`): what a sender
+        learned of one message and what it says of the next cost one wait, not two. They are also written when the
+        lease is over and only the marking fails, as long as nobody else has the batch.
+        """
+        ...
+
+    def postpone(self, claim: Claim, deliveries: Sequence[int], *, due_at: datetime, now: datetime) -> bool:
+        """Put off what was claimed and not marked, to be claimed again from `due_at` on; False when no longer ours."""
         ...
 
     def settle(
@@ -68,6 +88,42 @@ class Ledger(Protocol):
         """When the last lease of a claimed batch ends; None when none is claimed."""
         ...
 
-    def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
-        """All deliveries, or only those of whom nothing says that they got it."""
+    def deliveries(self, edition: int, *, missing: bool = False) -> Iterator[Delivery]:
+        """All deliveries by address, or only those of whom nothing says that they got it; as they are read."""
+        ...
+
+    def unknown(self, edition: int) -> Iterator[Delivery]:
+        """Those of whom nobody knows whether they were sent, with what is known."""
+        ...
+
+    def settle_unknown(
+        self, edition: int, send_keys: Sequence[str], state: DeliveryState, answer: str, *, now: datetime
+    ) -> int:
+        """Write what a provider or a person says of unknown ones; returns how many were still unknown."""
+        ...
+
+    def retry(self, edition: int, *, batch_size: int, now: datetime) -> int:
+        """Plan anew what certainly was not sent: refused, dropped by the provider, given up; returns how many.
+
+        What is unknown, and what was accepted, is never among them.
+        """
+        ...
+
+
+class Rates(Protocol):
+    """How fast all senders of a database go together. Raises StoreError."""
+
+    def reserve(self, key: str, count: int, *, per_second: float, burst: int, now: datetime) -> datetime:
+        """Take `count` turns at a rate; returns from when on they may be used, which may be `now`.
+
+        So many as `burst` may be used at once after a rest (GCRA, ITU-T I.371).
+        """
+        ...
+
+    def take(self, key: str, day: date, wanted: int, *, ceiling: int) -> int:
+        """Take so many of a day's ceiling, or what is left of it; returns how many."""
+        ...
+
+    def give_back(self, key: str, day: date, count: int) -> None:
+        """Return what was taken of a day's ceiling and not used."""
         ...

@@ -8,7 +8,7 @@ Claim, lease and attempt stand on the batch; outcomes on the deliveries. Whateve
 its owner and attempt: a sender that slept through its lease writes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby, islice
 
@@ -27,6 +27,7 @@ from digest.models import (
     describe_pause,
 )
 from digest.stores.database import Database
+from digest.stores.matching import chunks
 from digest.stores.owners import is_dead, is_of_this_boot
 from digest.stores.schema import batches, deliveries, people, subscriptions
 from digest.stores.suppressing import Suppressing
@@ -45,7 +46,7 @@ class SqlLedger:
         self._database = database
         self._suppressing = suppressing
 
-    def plan(self, edition: int, planned: Sequence[Planned], *, batch_size: int, now: datetime) -> int:
+    def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
         """In one transaction, a delivery for each subscriber not yet in the edition; returns how many were added."""
         with self._database.write() as connection:
             present = set(
@@ -166,15 +167,26 @@ class SqlLedger:
             for r in admitted
         ]
 
-    def mark(self, claim: Claim, deliveries_: Sequence[int], transport: str, *, now: datetime) -> bool:
+    def mark(
+        self,
+        claim: Claim,
+        deliveries_: Sequence[int],
+        transport: str,
+        *,
+        now: datetime,
+        settled: Sequence[Outcome] = (),
+        retry_at: datetime | None = None,
+    ) -> bool:
         """Mark as attempted before the bytes leave; False when the claim is not ours any more: then send nothing."""
-        with self._database.write_fast() as connection:
+        if settled and not self.settle(claim, settled, now=now, retry_at=retry_at):
+            return False
+        with self._database.write_marks() as connection:
             if not self._is_ours(connection, claim, now):
                 return False
             # Attempted ones too: what one transport certainly did not send is marked again for the next.
             open_states = (_CLAIMED.value, _ATTEMPTED.value)
             marked = 0
-            for chunk in _chunks(deliveries_):
+            for chunk in chunks(deliveries_):
                 statement = (
                     update(deliveries)
                     .where(
@@ -194,7 +206,7 @@ class SqlLedger:
         self, claim: Claim, outcomes: Sequence[Outcome], *, now: datetime, retry_at: datetime | None = None
     ) -> bool:
         """Write outcomes; False when the claim is no longer ours. A deferred delivery is due again at `retry_at`."""
-        with self._database.write_fast() as connection:
+        with self._database.write_marks() as connection:
             if not self._is_ours(connection, claim, None):
                 return False
             connection.execute(
@@ -218,17 +230,31 @@ class SqlLedger:
             is_erased = exists().where(
                 subscriptions.c.id == deliveries.c.subscription, subscriptions.c.state == SubscriberState.ERASED.value
             )
-            for chunk in _chunks([o.delivery for o in outcomes if "@" in (o.raw or "")]):
+            for chunk in chunks([o.delivery for o in outcomes if "@" in (o.raw or "")]):
                 connection.execute(update(deliveries).where(deliveries.c.id.in_(chunk), is_erased).values(answer=None))
             deferred = [o.delivery for o in outcomes if o.state is DeliveryState.DEFERRED]
             if deferred:
                 batch = self._batch_for_retry(connection, claim, retry_at or now)
-                for chunk in _chunks(deferred):
+                for chunk in chunks(deferred):
                     connection.execute(
                         update(deliveries)
                         .where(deliveries.c.id.in_(chunk), deliveries.c.state == DeliveryState.DEFERRED.value)
                         .values(batch=batch)
                     )
+        return True
+
+    def postpone(self, claim: Claim, deliveries_: Sequence[int], *, due_at: datetime, now: datetime) -> bool:
+        """Put off what was claimed and not marked, to be claimed again from `due_at` on; False when no longer ours."""
+        with self._database.write_marks() as connection:
+            if not self._is_ours(connection, claim, now):
+                return False
+            batch = self._batch_for_retry(connection, claim, due_at)
+            for chunk in chunks(deliveries_):
+                connection.execute(
+                    update(deliveries)
+                    .where(deliveries.c.id.in_(chunk), deliveries.c.state == _CLAIMED.value)
+                    .values(batch=batch, state=_PLANNED.value)
+                )
         return True
 
     def _batch_for_retry(self, connection: Connection, claim: Claim, due_at: datetime) -> int:
@@ -289,8 +315,12 @@ class SqlLedger:
             with self._database.write() as connection:
                 # By attempt: its owner may have let go of it meanwhile, and hold it again under a new lease.
                 if _held(connection, row.id, row.attempt):
-                    unknown += self._let_go(connection, row.id, now, now, trust_marks=is_of_this_boot(holder))
+                    unknown += self._let_go(connection, row.id, now, now, trust_marks=self._trusts(holder))
         return unknown
+
+    def _trusts(self, holder: Owner) -> bool:
+        """Whether what it marked is there for certain."""
+        return self._database.keeps_marks or is_of_this_boot(holder)
 
     @staticmethod
     def _let_go(connection: Connection, batch: int, now: datetime, retry_at: datetime, *, trust_marks: bool) -> int:
@@ -352,8 +382,16 @@ class SqlLedger:
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
-    def deliveries(self, edition: int, *, missing: bool = False) -> list[Delivery]:
-        """All deliveries by address, or only those of whom nothing says that they got it."""
+    def deliveries(self, edition: int, *, missing: bool = False) -> Iterator[Delivery]:
+        """All deliveries by address, or only those of whom nothing says that they got it; as they are read."""
+        states = [state for state in DeliveryState if state not in _GOT_IT] if missing else list(DeliveryState)
+        return self._read(edition, states)
+
+    def unknown(self, edition: int) -> Iterator[Delivery]:
+        """Those of whom nobody knows whether they were sent, with what is known."""
+        return self._read(edition, [DeliveryState.UNKNOWN])
+
+    def _read(self, edition: int, states: Sequence[DeliveryState]) -> Iterator[Delivery]:
         query = (
             select(
                 people.c.email,
@@ -361,25 +399,66 @@ class SqlLedger:
                 deliveries.c.transport,
                 deliveries.c.attempted_at,
                 deliveries.c.answer,
+                deliveries.c.send_key,
+                deliveries.c.provider_id,
             )
             .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
             .join(people, people.c.id == subscriptions.c.person)
-            .where(deliveries.c.edition == edition)
+            .where(deliveries.c.edition == edition, deliveries.c.state.in_([state.value for state in states]))
             .order_by(people.c.email)
         )
-        if missing:
-            query = query.where(deliveries.c.state.not_in([state.value for state in _GOT_IT]))
         with self._database.read() as connection:
-            return [
-                Delivery(
+            for row in connection.execution_options(yield_per=_CHUNK).execute(query):
+                yield Delivery(
                     email=row.email,
                     state=DeliveryState(row.state),
                     transport=row.transport,
                     attempted_at=row.attempted_at,
                     answer=row.answer,
+                    send_key=row.send_key,
+                    provider_id=row.provider_id,
                 )
-                for row in connection.execute(query)
-            ]
+
+    def settle_unknown(
+        self, edition: int, send_keys: Sequence[str], state: DeliveryState, answer: str, *, now: datetime
+    ) -> int:
+        """Write what a provider or a person says of unknown ones; returns how many were still unknown."""
+        settled = 0
+        with self._database.write() as connection:
+            for chunk in chunks(send_keys):
+                change = (
+                    update(deliveries)
+                    .where(
+                        deliveries.c.edition == edition,
+                        deliveries.c.send_key.in_(chunk),
+                        deliveries.c.state == DeliveryState.UNKNOWN.value,
+                    )
+                    .values(state=state.value, answer=answer, settled_at=now)
+                )
+                settled += len(connection.execute(change.returning(deliveries.c.id)).all())
+        return settled
+
+    def retry(self, edition: int, *, batch_size: int, now: datetime) -> int:
+        """Plan anew what certainly was not sent: refused, dropped by the provider, given up; returns how many."""
+        failed = (DeliveryState.REFUSED.value, DeliveryState.DROPPED.value, DeliveryState.SKIPPED.value)
+        query = (
+            select(deliveries.c.id, batches.c.variant)
+            .join(batches, batches.c.id == deliveries.c.batch)
+            .where(deliveries.c.edition == edition, deliveries.c.state.in_(failed))
+            .order_by(batches.c.variant, deliveries.c.id)
+        )
+        with self._database.write() as connection:
+            rows = connection.execute(query).all()
+            for variant, members in groupby(rows, key=lambda row: str(row.variant)):
+                while chunk := list(islice(members, batch_size)):
+                    batch = self._insert_batch(connection, edition, variant, now)
+                    for part in chunks([row.id for row in chunk]):
+                        connection.execute(
+                            update(deliveries)
+                            .where(deliveries.c.id.in_(part))
+                            .values(state=_PLANNED.value, batch=batch, answer=None, settled_at=None)
+                        )
+        return len(rows)
 
 
 def _held(connection: Connection, batch: int, attempt: int) -> Row[str, datetime] | None:
@@ -406,8 +485,3 @@ def _row(edition: int, batch: int | None, plan: Planned, now: datetime) -> dict[
         "answer": plan.reason,
         "settled_at": None if batch else now,
     }
-
-
-def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(numbers), 900):
-        yield numbers[start : start + 900]

@@ -18,6 +18,7 @@ __all__ = [
     "answers",
     "api_tokens",
     "batches",
+    "ceilings",
     "counts",
     "deliveries",
     "editions",
@@ -27,6 +28,7 @@ __all__ = [
     "imports",
     "keys",
     "metadata",
+    "paces",
     "page_requests",
     "people",
     "renditions",
@@ -155,6 +157,23 @@ deliveries = Table(
     UniqueConstraint("edition", "subscription"),
     Index("ix_deliveries_batch", "batch", "state"),
     Index("ix_deliveries_state", "edition", "state"),
+)
+
+# When what has a rate may be used again, by all senders together: a transport, a recipient domain.
+paces = Table(
+    "paces",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("free_at", Instant, nullable=False),
+)
+
+# How much of a ceiling was taken: of a transport's warm-up plan on one day.
+ceilings = Table(
+    "ceilings",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("used", Integer, nullable=False),
 )
 
 # What a language model answered, by a hash of all that it was asked: so no question is paid for twice.

@@ -1,8 +1,5 @@
 """The store: a database that makes itself, and its slices."""
 
-import os
-import sqlite3
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,8 +20,10 @@ from digest.stores.events import SqlEvents
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
+from digest.stores.rates import SqlRates
 from digest.stores.reconciling import SqlReconciling
 from digest.stores.requests import SqlPageRequests
+from digest.stores.sqlite import SqliteDatabase
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
 from digest.stores.tokens import SqlTokens
@@ -33,7 +32,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class SqlStore:
-    """Every slice of the store over one SQLite database. Usable from several threads; close it when done."""
+    """Every slice of the store over one database. Usable from several threads; close it when done."""
 
     def __init__(self, database: Database, *, temporary: bool = False) -> None:
         """Use `open`; a `temporary` one is deleted when it is closed."""
@@ -48,6 +47,7 @@ class SqlStore:
         self.counts = SqlCounts(database)
         suppressing = Suppressing(self.keys)
         self.ledger = SqlLedger(database, suppressing)
+        self.rates = SqlRates(database)
         self.subscribers = SqlSubscribers(database, suppressing)
         self.managing = SqlManaging(database, suppressing, self.subscribers)
         self.tokens = SqlTokens(database)
@@ -61,7 +61,7 @@ class SqlStore:
 
         Raises StoreError for one that is missing, of another version, of another program, or that cannot be used.
         """
-        database = Database.at(url)
+        database = find_database(url)
         try:
             _make_or_recognize(database, create=create)
         except BaseException:
@@ -72,7 +72,7 @@ class SqlStore:
     @classmethod
     def upgrade(cls, url: str) -> str:
         """Bring an older database up to this version; returns what was done. Raises StoreError."""
-        database = Database.at(url)
+        database = find_database(url)
         try:
             revision, foreign = _inspect(database)
             if foreign:
@@ -80,9 +80,9 @@ class SqlStore:
             if revision is not None and revision not in _known_revisions():
                 raise _from_the_future(database, revision)
             if revision == _head():
-                return f"{database.path}: it is up to date (revision {revision})"
+                return f"{database.name}: it is up to date (revision {revision})"
             _migrate(database)
-            return f"{database.path}: upgraded from revision {revision or 'none'} to {_head()}"
+            return f"{database.name}: upgraded from revision {revision or 'none'} to {_head()}"
         finally:
             database.engine.dispose()
 
@@ -90,8 +90,8 @@ class SqlStore:
         """Its path, revision and integrity. Raises StoreError."""
         damage = self._database.find_damage()
         if damage:
-            raise StoreError(str(self._database.path), f"it is damaged: {damage}", remedy="restore a backup")
-        return {"path": str(self._database.path), "revision": _head(), "integrity": "ok"}
+            raise StoreError(self._database.name, f"it is damaged: {damage}", remedy="restore a backup")
+        return {"path": self._database.name, "revision": _head(), "integrity": "ok"}
 
     def backup(self, target: Path) -> None:
         """A consistent copy, also while others write. Raises StoreError; never overwrites."""
@@ -99,17 +99,19 @@ class SqlStore:
             raise StoreError(str(target), "it is there already", remedy="name a new file")
         draft = target.with_name(f".{target.name}.part")
         try:
-            self._database.copy(draft)
+            self._database.back_up(draft)
             draft.replace(target)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, StoreError) as error:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
+            if isinstance(error, StoreError):
+                raise
             raise StoreError(str(target), "it cannot be written") from error
 
     @classmethod
     def empty(cls) -> "SqlStore":
         """A new store that is deleted when it is closed. Raises StoreError."""
-        database = _temporary_database()
+        database = SqliteDatabase.temporary()
         try:
             _migrate(database)
         except StoreError:
@@ -119,19 +121,12 @@ class SqlStore:
 
     def scratch(self) -> "SqlStore":
         """A consistent copy to work on, deleted when it is closed. Raises StoreError."""
-        copy = _temporary_database()
-        try:
-            self._database.copy(copy.path)
-        except sqlite3.Error as error:
-            copy.delete()
-            raise self._database.explain(error) from None
-        return SqlStore(copy, temporary=True)
+        return SqlStore(self._database.scratch(), temporary=True)
 
     @property
     def files(self) -> list[Path]:
-        """Where it lies: the database, and what is not yet in it."""
-        path = Path(self._database.path)
-        return [path, path.with_name(f"{path.name}-wal")]
+        """Where it lies, if that is in files here: the database, and what is not yet in it."""
+        return self._database.files
 
     def close(self) -> None:
         """Let go of the connections. May be called twice."""
@@ -140,29 +135,40 @@ class SqlStore:
             self._database.delete()
 
 
-def _temporary_database() -> Database:
-    try:
-        number, name = tempfile.mkstemp(prefix="digest-scratch-", suffix=".db")
-    except OSError as error:
-        raise StoreError("the temporary folder", "it cannot be written", remedy="set TMPDIR") from error
-    os.close(number)
-    return Database(Path(name))
+def find_database(url: str) -> Database:
+    """The database that [store] url names. Raises StoreError, which never repeats what may hold a password."""
+    if url.startswith("postgresql"):
+        try:
+            from digest.stores.postgresql import PostgresDatabase
+        except ImportError:
+            remedy = 'pip install "digest[postgresql]"'
+            raise StoreError("[store] url", "PostgreSQL needs a driver, not installed here", remedy=remedy) from None
+        return PostgresDatabase(url)
+    path = url.removeprefix("sqlite:///")
+    if path == url:
+        raise StoreError("[store] url", "it names no database", remedy='write "sqlite:///digest.db"')
+    if path in {"", ":memory:"}:
+        raise StoreError(
+            "[store] url",
+            "a database in memory forgets who was mailed",
+            remedy='name a file, as in "sqlite:///digest.db"',
+        )
+    return SqliteDatabase(Path(path))
 
 
 def _make_or_recognize(database: Database, *, create: bool) -> None:
-    path = database.path
     revision, foreign = _inspect(database)
     if foreign:
         raise _not_ours(database)
     if revision is None:
         if not create:
-            raise StoreError(str(path), "there is no database", remedy="check [store] url; `digest run` makes one")
+            raise StoreError(database.name, "there is no database", remedy="check [store] url; `digest run` makes one")
         _migrate(database)
     elif revision not in _known_revisions():
         raise _from_the_future(database, revision)
     elif revision != _head():
         raise StoreError(
-            str(path),
+            database.name,
             f"it is at revision {revision}, this version of Digest needs {_head()}",
             remedy="copy it with `digest db backup`, then run `digest db upgrade`",
         )
@@ -184,7 +190,7 @@ def _inspect(database: Database) -> tuple[str | None, bool]:
 
 def _migrate(database: Database) -> None:
     """All migrations that are missing, in one transaction."""
-    database.use_write_ahead_log()
+    database.prepare()
     with database.write() as connection:
         command.upgrade(_alembic(connection), "head")
 
@@ -207,12 +213,12 @@ def _known_revisions() -> set[str]:
 
 def _not_ours(database: Database) -> StoreError:
     remedy = "name another file in [store] url; this one was left as it is"
-    return StoreError(str(database.path), "it is a database of another program", remedy=remedy)
+    return StoreError(database.name, "it is a database of another program", remedy=remedy)
 
 
 def _from_the_future(database: Database, revision: str) -> StoreError:
     return StoreError(
-        str(database.path),
+        database.name,
         f"it is at revision {revision}, which this version of Digest does not know",
         remedy="upgrade Digest",
     )

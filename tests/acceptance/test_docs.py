@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from digest.config.schema import Config, FeedSourceTable, FileSourceTable, OutboxTable, SendGridTable, SmtpTable
+from digest.config.delivering import OutboxTable, SendGridTable, SmtpTable
+from digest.config.schema import Config, FeedSourceTable, FileSourceTable
 from tests.acceptance.conftest import Desk
 
 PAGES = ["README.md", "docs/tutorial.md", "docs/commands.md", "docs/models.md"]

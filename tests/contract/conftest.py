@@ -1,4 +1,4 @@
-"""The stores that the contract suites run over; a second database is one more parameter."""
+"""The stores that the contract suites run over."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,15 @@ from digest.stores.sql import SqlStore
 
 
 @pytest.fixture(params=["sqlite"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty database."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'digest.db'}"
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'digest.db'}"
+        return
+    server = request.getfixturevalue("postgresql")
+    url = server.create()
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_batch_is_claimed_marked_settled_and_done(store: SqlStore) -> None:
     assert Counter(seen) == Counter(f"reader{number:05}@rehearsal.test" for number in range(25))
     assert store.ledger.counts(edition) == {"accepted": 25}
     assert store.ledger.next_due(edition) is None
-    first = store.ledger.deliveries(edition)[0]
+    first = next(store.ledger.deliveries(edition))
     assert (first.transport, first.attempted_at, first.answer) == ("outbox", NOW, "250 ok")
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from digest.errors import StoreError
 from digest.models import Claim, DeliveryState
-from digest.stores.database import Database
 from digest.stores.ledger import SqlLedger
 from digest.stores.sql import SqlStore
+from digest.stores.sqlite import SqliteDatabase
 from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,9 +32,9 @@ def spoil(url: str, script: str) -> None:
         database.executescript(script)
 
 
-@pytest.mark.parametrize("url", ["postgresql+psycopg://me:hunter2@db/digest", "sqlite://hunter2", "hunter2.db"])
-def test_a_url_that_names_no_sqlite_file_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(StoreError, match="names no SQLite file") as caught:
+@pytest.mark.parametrize("url", ["postgresql+psycopg://me:hunter2@db:x/digest", "sqlite://hunter2", "hunter2.db"])
+def test_a_url_that_names_no_database_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(StoreError, match=r"no(?: address of a)? database") as caught:
         SqlStore.open(url)
     assert "hunter2" not in str(caught.value)
 
@@ -171,7 +171,7 @@ def test_processes_that_make_one_database_at_once_make_it_once(store_url: str) -
     assert [child.communicate("go\n", timeout=60)[0] for child in children] == ["ok"] * 4
 
 
-class Interrupted(Database):
+class Interrupted(SqliteDatabase):
     """A database in which something else happens just before the first writing transaction."""
 
     happens: Callable[[], None] | None = None
