@@ -90,7 +90,7 @@ class Ports:
     lanes: Sequence[Lane]
     owner: Owner
     clock: Clock
-    wait: Callable[[float], None]
+    wait: Callable[[float], None]  # for so many seconds, or until it may not go on
     may_go_on: Callable[[], bool] = lambda: True  # asked before each batch
     on_stage: Callable[[StageReport], None] = lambda _: None
     on_progress: Callable[[Mapping[str, int]], None] = lambda _: None
