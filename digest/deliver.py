@@ -66,7 +66,7 @@ class _LostClaim(Exception):
 
 
 class _Halt(Exception):
-    """The breaker has tripped: nothing more of the batch is sent."""
+    """The breaker has tripped, or somebody said stop: nothing more of the batch is sent."""
 
 
 class Sender:
@@ -85,7 +85,7 @@ class Sender:
         on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
         patience: timedelta = timedelta(seconds=15),
     ) -> None:
-        """`wait(seconds)` pauses; `may_go_on()` is asked before each batch; `patience` bounds the waiting."""
+        """`wait(seconds)` pauses; `may_go_on()` is asked before each message; `patience` bounds the waiting."""
         self._mailing = mailing
         self._ledger = ledger
         self._lanes = lanes
@@ -164,6 +164,9 @@ class Sender:
                 self._put_back(handing, self._breaker.fault, again)
                 raise _Halt
             self._pace(lane, len(deliveries))
+            if not self._may_go_on():  # asked for during the pause, or since the last message
+                self._put_back(handing, "stopped", [one for one in deliveries if one in handing.attempted])
+                raise _Halt
             if not self._ledger.mark(handing.claim, deliveries, lane.transport.name, now=self._clock()):
                 raise _LostClaim
             handing.attempted.update(deliveries)

@@ -1,71 +1,67 @@
 """The bar of `progress`, drawn by Rich; imported only where there is a terminal to draw it on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from digest.cli.progress import Pace, write_duration, write_rate, write_trouble
+from digest.cli.progress import Standing, write_trouble
 
-_NARROW, _MIDDLING = 48, 72  # columns of a terminal
-
-
-def make_bar(pace: Pace, monotonic: Callable[[], float]) -> Progress:
-    """A bar on stderr for one task, whose field `standing` is what `progress` knows. What stdout says stays there."""
-    return _Bar(pace, monotonic)
+_LABEL = "deliver   "
+_SHORTEST, _LONGEST = 10, 60  # columns of the bar itself
 
 
-class _Bar(Progress):
-    """Rich's, with the columns that there is room for: the terminal may be made narrower at any time."""
+class Bar:
+    """One line on stderr that draws itself anew four times a second. What stdout says stays there."""
 
-    def __init__(self, pace: Pace, monotonic: Callable[[], float]) -> None:
-        super().__init__(
-            console=Console(stderr=True),
+    def __init__(self, standing: Standing, write_speed: Callable[[Standing], str]) -> None:
+        """`write_speed` is asked each time: a rate falls while nothing comes."""
+        self._standing = standing
+        self._write_speed = write_speed
+        self._console = Console(stderr=True)
+        self._live = Live(
+            console=self._console,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
-            get_time=monotonic,
             refresh_per_second=4,
+            get_renderable=self._render,
         )
-        self._speed = _Speed(pace, monotonic)
 
-    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
-        """One line, never two: a line that wraps cannot be drawn over."""
-        width = self.console.width
-        room: list[ProgressColumn] = [_Counted()]
-        if width >= _NARROW:
-            room = [*room, self._speed]
-        room = [*room, _Trouble()]
-        if width >= _MIDDLING:
-            room = [TextColumn("deliver   "), BarColumn(bar_width=None), *room]
-        self.columns = tuple(room)
-        table = super().make_tasks_table(tasks)
-        table.expand = True
-        for column in table.columns:
-            column.no_wrap = True
-            column.overflow = "ellipsis"
-        return table
+    def start(self) -> None:
+        """Hide the cursor and draw."""
+        self._live.start(refresh=True)
 
+    def update(self, standing: Standing) -> None:
+        """Draw something else from now on."""
+        self._standing = standing
 
-class _Counted(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f}", style="progress.download")
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        self._console.print(line, markup=False, highlight=False)
 
+    def stop(self) -> None:
+        """Take it away, and show the cursor."""
+        self._live.stop()
 
-class _Speed(ProgressColumn):
-    def __init__(self, pace: Pace, monotonic: Callable[[], float]) -> None:
-        super().__init__()
-        self._pace = pace
-        self._monotonic = monotonic
-
-    def render(self, task: Task) -> Text:
-        now = self._monotonic()
-        left = self._pace.seconds_left(task.fields["standing"], now)
-        return Text(f"{write_rate(self._pace.rate(now))} {write_duration(left)}", style="progress.remaining")
-
-
-class _Trouble(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(" ".join(write_trouble(task.fields["standing"])), style="bold red")
+    def _render(self) -> RenderableType:
+        """As much as there is room for: a line that wraps cannot be drawn over, and a terminal may be made narrower."""
+        standing, room = self._standing, self._console.width - 1
+        counts = f"{standing.done:,}/{standing.total:,}"
+        trouble = " ".join(write_trouble(standing))
+        for words in ([counts, self._write_speed(standing)], [counts]):
+            said = Text(" ".join(words), no_wrap=True, overflow="crop")
+            if trouble:
+                said.append(f" {trouble}", style="bold red")
+            if len(said) <= room:
+                break
+        said.truncate(room)
+        left = min(_LONGEST, room - len(said) - len(_LABEL) - 2)
+        if left < _SHORTEST:
+            return said
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_row(_LABEL, ProgressBar(standing.total, standing.done, width=left), said)
+        return line

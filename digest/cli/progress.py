@@ -6,14 +6,18 @@
 Nothing is counted here: the ledger's counts are shown as they come, also when they fall.
 """
 
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from digest.cli.output import say
+
+if TYPE_CHECKING:
+    from digest.cli.bar import Bar
 
 _OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 _FAILED: Final = ("refused", "dropped", "bounced")
@@ -125,7 +129,7 @@ class Progress:
         self._monotonic = monotonic
         self._tell = tell
         self._live = live and sys.stderr.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
-        self._bar: Any = None
+        self._bar: Bar | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -152,10 +156,11 @@ class Progress:
         self._pace.note(standing.done, now)
         if not standing.total:
             return
-        if self._live:
-            self._draw(standing)
-        elif is_line_due(self._told, standing, waited=now - self._told_at, running=now - self._began_at):
-            self._tell_standing(standing, now)
+        with contextlib.suppress(OSError):  # nobody reads it any more: no reason to end a sending
+            if self._live:
+                self._draw(standing)
+            elif is_line_due(self._told, standing, waited=now - self._told_at, running=now - self._began_at):
+                self._tell_standing(standing, now)
 
     def say(self, line: str) -> None:
         """Talk that stands above the bar, where there is one."""
@@ -163,7 +168,7 @@ class Progress:
         if bar is None:
             self._tell(line)
         else:
-            bar.console.print(line, markup=False, highlight=False)
+            bar.say(line)
 
     def end(self) -> None:
         """Take the bar away, or write how it stands at last; what is shown afterwards begins anew."""
@@ -180,13 +185,18 @@ class Progress:
         self._tell(write_line(standing, self._pace.rate(now), self._pace.seconds_left(standing, now)))
 
     def _draw(self, standing: Standing) -> None:
-        if self._bar is None:
-            from digest.cli.bar import make_bar
+        if self._bar is not None:
+            self._bar.update(standing)
+            return
+        from digest.cli.bar import Bar
 
-            self._bar = make_bar(self._pace, self._monotonic)
-            self._bar.add_task("deliver", total=standing.total, standing=standing)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=standing.done, total=standing.total, standing=standing)
+        bar = Bar(standing, self._write_speed)
+        bar.start()
+        self._bar = bar
+
+    def _write_speed(self, standing: Standing) -> str:
+        now = self._monotonic()
+        return f"{write_rate(self._pace.rate(now))} {write_duration(self._pace.seconds_left(standing, now))}"
 
 
 def is_line_due(told: Standing | None, standing: Standing, *, waited: float, running: float) -> bool:
