@@ -81,6 +81,8 @@ class App:
         self._tell_progress = on_progress
         self._stopping = threading.Event()
         self.wait = wait or self._pause
+        # Who turns the clock by waiting also turns the seconds.
+        self._monotonic = time.monotonic if wait is None else lambda: self.clock().timestamp()
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
         self.asked = threading.Event()  # somebody on a page asked for a mail
         # A preview works on copies of the store, and must not ask again each time.
@@ -101,7 +103,7 @@ class App:
             store.close()
 
     def stop(self) -> None:
-        """Ask a run in another thread to end with what it has under way; a pause of its ends at once."""
+        """Ask a run in another thread to end with the messages that are on their way; a pause of its ends at once."""
         self._stopping.set()
 
     def _pause(self, seconds: float) -> None:
@@ -157,11 +159,8 @@ class App:
 
     @cached_property
     def lanes(self) -> "list[Lane]":
-        """The transports in order of preference, each with its rate. Raises ConfigError."""
-        from digest.deliver import Lane
-
-        tables = self.config.transports
-        return [Lane(transport=make_transport(table, self.config.secrets), rate=table.rate) for table in tables]
+        """The transports in order of preference, each with its rates. Raises ConfigError."""
+        return decisions.make_lanes(self.config)
 
     @contextmanager
     def open_transports(self) -> "Iterator[list[Transport]]":
@@ -254,6 +253,7 @@ class App:
             entries=store.entries,
             editions=store.editions,
             ledger=store.ledger,
+            rates=store.rates,
             subscribers=store.subscribers,
             runs=store.runs,
             network=self.network.run,
@@ -282,7 +282,11 @@ class App:
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
+            # Who turns the clock by waiting turns this one, too.
+            monotonic=self._monotonic,
             wait=self.wait,
+            zone=ZoneInfo(self.config.schedule.timezone),
+            limits=decisions.make_limits(self.config),
             may_go_on=lambda: not self.is_stopping,
             on_stage=self._on_stage,
             on_progress=self._on_progress,

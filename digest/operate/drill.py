@@ -1,0 +1,274 @@
+"""digest drill: an edition for invented subscribers, whose sender is killed again and again, and what came of it.
+
+    scratch folder ─ compose, invent ─> ready edition ─> `digest run` ──> sink
+                                            ^               │ SIGKILL at a random step
+                                            └── again ──────┘
+    what the sink has  +  what the ledger says  ─ compare ─> nobody twice, nobody lost unnamed, so many unknown
+
+The sender is the real command in a process of its own. Nothing of the operator's own is opened but the configuration.
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from digest.app import App
+from digest.config import Config
+from digest.errors import ConfigError, DigestError
+from digest.models import EditionState, StoredEdition
+from digest.operate import drill_desk
+from digest.operate.drill_desk import Kind, Readers
+from digest.operate.drill_verdict import Compared, compare, list_arrived
+from digest.operate.sink import Arrivals, SendGridSink, SmtpSink
+from digest.stores.sql import SqlStore
+
+_STEPS: Final = {"smtp": 4, "sendgrid": 2}  # of a message or a request, at which a sink tells
+_LONGEST_PAUSE: Final = {"smtp": 0.012, "sendgrid": 0.05}  # seconds that a sink dawdles, twice for each answer
+_LONGEST_DELAY: Final = 0.02  # seconds from a step to a kill that falls between steps
+_POLL: Final = 0.01
+_SENDER_SECONDS: Final = 300.0  # after which a sender that was not killed is one that hangs
+_MORE_STARTS: Final = 5  # beside those for kills
+_OPEN: Final = ("planned", "claimed", "attempted", "deferred")
+
+
+class DrillError(DigestError):
+    """The drill could not be carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be tried."""
+
+    subscribers: int
+    kills: int
+    kind: Kind
+    seed: int
+    store: str | None = None  # an empty database; None: SQLite in the scratch folder
+    sink: tuple[str, int] | None = None  # somebody else's SMTP server that takes everything; None: ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drilled:
+    """What came of it; numbers are of subscribers. `compared` is None where the sink is not ours."""
+
+    kills: int  # that hit while it was sending
+    accepted: int
+    unknown: int
+    unknown_at_most: int
+    left_out: int
+    seconds: float
+    faults: tuple[str, ...]
+    compared: Compared | None
+    folder: Path
+
+    @property
+    def held(self) -> bool:
+        """Whether the promise held, as far as can be told from here."""
+        return not self.faults
+
+
+def drill(config: Config, order: Order, *, tell: Callable[[str], None]) -> Drilled:
+    """Carry it out; `tell` hears how it goes. Raises ConfigError, StoreError and DrillError.
+
+    The scratch folder is the caller's to remove, except when an exception leaves: then it is gone.
+    """
+    if order.store is not None and not SqlStore.is_new(order.store):
+        raise ConfigError("--store", "the database is not empty", remedy="make a new one for the drill")
+    folder = Path(tempfile.mkdtemp(prefix="digest-drill-"))
+    try:
+        with ExitStack() as stack:
+            return _carry_out(config, order, folder, stack, tell)
+    except BaseException:
+        drill_desk.remove(folder)
+        raise
+
+
+def _carry_out(config: Config, order: Order, folder: Path, stack: ExitStack, tell: Callable[[str], None]) -> Drilled:
+    chance = random.Random(order.seed)  # noqa: S311 - to be repeated, not to be kept secret
+    hunter = _Hunter()
+    host, port = order.sink or ("127.0.0.1", 0)
+    if order.sink is None:
+        arrivals = Arrivals(folder / "arrived.txt")
+        stack.callback(arrivals.close)
+        lazily = random.Random(order.seed)  # noqa: S311 - its own: the sink's threads ask in any order
+        make: type[SmtpSink | SendGridSink] = SmtpSink if order.kind == "smtp" else SendGridSink
+        longest = _LONGEST_PAUSE[order.kind]
+        sink = make(arrivals, on_step=hunter.step, pause=lambda: lazily.uniform(0, longest))
+        port = stack.enter_context(sink).port
+    environment = drill_desk.make_environment(order.store)
+    app = stack.enter_context(drill_desk.set_up(folder, config, order.kind, host, port, environment))
+    tell(f"an edition for {order.subscribers:,} invented subscribers, in {folder}")
+    stored = drill_desk.compose(app)
+    readers = drill_desk.invent_readers(app, stored, order.subscribers, chance)
+    senders = _Senders(app, stored, order, readers, hunter, chance, environment, tell)
+    began = time.monotonic()
+    fault = senders.run()
+    return _judge(app, stored, order, readers, senders.hits, time.monotonic() - began, fault)
+
+
+def _judge(
+    app: App, stored: StoredEdition, order: Order, readers: Readers, hits: int, seconds: float, fault: str | None
+) -> Drilled:
+    folder = app.config.path.parent
+    ledger = {delivery.email: delivery.state.value for delivery in app.store.ledger.deliveries(stored.id)}
+    each = 1 if order.kind == "smtp" else readers.largest_batch
+    most = hits * drill_desk.count_connections(app.config, order.kind) * each
+    arrived = list_arrived((folder / "arrived.txt").read_text()) if order.sink is None else None
+    # Without a list of what arrived, the ledger's word is taken for it: then only who is lost unnamed can be told.
+    by_ledger = list_arrived("".join(f"{one}\n" for one, state in ledger.items() if state == "accepted"))
+    compared = compare(by_ledger if arrived is None else arrived, ledger, readers.topics)
+    for name, people in (("accepted", compared.accepted), ("unknown", compared.unknown), ("readers", readers.topics)):
+        (folder / f"{name}.txt").write_text("".join(f"{address}\n" for address in sorted(people)))
+    return Drilled(
+        kills=hits,
+        accepted=len(compared.accepted),
+        unknown=len(compared.unknown),
+        unknown_at_most=most,
+        left_out=len(compared.left_out),
+        seconds=round(seconds, 1),
+        faults=(*([fault] if fault else ()), *compared.faults(most)),
+        compared=None if arrived is None else compared,
+        folder=folder,
+    )
+
+
+class _Senders:
+    """One sender after the other, until the edition is sent."""
+
+    def __init__(
+        self,
+        app: App,
+        stored: StoredEdition,
+        order: Order,
+        readers: Readers,
+        hunter: "_Hunter",
+        chance: random.Random,
+        environment: dict[str, str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._app = app
+        self._stored = stored
+        self._order = order
+        self._readers = readers
+        self._hunter = hunter
+        self._chance = chance
+        self._environment = environment
+        self._tell = tell
+        self.hits = 0
+
+    def run(self) -> str | None:
+        """Kill and start again; returns why the edition was not finished, if it was not. Raises DrillError."""
+        log = self._app.config.path.parent / "senders.log"
+        for _ in range(self._order.kills + _MORE_STARTS):
+            code = self._run_one(log)
+            if code == -signal.SIGKILL:
+                self.hits += 1
+                counts = self._app.store.ledger.counts(self._stored.id)
+                done = sum(counts.values()) - _count_open(counts)
+                self._tell(f"kill {self.hits} of {self._order.kills}: {done:,} of {self._order.subscribers:,} settled")
+                continue
+            if code not in (0, 3):
+                raise DrillError("the sender", f"it ended with {code}: {_last_line(log)}")
+            if self._app.store.editions.state(self._stored.id) is EditionState.SENT:
+                return None
+        return "the edition was not finished, however often it was taken up"
+
+    def _run_one(self, log: Path) -> int:
+        """One sender to its end, which may come early; its exit code."""
+        command = [sys.executable, "-m", "digest", "run", "--on", str(self._stored.date)]
+        with log.open("ab") as file:
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                command,
+                cwd=log.parent,
+                env=self._environment | {"DIGEST_CONFIG": str(self._app.config.path)},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,  # Ctrl-C is for the drill, which then ends it
+            )
+        try:
+            if self.hits < self._order.kills:
+                self._hunter.aim(process, self._choose_step(), self._choose_delay())
+            until = time.monotonic() + _SENDER_SECONDS
+            done = self._count_done() if self._order.sink else 0
+            while process.poll() is None:
+                if time.monotonic() > until:
+                    raise DrillError("the sender", f"it hangs: {_last_line(log)}")
+                time.sleep(_POLL)
+                if self._order.sink:  # which tells us nothing: the ledger does
+                    before, done = done, self._count_done()
+                    for _ in range(done - before):
+                        self._hunter.step()
+            return process.returncode
+        finally:
+            self._hunter.rest()
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    def _choose_step(self) -> int:
+        """How many steps from the start to the kill: such that all of them fall into what is left."""
+        counts = self._app.store.ledger.counts(self._stored.id)
+        left = _count_open(counts) if counts else self._order.subscribers
+        if self._order.kind == "sendgrid":
+            left = max(1, left * self._readers.batches // self._order.subscribers)
+        steps = left * (1 if self._order.sink else _STEPS[self._order.kind])
+        return self._chance.randint(1, max(1, int(1.6 * steps / (self._order.kills - self.hits + 1))))
+
+    def _choose_delay(self) -> float:
+        """Right at a step, or some time after it."""
+        return self._chance.choice((0.0, self._chance.uniform(0, _LONGEST_DELAY)))
+
+    def _count_done(self) -> int:
+        counts = self._app.store.ledger.counts(self._stored.id)
+        return sum(counts.values()) - _count_open(counts)
+
+
+class _Hunter:
+    """Kills a process so many steps from now, or a moment later. Steps come from any thread."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._left = 0
+        self._delay = 0.0
+
+    def aim(self, process: "subprocess.Popen[bytes]", steps: int, delay: float) -> None:
+        """This one, at that step."""
+        with self._turn:
+            self._process, self._left, self._delay = process, steps, delay
+
+    def step(self) -> None:
+        """Something happened."""
+        with self._turn:
+            self._left -= 1
+            if self._process is None or self._left > 0:
+                return
+            process, self._process = self._process, None
+        if self._delay:
+            threading.Timer(self._delay, process.kill).start()
+        else:
+            process.kill()
+
+    def rest(self) -> None:
+        """No more of it."""
+        with self._turn:
+            self._process = None
+
+
+def _count_open(counts: dict[str, int]) -> int:
+    return sum(counts.get(state, 0) for state in _OPEN)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
