@@ -28,7 +28,7 @@ from digest.models import EditionState, StoredEdition
 from digest.operate import drill_desk
 from digest.operate.drill_desk import Kind, Readers
 from digest.operate.drill_verdict import Compared, compare, list_arrived
-from digest.operate.sink import Arrivals, SendGridSink, SmtpSink
+from digest.operate.sink import Arrivals, SendGridSink, Sink, SmtpSink
 from digest.stores.sql import SqlStore
 
 _STEPS: Final = {"smtp": 4, "sendgrid": 2}  # of a message or a request, at which a sink tells
@@ -100,7 +100,7 @@ def _carry_out(config: Config, order: Order, folder: Path, stack: ExitStack, tel
         arrivals = Arrivals(folder / "arrived.txt")
         stack.callback(arrivals.close)
         lazily = random.Random(order.seed)  # noqa: S311 - its own: the sink's threads ask in any order
-        make: type[SmtpSink | SendGridSink] = SmtpSink if order.kind == "smtp" else SendGridSink
+        make: Callable[..., Sink] = SmtpSink if order.kind == "smtp" else SendGridSink
         longest = _LONGEST_PAUSE[order.kind]
         sink = make(arrivals, on_step=hunter.step, pause=lambda: lazily.uniform(0, longest))
         port = stack.enter_context(sink).port

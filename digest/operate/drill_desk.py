@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,12 +101,7 @@ def invent_readers(app: App, stored: StoredEdition, number: int, chance: random.
     """Subscribe so many, each to some of the topics that the edition has: it goes out in several variants."""
     items = stored.edition.items if stored.edition else ()
     known = sorted({item.topic for item in items if item.topic})
-    readers = {
-        f"reader{count:06}@{_DOMAIN}": tuple(sorted(chance.sample(known, chance.randint(1, len(known)))))
-        if known
-        else ()
-        for count in range(1, number + 1)
-    }
+    readers = {f"reader{count:06}@{_DOMAIN}": _choose_some(known, chance) for count in range(1, number + 1)}
     table = app.config.path.parent / "readers.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -114,6 +109,14 @@ def invent_readers(app: App, stored: StoredEdition, number: int, chance: random.
         writer.writerows((address, ",".join(topics)) for address, topics in readers.items())
     import_file(app, table, consent="invented", mapping={}, encoding=None, dry=False, tell=lambda _: None)
     return Readers(topics=readers)
+
+
+def _choose_some(known: Sequence[str], chance: random.Random) -> tuple[str, ...]:
+    """Some of them, at least one; every choice as likely."""
+    if not known:
+        return ()
+    chosen = chance.randrange(1, 2 ** len(known))
+    return tuple(topic for place, topic in enumerate(known) if chosen >> place & 1)
 
 
 def _make_tables(config: Config, kind: Kind, host: str, port: int) -> dict[str, Any]:
