@@ -37,7 +37,9 @@ def drill(
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="An empty database; else SQLite in a scratch folder.", show_default=False),
+        typer.Option(
+            metavar="URL", help="An empty PostgreSQL database; else SQLite in a scratch folder.", show_default=False
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Chooses the moments; the same again with the same.", show_default=False)
@@ -121,7 +123,7 @@ def _write_row(order: "Order", drilled: "Drilled", *, is_kept: bool) -> dict[str
         "held": drilled.held,
         "subscribers": order.subscribers,
         "transport": order.kind,
-        "store": "sqlite" if order.store is None or order.store.startswith("sqlite") else "postgresql",
+        "store": "postgresql" if order.store else "sqlite",
         "seed": order.seed,
         "kills": order.kills,
         "kills_while_sending": drilled.kills,

@@ -35,7 +35,7 @@ _STEPS: Final = {"smtp": 4, "sendgrid": 2}  # of a message or a request, at whic
 _LONGEST_PAUSE: Final = {"smtp": 0.012, "sendgrid": 0.05}  # seconds that a sink dawdles, twice for each answer
 _LONGEST_DELAY: Final = 0.02  # seconds from a step to a kill that falls between steps
 _POLL: Final = 0.01
-_SENDER_SECONDS: Final = 300.0  # after which a sender that was not killed is one that hangs
+_LONGEST_REST: Final = 300.0  # seconds without a step after which a sender is one that hangs
 _MORE_STARTS: Final = 5  # beside those for kills
 _OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 
@@ -79,14 +79,19 @@ class Drilled:
 def drill(config: Config, order: Order, *, tell: Callable[[str], None]) -> Drilled:
     """Carry it out; `tell` hears how it goes. Raises ConfigError, StoreError and DrillError.
 
-    The scratch folder is the caller's to remove, except when an exception leaves: then it is gone.
+    The scratch folder is the caller's to remove; after a ConfigError, a StoreError or Ctrl-C it is gone.
     """
+    if order.store is not None and not order.store.startswith("postgresql"):
+        remedy = "leave it out: a drill has a SQLite file of its own, in $TMPDIR"
+        raise ConfigError("--store", "it names no PostgreSQL database", remedy=remedy)
     if order.store is not None and not SqlStore.is_new(order.store):
         raise ConfigError("--store", "the database is not empty", remedy="make a new one for the drill")
     folder = Path(tempfile.mkdtemp(prefix="digest-drill-"))
     try:
         with ExitStack() as stack:
             return _carry_out(config, order, folder, stack, tell)
+    except DrillError:
+        raise  # which names a file in it
     except BaseException:
         drill_desk.remove(folder)
         raise
@@ -177,7 +182,7 @@ class _Senders:
                 self._tell(f"kill {self.hits} of {self._order.kills}: {done:,} of {self._order.subscribers:,} settled")
                 continue
             if code not in (0, 3):
-                raise DrillError("the sender", f"it ended with {code}: {_last_line(log)}")
+                raise DrillError("the sender", f"it ended with {code}: {_last_line(log)}", remedy=f"see {log}")
             if self._app.store.editions.state(self._stored.id) is EditionState.SENT:
                 return None
         return "the edition was not finished, however often it was taken up"
@@ -198,16 +203,20 @@ class _Senders:
         try:
             if self.hits < self._order.kills:
                 self._hunter.aim(process, self._choose_step(), self._choose_delay())
-            until = time.monotonic() + _SENDER_SECONDS
             done = self._count_done() if self._order.sink else 0
+            steps, until, pause = 0, time.monotonic() + _LONGEST_REST, _POLL
             while process.poll() is None:
+                if steps != self._hunter.steps:
+                    steps, until = self._hunter.steps, time.monotonic() + _LONGEST_REST
                 if time.monotonic() > until:
-                    raise DrillError("the sender", f"it hangs: {_last_line(log)}")
-                time.sleep(_POLL)
+                    raise DrillError("the sender", f"it hangs: {_last_line(log)}", remedy=f"see {log}")
+                time.sleep(pause)
                 if self._order.sink:  # which tells us nothing: the ledger does
-                    before, done = done, self._count_done()
+                    asked_at, before = time.monotonic(), done
+                    done = self._count_done()
                     for _ in range(done - before):
                         self._hunter.step()
+                    pause = max(_POLL, 5 * (time.monotonic() - asked_at))
             return process.returncode
         finally:
             self._hunter.rest()
@@ -241,6 +250,7 @@ class _Hunter:
         self._process: subprocess.Popen[bytes] | None = None
         self._left = 0
         self._delay = 0.0
+        self.steps = 0  # of all senders
 
     def aim(self, process: "subprocess.Popen[bytes]", steps: int, delay: float) -> None:
         """This one, at that step."""
@@ -250,6 +260,7 @@ class _Hunter:
     def step(self) -> None:
         """Something happened."""
         with self._turn:
+            self.steps += 1
             self._left -= 1
             if self._process is None or self._left > 0:
                 return

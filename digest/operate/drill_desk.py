@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,8 +40,7 @@ class Readers:
     @property
     def largest_batch(self) -> int:
         """How many share their topics at most; they are handed over together."""
-        chosen = list(self.topics.values())
-        return max(chosen.count(topics) for topics in set(chosen))
+        return max(Counter(self.topics.values()).values())
 
     @property
     def batches(self) -> int:
