@@ -37,8 +37,10 @@ class Sending:
             ports.editions.set_state(
                 stored.id, EditionState.SENDING, None, now=ports.clock(), only_from=[EditionState.READY]
             )
+        ports.on_progress(ports.ledger.counts(stored.id))  # before anything leaves, and what was done before
         sent = self._sender(stored).run()
         counts = ports.ledger.counts(stored.id)
+        ports.on_progress(counts)
         log.note("deliver", notes=_describe(sent), **counts)
         is_open = ports.ledger.next_due(stored.id) or ports.ledger.leased_until(stored.id)
         if not sent.fault and not is_open:
