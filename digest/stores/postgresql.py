@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from digest.errors import StoreError, StoreUnavailable
-from digest.stores.database import OPTION, Database
+from digest.stores.database import OPTION, Database, Spelling
 
 _WRITERS = 0x64696765_7374  # "digest": the number of the advisory lock that writers take
 _CONNECT_SECONDS = 10
@@ -39,9 +39,11 @@ class PostgresDatabase(Database):
     """A database of a PostgreSQL server."""
 
     keeps_marks = True
+    spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=list)
 
     def __init__(self, url: str) -> None:
         """Connects to nothing yet. Raises StoreError for a URL that is none, and never repeats it."""
+        super().__init__()
         try:
             self._url = make_url(url)
         except (ArgumentError, ValueError):
@@ -88,6 +90,11 @@ class PostgresDatabase(Database):
     def is_own_error(self, error: Exception) -> bool:
         """Whether it is one of psycopg's."""
         return isinstance(error, psycopg.Error)
+
+    def begin_straight(self, cursor: psycopg.Cursor[tuple[object, ...]], *, lasting: bool) -> None:
+        """In one exchange."""
+        begin = f"BEGIN; SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"
+        cursor.execute((begin if lasting else f"{begin}; SET LOCAL synchronous_commit = off").encode(), prepare=False)
 
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""
