@@ -7,8 +7,10 @@ import json
 import os
 import sqlite3
 import tempfile
+from collections.abc import MutableMapping
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -106,7 +108,7 @@ class SqliteDatabase(Database):
         except sqlite3.Error as error:
             raise StoreError(str(target), "it cannot be written") from error
 
-    def scratch(self) -> "SqliteDatabase":
+    def scratch(self, *, takes_readers: bool = False) -> "SqliteDatabase":  # noqa: ARG002 - a copy has everything
         """A copy in the temporary folder. Raises StoreError."""
         copy = SqliteDatabase.temporary()
         try:
@@ -135,7 +137,13 @@ class SqliteDatabase(Database):
         """Whether it is one of sqlite3's."""
         return isinstance(error, sqlite3.Error)
 
-    def begin_straight(self, cursor: sqlite3.Cursor, *, lasting: bool) -> None:  # noqa: ARG002 - the same here
+    def begin_straight(
+        self,
+        cursor: Any,
+        about: MutableMapping[Any, Any],  # noqa: ARG002 - nothing
+        *,
+        lasting: bool,  # noqa: ARG002 - the same here
+    ) -> None:
         """As for marks."""
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute("BEGIN IMMEDIATE")

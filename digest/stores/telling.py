@@ -56,10 +56,12 @@ def read(
     )
     if len(states) < len(DeliveryState):
         query = query.where(deliveries.c.state.in_([state.value for state in states]))
-    for rows in connection.execution_options(yield_per=_CHUNK).execute(query).partitions():
-        heard = _read_events(connection, [row.id for row in rows]) if with_events else {}
-        for row in rows:
-            yield _read_delivery(row, heard.get(row.id, ()))
+    # Closed also where it is not read to the end.
+    with connection.execution_options(yield_per=_CHUNK).execute(query) as found:
+        for rows in found.partitions():
+            heard = _read_events(connection, [row.id for row in rows]) if with_events else {}
+            for row in rows:
+                yield _read_delivery(row, heard.get(row.id, ()))
 
 
 def _read_delivery(row: Row[*tuple[Any, ...]], heard: Sequence[str]) -> Delivery:
