@@ -11,7 +11,7 @@ import pytest
 
 from digest.deliver import Lane, Limits, WarmUp
 from digest.errors import PolicyRefused, StoreError, StoreUnavailable, Unavailable
-from digest.models import Batch, Outcome
+from digest.models import Batch, DeliveryState, Outcome
 from digest.protocols import Ledger
 from digest.stores.sql import SqlStore
 from tests.contract.editions import NOW, plan
@@ -315,7 +315,7 @@ def test_a_request_for_many_holds_a_second_of_a_domain_at_most(store: SqlStore) 
             deliveries = [message.delivery for message in batch.messages]
             on_attempt(deliveries)
             sizes.append(len(deliveries))
-            on_outcome([Outcome(delivery=one, state=cast("Any", "accepted")) for one in deliveries])
+            on_outcome([Outcome(delivery=one, state=DeliveryState.ACCEPTED) for one in deliveries])
 
     make_sender(store, edition, [Lane(transport=Requests(), rate=500.0, per_domain=20.0)], clock).run()
     assert sum(sizes) == 60
