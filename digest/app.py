@@ -84,6 +84,7 @@ class App:
         # Who turns the clock by waiting turns this one, too.
         self.monotonic = (lambda: self.clock().timestamp()) if wait else time.monotonic
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
+        self.is_swept = False  # a scheduler looks each minute for what is left to send
         self.asked = threading.Event()  # somebody on a page asked for a mail
         # A preview works on copies of the store, and must not ask again each time.
         self._answers = answers if answers is not None else {}
@@ -285,6 +286,7 @@ class App:
             monotonic=self.monotonic,
             wait=self.wait,
             zone=ZoneInfo(self.config.schedule.timezone),
+            waits_for_rates=not self.is_swept,
             limits=decisions.make_limits(self.config),
             may_go_on=lambda: not self.is_stopping,
             on_stage=self._on_stage,
