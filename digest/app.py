@@ -81,9 +81,10 @@ class App:
         self._tell_progress = on_progress
         self._stopping = threading.Event()
         self.wait = wait or self._pause
-        # Who turns the clock by waiting also turns the seconds.
-        self._monotonic = time.monotonic if wait is None else lambda: self.clock().timestamp()
+        # Who turns the clock by waiting turns this one, too.
+        self.monotonic = (lambda: self.clock().timestamp()) if wait else time.monotonic
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
+        self.is_swept = False  # a scheduler looks each minute for what is left to send
         self.asked = threading.Event()  # somebody on a page asked for a mail
         # A preview works on copies of the store, and must not ask again each time.
         self._answers = answers if answers is not None else {}
@@ -103,7 +104,7 @@ class App:
             store.close()
 
     def stop(self) -> None:
-        """Ask a run in another thread to end with the messages that are on their way; a pause of its ends at once."""
+        """Ask a run in another thread to end with what it has under way; a pause of its ends at once."""
         self._stopping.set()
 
     def _pause(self, seconds: float) -> None:
@@ -282,10 +283,10 @@ class App:
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
-            # Who turns the clock by waiting turns this one, too.
-            monotonic=self._monotonic,
+            monotonic=self.monotonic,
             wait=self.wait,
             zone=ZoneInfo(self.config.schedule.timezone),
+            waits_for_rates=not self.is_swept,
             limits=decisions.make_limits(self.config),
             may_go_on=lambda: not self.is_stopping,
             on_stage=self._on_stage,
@@ -442,9 +443,9 @@ class App:
         yield self.store
 
     @contextmanager
-    def scratch(self) -> "Iterator[SqlStore]":
-        """A copy of the database that is thrown away."""
-        scratch = self.store.scratch()
+    def scratch(self, *, takes_readers: bool = False) -> "Iterator[SqlStore]":
+        """A copy of the database that is thrown away; its readers may be there to be looked at only."""
+        scratch = self.store.scratch(takes_readers=takes_readers)
         try:
             yield scratch
         finally:

@@ -164,6 +164,7 @@ class Ticker:
         self._scheduler.add_job(self.tick, at, id="due")
         every = IntervalTrigger(seconds=max(1, int(self._sweep.total_seconds())), timezone=zone)
         self._scheduler.add_job(self.tick, every, id="sweep", next_run_time=self._app.clock().astimezone(zone))
+        self._app.is_swept = True
         self._scheduler.start()
         return self
 

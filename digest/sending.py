@@ -118,6 +118,7 @@ class Sending:
             is_open=lambda: ports.editions.state(stored.id) is EditionState.SENDING,
             stop_edition=stop_edition,
             on_progress=ports.on_progress,
+            waits_for_rates=ports.waits_for_rates,
             limits=ports.limits,
             resumed=(stored.reason or "").startswith("resumed"),
             zone=ports.zone,
