@@ -264,8 +264,18 @@ def test_a_test_mail_that_is_on_its_way_is_waited_for(ready: Desk) -> None:
     assert done.out.startswith("accepted by smtp")
 
 
-def test_serving_ends_well_with_ctrl_c(ready: Desk) -> None:
-    process = ready.start("serve", "--port", "0")
-    read_until(process, "Serving")
-    process.send_signal(signal.SIGINT)
-    assert finish(process).code == 0
+def test_serving_ends_with_ctrl_c_and_with_it_the_sender(ready: Desk) -> None:
+    config = ready.folder / "config.toml"
+    config.write_text(config.read_text().replace('at = "07:00"', 'at = "00:00"'))  # the edition is due already
+    with Gate(3) as gate:
+        use(ready, gate.server.port)
+        process = ready.start("serve", "--port", "0")
+        assert gate.reached.wait(60)
+        process.send_signal(signal.SIGINT)
+        read_until(process, "stopping with what is under way")
+        gate.opened.set()
+        ended = finish(process)
+        got = gate.got()
+    assert ended.code == 0
+    assert f"is not sent yet: 3 messages accepted, {READERS - 3} planned" in ended.err
+    assert len(got) == 3
