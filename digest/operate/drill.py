@@ -10,10 +10,10 @@ The sender is the real command in a process of its own. Nothing of the operator'
 
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,6 +27,7 @@ from digest.errors import ConfigError, DigestError
 from digest.models import EditionState, StoredEdition
 from digest.operate import drill_desk
 from digest.operate.drill_desk import Kind, Readers
+from digest.operate.drill_hunter import Hunter
 from digest.operate.drill_verdict import Compared, compare, list_arrived
 from digest.operate.sink import Arrivals, SendGridSink, Sink, SmtpSink
 from digest.stores.sql import SqlStore
@@ -86,6 +87,8 @@ def drill(config: Config, order: Order, *, tell: Callable[[str], None]) -> Drill
         raise ConfigError("--store", "it names no PostgreSQL database", remedy=remedy)
     if order.store is not None and not SqlStore.is_new(order.store):
         raise ConfigError("--store", "the database is not empty", remedy="make a new one for the drill")
+    if order.sink:
+        _require_sink(*order.sink)
     folder = Path(tempfile.mkdtemp(prefix="digest-drill-"))
     try:
         with ExitStack() as stack:
@@ -99,7 +102,7 @@ def drill(config: Config, order: Order, *, tell: Callable[[str], None]) -> Drill
 
 def _carry_out(config: Config, order: Order, folder: Path, stack: ExitStack, tell: Callable[[str], None]) -> Drilled:
     chance = random.Random(order.seed)  # noqa: S311 - to be repeated, not to be kept secret
-    hunter = _Hunter()
+    hunter = Hunter()
     host, port = order.sink or ("127.0.0.1", 0)
     if order.sink is None:
         arrivals = Arrivals(folder / "arrived.txt")
@@ -126,11 +129,16 @@ def _judge(
     folder = app.config.path.parent
     ledger = {delivery.email: delivery.state.value for delivery in app.store.ledger.deliveries(stored.id)}
     each = 1 if order.kind == "smtp" else readers.largest_batch
-    most = hits * drill_desk.count_connections(app.config, order.kind) * each
+    at_most = hits * drill_desk.count_connections(app.config, order.kind)  # messages, or requests
+    most = at_most * each
     arrived = list_arrived((folder / "arrived.txt").read_text()) if order.sink is None else None
     # Without a list of what arrived, the ledger's word is taken for it: then only who is lost unnamed can be told.
     by_ledger = list_arrived("".join(f"{one}\n" for one, state in ledger.items() if state == "accepted"))
     compared = compare(by_ledger if arrived is None else arrived, ledger, readers.topics)
+    faults = compared.faults(most)
+    requests = readers.count_batches(compared.unknown)
+    if order.kind == "sendgrid" and requests > at_most:
+        faults.append(f"{requests} requests are unknown, where {at_most} may be")
     for name, people in (("accepted", compared.accepted), ("unknown", compared.unknown), ("readers", readers.topics)):
         (folder / f"{name}.txt").write_text("".join(f"{address}\n" for address in sorted(people)))
     return Drilled(
@@ -140,7 +148,7 @@ def _judge(
         unknown_at_most=most,
         left_out=len(compared.left_out),
         seconds=round(seconds, 1),
-        faults=(*([fault] if fault else ()), *compared.faults(most)),
+        faults=(*([fault] if fault else ()), *faults),
         compared=None if arrived is None else compared,
         folder=folder,
     )
@@ -155,7 +163,7 @@ class _Senders:
         stored: StoredEdition,
         order: Order,
         readers: Readers,
-        hunter: "_Hunter",
+        hunter: Hunter,
         chance: random.Random,
         environment: dict[str, str],
         tell: Callable[[str], None],
@@ -229,7 +237,8 @@ class _Senders:
         counts = self._app.store.ledger.counts(self._stored.id)
         left = _count_open(counts) if counts else self._order.subscribers
         if self._order.kind == "sendgrid":
-            left = max(1, left * self._readers.batches // self._order.subscribers)
+            batches = self._readers.count_batches(self._readers.topics)
+            left = max(1, left * batches // self._order.subscribers)
         steps = left * (1 if self._order.sink else _STEPS[self._order.kind])
         return self._chance.randint(1, max(1, int(1.6 * steps / (self._order.kills - self.hits + 1))))
 
@@ -242,44 +251,18 @@ class _Senders:
         return sum(counts.values()) - _count_open(counts)
 
 
-class _Hunter:
-    """Kills a process so many steps from now, or a moment later. Steps come from any thread."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._left = 0
-        self._delay = 0.0
-        self.steps = 0  # of all senders
-
-    def aim(self, process: "subprocess.Popen[bytes]", steps: int, delay: float) -> None:
-        """This one, at that step."""
-        with self._turn:
-            self._process, self._left, self._delay = process, steps, delay
-
-    def step(self) -> None:
-        """Something happened."""
-        with self._turn:
-            self.steps += 1
-            self._left -= 1
-            if self._process is None or self._left > 0:
-                return
-            process, self._process = self._process, None
-        if self._delay:
-            threading.Timer(self._delay, process.kill).start()
-        else:
-            process.kill()
-
-    def rest(self) -> None:
-        """No more of it."""
-        with self._turn:
-            self._process = None
-
-
 def _count_open(counts: dict[str, int]) -> int:
     return sum(counts.get(state, 0) for state in _OPEN)
 
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    telling = [line for line in lines if line.startswith(("result", "digest: "))]
+    return (telling or lines or ["it said nothing"])[-1]
+
+
+def _require_sink(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError as error:
+        raise ConfigError(f"--sink {host}:{port}", "nobody answers there", remedy="start the sink first") from error

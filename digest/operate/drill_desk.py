@@ -10,7 +10,7 @@ import random
 import shutil
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +42,9 @@ class Readers:
         """How many share their topics at most; they are handed over together."""
         return max(Counter(self.topics.values()).values())
 
-    @property
-    def batches(self) -> int:
-        """How many batches there are at least."""
-        return len(set(self.topics.values()))
+    def count_batches(self, people: Iterable[str]) -> int:
+        """In how many batches these are at least."""
+        return len({self.topics[address] for address in people})
 
 
 def choose_kind(config: Config) -> Kind:
