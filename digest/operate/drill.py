@@ -34,7 +34,7 @@ from digest.stores.sql import SqlStore
 
 _STEPS: Final = {"smtp": 4, "sendgrid": 2}  # of a message or a request, at which a sink tells
 _LONGEST_PAUSE: Final = {"smtp": 0.012, "sendgrid": 0.05}  # seconds that a sink dawdles, twice for each answer
-_LONGEST_DELAY: Final = 0.02  # seconds from a step to a kill that falls between steps
+_LONGEST_DELAY: Final = 0.01  # seconds from a step to a kill that falls between steps
 _POLL: Final = 0.01
 _LONGEST_REST: Final = 300.0  # seconds without a step after which a sender is one that hangs
 _MORE_STARTS: Final = 5  # beside those for kills
@@ -113,7 +113,9 @@ def _carry_out(config: Config, order: Order, folder: Path, stack: ExitStack, tel
         sink = make(arrivals, on_step=hunter.step, pause=lambda: lazily.uniform(0, longest))
         port = stack.enter_context(sink).port
     environment = drill_desk.make_environment(order.store)
-    app = stack.enter_context(drill_desk.set_up(folder, config, order.kind, host, port, environment))
+    # A sink of ours dawdles; another may be too quick for us to see when to kill.
+    rate = "50/s" if order.sink else "10000/s"
+    app = stack.enter_context(drill_desk.set_up(folder, config, order.kind, host, port, environment, rate=rate))
     tell(f"an edition for {order.subscribers:,} invented subscribers, in {folder}")
     stored = drill_desk.compose(app)
     readers = drill_desk.invent_readers(app, stored, order.subscribers, chance)
@@ -240,7 +242,7 @@ class _Senders:
             batches = self._readers.count_batches(self._readers.topics)
             left = max(1, left * batches // self._order.subscribers)
         steps = left * (1 if self._order.sink else _STEPS[self._order.kind])
-        return self._chance.randint(1, max(1, int(1.6 * steps / (self._order.kills - self.hits + 1))))
+        return self._chance.randint(1, max(1, int(1.2 * steps / (self._order.kills - self.hits + 1))))
 
     def _choose_delay(self) -> float:
         """Right at a step, or some time after it."""

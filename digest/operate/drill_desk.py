@@ -70,7 +70,9 @@ def make_environment(store: str | None) -> dict[str, str]:
     return kept | further | {"PYTHONPATH": path, "DIGEST_SENDGRID_API_KEY": "SG.drill"}
 
 
-def set_up(folder: Path, config: Config, kind: Kind, host: str, port: int, environment: Mapping[str, str]) -> App:
+def set_up(
+    folder: Path, config: Config, kind: Kind, host: str, port: int, environment: Mapping[str, str], *, rate: str
+) -> App:
     """Write the configuration and read it. Raises ConfigError."""
     own = config.path.parent / "templates"
     try:
@@ -79,7 +81,7 @@ def set_up(folder: Path, config: Config, kind: Kind, host: str, port: int, envir
     except (OSError, shutil.Error) as error:
         raise ConfigError(str(own), "it cannot be copied") from error
     path = folder / "config.toml"
-    write_tables(path, _make_tables(config, kind, host, port))
+    write_tables(path, _make_tables(config, kind, host, port, rate))
     return App(load_config(path, environment))
 
 
@@ -118,7 +120,7 @@ def _choose_some(known: Sequence[str], chance: random.Random) -> tuple[str, ...]
     return tuple(topic for place, topic in enumerate(known) if chosen >> place & 1)
 
 
-def _make_tables(config: Config, kind: Kind, host: str, port: int) -> dict[str, Any]:
+def _make_tables(config: Config, kind: Kind, host: str, port: int, rate: str) -> dict[str, Any]:
     samples = shipped("config.toml")
     ours = tomllib.loads(samples.read_text(encoding="utf-8"))
     sources = [{**table, "path": str(samples.parent / table["path"])} for table in ours["sources"]]
@@ -130,8 +132,8 @@ def _make_tables(config: Config, kind: Kind, host: str, port: int) -> dict[str, 
         "theme": config.theme.model_dump(mode="json", exclude_none=True, exclude_unset=True),
         "schedule": {"timezone": config.schedule.timezone},
         "edition": {"min_stories": 1},
-        # As fast as it goes, and whatever goes wrong: what would stop a sender is not what is tried.
-        "transport": {**transport, "rate": "10000/s", "per_domain": "off"},
+        # Whatever goes wrong, what would slow or stop a sender is not what is tried.
+        "transport": {**transport, "rate": rate, "per_domain": "off"},
         "breakers": {"failures": 1.0, "after": 1_000_000_000},
         "topics": ours["topics"],
         "sources": sources,
