@@ -143,12 +143,13 @@ def flaky(store: SqlStore, **faults: Sequence[str]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["mark", "settle", "release", "recover", "next_due"])
+@pytest.mark.parametrize("step", ["claim", "mark", "settle", "release", "recover", "next_due"])
 def test_a_database_that_is_away_for_a_while_is_waited_for(store: SqlStore, step: str, when: str) -> None:
     edition, transport, clock = plan(store, 25), Scripted(), Clock(NOW)
     with flaky(store, **{step: [when] * 3}):
         sent = make_sender(store, edition, [Lane(transport=transport, rate=1000.0)], clock).run()
     assert sent.fault is None
+    assert clock.waited < 15
     assert len(transport.mailed) == len(set(transport.mailed)) == 25
     assert store.ledger.counts(edition) == {"accepted": 25}
 
