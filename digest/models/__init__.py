@@ -26,6 +26,7 @@ from digest.models.audience import (
     describe_pause,
     fold_address,
 )
+from digest.models.canaries import Copy, Verdict
 from digest.models.collecting import (
     Article,
     Collected,
@@ -68,6 +69,7 @@ from digest.models.editing import (
 from digest.models.editions import (
     UNSUBSCRIBE_TOKEN,
     Cadence,
+    Canary,
     Correction,
     Edition,
     EditionState,
@@ -109,9 +111,11 @@ __all__ = [
     "Batch",
     "Budget",
     "Cadence",
+    "Canary",
     "Choices",
     "Claim",
     "Collected",
+    "Copy",
     "Correction",
     "Count",
     "CountKind",
@@ -176,6 +180,7 @@ __all__ = [
     "Token",
     "Told",
     "Variant",
+    "Verdict",
     "Viewpoint",
     "Wave",
     "Weight",

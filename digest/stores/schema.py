@@ -112,6 +112,7 @@ editions = Table(
     Column("dated_at", Instant),
     Column("sent_at", Instant),
     Column("changed_at", Instant, nullable=False),
+    Column("canary", String(16)),  # passed, waived
     UniqueConstraint("newsletter", "cadence", "date"),
 )
 

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add two tables."""
+    """Add two tables, and what a canary found to an edition."""
     op.create_table(
         "paces",
         sa.Column("key", sa.String(length=300), nullable=False),
@@ -26,3 +26,4 @@ def upgrade() -> None:
         sa.Column("used", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", "day", name="pk_ceilings"),
     )
+    op.add_column("editions", sa.Column("canary", sa.String(length=16)))
