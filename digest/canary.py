@@ -7,14 +7,10 @@ checked does not go. A run that is broken off leaves the edition as it was; the 
 passed.
 """
 
-import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from email.parser import BytesHeaderParser
-from email.policy import compat32
 from typing import Final
 
 from digest import deliver
@@ -23,7 +19,6 @@ from digest.log import Log
 from digest.models import (
     Batch,
     Copy,
-    DeliveryState,
     EditionState,
     Outcome,
     Recipient,
@@ -35,31 +30,12 @@ from digest.ports import CanaryMailbox, Ports, Settings
 from digest.protocols import SeedMailbox
 from digest.rendering import Rendering
 from digest.reporting import Held
+from digest.seeds import Seed, describe_seeds, is_copy, say_fault, take_outcome
 
 STAGE: Final = "canary"  # as it stands in a run's report
 _TRIES: Final = 3  # at opening a mailbox
 _AGAIN: Final = timedelta(seconds=30)  # until what was put off, or a mailbox that was lost, has its next turn
 _SLACK: Final = timedelta(minutes=2)
-_ADDRESS: Final = re.compile(r"[^\s<>]*@[^\s<>]*")
-_CODES: Final = re.compile(r"\b([245]\d\d)(?:[ -]([245]\.\d{1,3}\.\d{1,3}))?\b")
-
-
-@dataclass(slots=True)
-class _Seed:
-    """One seed, and what became of its copy. `send_key` is the copy's own name."""
-
-    email: str
-    send_key: str
-    mailbox: CanaryMailbox
-    is_sent: bool = False
-    answer: str = ""  # why it was not taken yet
-    verdict: Verdict | None = None
-    fault: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is something to wait for."""
-        return self.verdict is None and not self.fault
 
 
 @dataclass(slots=True)
@@ -104,16 +80,17 @@ class Canary:
             return stored, None
         seeds = self._choose_seeds(stored)
         fault = self._try(stored, seeds)
+        settled = self._settle(stored, seeds, fault)
         self._tell(seeds, fault, log)
-        return self._settle(stored, seeds, fault)
+        return settled
 
-    def _choose_seeds(self, stored: StoredEdition) -> list[_Seed]:
+    def _choose_seeds(self, stored: StoredEdition) -> list[Seed]:
         """Each seed with a name for its copy that no other copy has, and no reader's message."""
         if stored.edition is None:
             return []
         attempt = self._ports.clock().isoformat()
         return [
-            _Seed(
+            Seed(
                 email=email,
                 send_key=self._ports.send_key(stored.edition, f"canary {attempt} {email}"),
                 mailbox=mailbox,
@@ -122,7 +99,7 @@ class Canary:
             for email in mailbox.seeds
         ]
 
-    def _try(self, stored: StoredEdition, seeds: Sequence[_Seed]) -> str | None:
+    def _try(self, stored: StoredEdition, seeds: Sequence[Seed]) -> str | None:
         """Send, look and judge; returns why it came to no end, if so."""
         with ExitStack() as stack:
             looking = []
@@ -152,12 +129,12 @@ class Canary:
             try:
                 one.reader.begin()
             except MailboxError as error:
-                one.fault = f"the mailbox cannot be read: {_say(error)}"
+                one.fault = f"the mailbox cannot be read: {say_fault(error)}"
                 continue
             one.fault = ""
             return
 
-    def _watch(self, stored: StoredEdition, seeds: Sequence[_Seed], looking: Sequence[_Looking]) -> str | None:
+    def _watch(self, stored: StoredEdition, seeds: Sequence[Seed], looking: Sequence[_Looking]) -> str | None:
         ports, settings = self._ports, self._settings
         started, waited, every = ports.clock(), timedelta(), settings.canary_every
         fault = self._send(stored, seeds)
@@ -189,7 +166,7 @@ class Canary:
                 seed.fault = unread.get(id(seed.mailbox)) or not_there
         return None
 
-    def _send(self, stored: StoredEdition, seeds: Sequence[_Seed]) -> str | None:
+    def _send(self, stored: StoredEdition, seeds: Sequence[Seed]) -> str | None:
         """Hand over, by the first transport, what certainly was not sent yet; returns why nothing could be."""
         transport = self._ports.lanes[0].transport
         left = [seed for seed in seeds if seed.is_open and not seed.is_sent]
@@ -204,12 +181,12 @@ class Canary:
                 fault = error
             told = {outcome.delivery: outcome for outcome in outcomes}
             for number, seed in enumerate(part):
-                _take(seed, told.get(number), fault)
+                take_outcome(seed, told.get(number), fault)
             if isinstance(fault, Unavailable):
-                return _say(fault)
+                return say_fault(fault)
         return None
 
-    def _address(self, stored: StoredEdition, seeds: Sequence[_Seed]) -> Batch:
+    def _address(self, stored: StoredEdition, seeds: Sequence[Seed]) -> Batch:
         """The very message that readers get, but for a way out that leads nobody out."""
         kept = self._ports.editions.renditions(stored.id)
         rendition = kept.get(Variant().key) or next(iter(kept.values()))
@@ -231,14 +208,14 @@ class Canary:
             ),
         )
 
-    def _look(self, one: _Looking, seeds: Sequence[_Seed], waited: timedelta) -> None:
+    def _look(self, one: _Looking, seeds: Sequence[Seed], waited: timedelta) -> None:
         waiting = [seed for seed in seeds if seed.mailbox is one.mailbox and seed.is_open]
         if not waiting or waited < one.again_at:
             return
         try:
             arrived = one.reader.arrived()
         except MailboxError as error:
-            one.fault, one.again_at = f"the mailbox cannot be read: {_say(error)}", waited + _AGAIN
+            one.fault, one.again_at = f"the mailbox cannot be read: {say_fault(error)}", waited + _AGAIN
             return
         one.fault = ""
         for copy in arrived:
@@ -249,20 +226,20 @@ class Canary:
                     junk = (f"lies in {copy.folder}, among the junk",) if copy.is_junk else ()
                     seed.verdict = Verdict(receiver=verdict.receiver, faults=(*junk, *verdict.faults))
 
-    def _tell(self, seeds: Sequence[_Seed], fault: str | None, log: Log) -> None:
+    def _tell(self, seeds: Sequence[Seed], fault: str | None, log: Log) -> None:
         passed = [seed.verdict for seed in seeds if seed.verdict and not seed.verdict.faults]
         receivers = sorted({verdict.receiver or "a receiver without a name" for verdict in passed})
         methods = ", ".join(name for name in ("dkim", "spf", "dmarc") if name in self._settings.canary_require)
         notes = [f"{methods} passed at {', '.join(receivers)}"] if receivers else []
         counts = {"arrived": sum(seed.verdict is not None for seed in seeds), "passed": len(passed)}
-        log.note(STAGE, notes=[*notes, *_describe(seeds), *([fault] if fault else [])], seeds=len(seeds), **counts)
+        log.note(STAGE, notes=[*notes, *describe_seeds(seeds), *([fault] if fault else [])], seeds=len(seeds), **counts)
 
     def _settle(
-        self, stored: StoredEdition, seeds: Sequence[_Seed], fault: str | None
+        self, stored: StoredEdition, seeds: Sequence[Seed], fault: str | None
     ) -> tuple[StoredEdition, str | None]:
         """Keep what was found; of an edition that was changed meanwhile it says nothing."""
         editions, now = self._ports.editions, self._ports.clock()
-        faults = _describe(seeds)
+        faults = describe_seeds(seeds)
         if fault is None and faults:
             reason = f"{Held.CANARY}: {'; '.join(faults)}"
             kept = editions.set_state(
@@ -286,47 +263,3 @@ class Canary:
         if kept or (found.state is EditionState.READY and found.canary):  # somebody let it go meanwhile
             return found, None
         return found, fault or "it was changed while the canary was waited for; the next run sends another"
-
-
-def is_copy(head: bytes, send_key: str) -> bool:
-    """Whether these are the header fields of the message with that name, and not of an answer to it. Pure.
-
-    Some providers give it a Message-ID of their own; the way out stays ours.
-    """
-    for name, value in BytesHeaderParser(policy=compat32).parsebytes(head).items():
-        if name.lower() in {"message-id", "list-unsubscribe"} and send_key in "".join(str(value).split()):
-            return True
-    return False
-
-
-def _take(seed: _Seed, outcome: Outcome | None, fault: Exception | None) -> None:
-    """What became of a seed's message. What may have been sent is waited for."""
-    state = outcome.state if outcome else None
-    if state is DeliveryState.REFUSED or (outcome is None and isinstance(fault, Refused)):
-        seed.fault = f"was refused: {_say_codes(outcome.raw if outcome else str(fault))}"
-    elif state is DeliveryState.DEFERRED or (outcome is None and isinstance(fault, Unavailable)):
-        seed.answer = _say_codes(outcome.raw if outcome else str(fault))
-    else:
-        seed.is_sent = True
-
-
-def _describe(seeds: Sequence[_Seed]) -> list[str]:
-    """What kept which share of the seeds from passing, the most first; each line names no address."""
-    told: Counter[str] = Counter()
-    for seed in seeds:
-        if seed.verdict and seed.verdict.faults:
-            where = f" (at {seed.verdict.receiver})" if seed.verdict.receiver else ""
-            told[", ".join(seed.verdict.faults) + where] += 1
-        elif seed.fault:
-            told[seed.fault] += 1
-    return [f"{number} of {len(seeds)} seeds: {what}" for what, number in told.most_common()]
-
-
-def _say(error: Exception) -> str:
-    return _ADDRESS.sub("…", str(error))
-
-
-def _say_codes(words: str) -> str:
-    """A server's codes, for in its words the address may stand."""
-    found = _CODES.search(words)
-    return " ".join(part for part in found.groups() if part) if found else _ADDRESS.sub("…", words) or "no reason given"
