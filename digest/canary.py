@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Final
 
 from digest import deliver
-from digest.errors import Ambiguous, MailboxError, Refused, Unavailable
+from digest.errors import Ambiguous, LoginRefused, MailboxError, Refused, Unavailable
 from digest.log import Log
 from digest.models import (
     Batch,
@@ -130,6 +130,8 @@ class Canary:
                 one.reader.begin()
             except MailboxError as error:
                 one.fault = f"the mailbox cannot be read: {say_fault(error)}"
+                if isinstance(error, LoginRefused):
+                    return
                 continue
             one.fault = ""
             return

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Literal
 
-from digest.errors import MailboxError
+from digest.errors import LoginRefused, MailboxError
 
 
 class ImapConnection:
@@ -127,9 +127,9 @@ class ImapConnection:
         except (imaplib.IMAP4.abort, OSError) as error:
             raise MailboxError(self._subject, "the connection was lost at the login") from error
         except (imaplib.IMAP4.error, UnicodeError):
-            raise MailboxError(self._subject, "the login was refused", remedy=remedy) from None  # it may repeat us
+            raise LoginRefused(self._subject, "the login was refused", remedy=remedy) from None  # it may repeat us
         if status != "OK":
-            raise MailboxError(self._subject, "the login was refused", remedy=remedy)
+            raise LoginRefused(self._subject, "the login was refused", remedy=remedy)
         # What may be used is often told only to those who are in.
         answer = self.ask("capability", lambda imap: imap.capability())
         imap.capabilities = tuple(str(answer[-1], "ascii", "replace").upper().split())

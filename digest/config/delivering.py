@@ -149,8 +149,6 @@ class Canary(_SeedTable):
     def _check_whole(self) -> "Canary":
         if self.to and not (self.host and self.username):
             raise ValueError("it has no host or username; name the mailbox in which the copies arrive")
-        if self.host and not self.to:
-            raise ValueError("it has a host and no seed; name the addresses whose mail arrives there in `to`")
         seeds = [seed.lower() for table in self.tables for seed in table.to]
         if len(seeds) != len(set(seeds)):
             raise ValueError("one address is a seed twice; name it for the mailbox in which its copy arrives")
