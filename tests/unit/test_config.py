@@ -242,11 +242,11 @@ def test_a_canary_that_cannot_work_is_refused(tmp_path: Path, text: str, fault: 
 
 
 def test_each_mailbox_of_a_canary_has_a_password_of_its_own(tmp_path: Path) -> None:
-    environment = {"DIGEST_CANARY_PASSWORD": "one", "DIGEST_CANARY_PASSWORD_FAR_AWAY": "two"}
+    environment = {"DIGEST_CANARY_PASSWORD": "one", "DIGEST_CANARY_PASSWORD_FAR_AWAY": "s3cr3t"}
     config = load_config(_write(tmp_path, MINIMAL + CANARY + FURTHER), environment)
     assert [table.to for table in config.canary.tables] == [("a@b.test",), ("c@d.test",)]
     assert config.canary.mailboxes[0].variable == "DIGEST_CANARY_PASSWORD_FAR_AWAY"
     assert {name: secret.get_secret_value() for name, secret in config.secrets.canary_passwords.items()} == {
-        "DIGEST_CANARY_PASSWORD_FAR_AWAY": "two"
+        "DIGEST_CANARY_PASSWORD_FAR_AWAY": "s3cr3t"
     }
-    assert "two" not in repr(config)
+    assert "s3cr3t" not in repr(config)
