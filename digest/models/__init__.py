@@ -45,6 +45,7 @@ from digest.models.delivering import (
     Claim,
     Delivery,
     DeliveryState,
+    Granted,
     Letterhead,
     Message,
     Outcome,
@@ -53,6 +54,7 @@ from digest.models.delivering import (
     Receipt,
     Recipient,
     Subscription,
+    Turns,
 )
 from digest.models.editing import (
     Budget,
@@ -133,6 +135,7 @@ __all__ = [
     "Finding",
     "Footing",
     "Frequency",
+    "Granted",
     "Heard",
     "Incoming",
     "Item",
@@ -179,6 +182,7 @@ __all__ = [
     "Taken",
     "Token",
     "Told",
+    "Turns",
     "Variant",
     "Verdict",
     "Viewpoint",

@@ -117,4 +117,5 @@ class StoredEdition:
     sent_at: datetime | None
     edition: Edition | None
     canary: Canary | None = None  # None: none was sent of it as it is, or none passed
+    resumed_at: datetime | None = None  # when a person let it go on: from then on its age counts
     changed_at: datetime | None = None  # whatever was changed last: its state, its words, its renditions
