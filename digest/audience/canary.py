@@ -62,7 +62,7 @@ def judge(head: bytes, *, sender: str, receiver: str | None, require: frozenset[
     own = [results for _, results in run]
     if not own:
         others = sorted({name for name, _ in fields if name})
-        seen = f"; there are some of {', '.join(others[:3])}" if others else ""
+        seen = f", only of {', '.join(others[:3])}" if others else ""
         return Verdict(receiver=None, faults=(f"no Authentication-Results of {receiver or 'its receiver'}{seen}",))
     domain = normalize_domain(sender)
     said = {method: _find_said(method, own) for method in _METHODS}

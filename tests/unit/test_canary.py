@@ -202,7 +202,7 @@ def test_the_receiver_that_was_named_counts_and_no_other_above_or_below() -> Non
     assert look(inner + mx + OURS).faults == ("dkim=fail",)
     assert look(inner + mx + OURS, receiver="MX.seed.example") == Verdict(receiver="mx.seed.example")
     assert look(mx + OURS, receiver="other.example").faults == (
-        "no Authentication-Results of other.example; there are some of mx.seed.example",
+        "no Authentication-Results of other.example, only of mx.seed.example",
     )
     assert look(mx.replace("mx.seed", "mxseed") + OURS, receiver="seed.example").receiver is None
 
