@@ -262,6 +262,7 @@ class Canary:
         else:
             kept = False
         found = editions.get(stored.id) or stored
-        if kept or (found.state is EditionState.READY and found.canary):  # somebody let it go meanwhile
+        # Somebody may have let it go meanwhile, or another process, whose canary passed, is sending it already.
+        if kept or found.state is EditionState.SENDING or (found.state is EditionState.READY and found.canary):
             return found, None
         return found, fault or "it was changed while the canary was waited for; the next run sends another"

@@ -391,6 +391,20 @@ def test_what_a_person_decides_meanwhile_stands(house: House) -> None:
     assert house.mailed() == [*SEEDS]
 
 
+def test_who_finds_that_another_process_is_sending_by_now_joins_in(house: House) -> None:
+    house.receiver.folders.update(dict.fromkeys(SEEDS, ""))
+    with house.open() as app:
+
+        def begin() -> None:
+            stored = app.store.editions.newest("morning")[0]
+            ready, sending = EditionState.READY, EditionState.SENDING
+            assert app.store.editions.set_state(stored.id, sending, None, now=house.clock(), only_from=[ready])
+
+        house.on_wait = act_once(begin)
+        assert app.run().state is EditionState.SENT
+    assert house.mailed() == [*SEEDS]  # the other one plans, and mails the readers
+
+
 def test_of_an_edition_that_was_edited_meanwhile_the_canary_says_nothing(house: House) -> None:
     house.receiver.kept_back = kept = []
     with house.open() as app:
