@@ -52,38 +52,72 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *
     told = [f"{one.rule}: {one.message}" + (f" ({one.where})" if one.where else "") for one in failed[:_MOST]]
     if len(failed) > _MOST:
         told.append(f"and {len(failed) - _MOST} more")
-    day, waits = stored.date, Held.of(stored.reason) is Held.APPROVAL
-    if waits:
+    day, kind = stored.date, Held.of(stored.reason)
+    commands = [("See it", f"digest preview --on {day}")]
+    if kind is Held.APPROVAL:
         state, first = "waits for approval", f"The edition of {day} waits for approval and goes to nobody before."
+        commands += [("Let it go", f'digest editions approve {day} --by "Your name"')]
+    elif kind is Held.CANARY:
+        state, first = (
+            "is held by its canary",
+            f"The edition of {day} is held, and no reader gets it. Its canary found:",
+        )
+        told = [*(stored.reason or "").removeprefix(f"{Held.CANARY}: ").split("; "), *told]
+        commands += [
+            ("See whether the seeds' mailboxes can be read", "digest check"),
+            (
+                "Mend what is wrong, and send another canary; the edition goes when that passes",
+                f"digest run --on {day}",
+            ),
+            ("Or send it as it is, without another canary", f"digest editions approve {day} --force"),
+        ]
     else:
         state, first = "is held", f"The edition of {day} is held and goes to nobody: {stored.reason}."
-    commands = [
-        ("See it", f"digest preview --on {day}"),
-        *([] if waits else [("Mend what is wrong, and try again", f"digest run --on {day}")]),
-        ("Let it go", f'digest editions approve {day} --by "Your name"')
-        if waits
-        else ("Or send it as it is", f"digest editions approve {day} --force"),
-    ]
-    html = _write_html(name, state, first, told, commands, url=url)
+        commands += [
+            ("Mend what is wrong, and try again", f"digest run --on {day}"),
+            ("Or send it as it is", f"digest editions approve {day} --force"),
+        ]
+    html = _write_html(name, f"the edition of {day} {state}", first, told, commands, url=url)
     text = _write_text(first, told, commands, url=url)
     return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)
 
 
 def write_stop_alert(name: str, stored: StoredEdition, counts: Mapping[str, int]) -> Rendition:
     """The mail about an edition that the sender itself has stopped. Pure."""
-    day = stored.date
-    first = f"The edition of {day} has stopped, and goes to nobody until you say so: {stored.reason}."
-    told = [f"{number} {state}" for state, number in counts.items()]
+    day, (word, _, words) = stored.date, (stored.reason or "").partition(": ")
+    why = {"policy": "our mail is not wanted", "breakers": "too much of it fails"}.get(word, "")
+    words = words if why else stored.reason or ""
+    state = "has stopped" + (f": {why}" if why else "")
+    first = f"The edition of {day} {state}. It goes to nobody else until you let it go on."
+    told = [words, _count_readers(counts)]
     commands = [
-        ("See who has it and who has not", f"digest editions show {day} --deliveries"),
-        ("When what it names is mended, go on; nobody gets it twice", f"digest editions resume {day}"),
+        ("See who has it, and what was answered", f"digest editions show {day} --deliveries"),
+        ("See who has not", f"digest editions show {day} --missing"),
+        ("Once the cause is mended, try a message to yourself", f"digest send-test YOUR@ADDRESS --on {day}"),
+        ("Then let it go on; nobody gets it twice", f"digest editions resume {day}"),
+        ("And where no `digest serve` runs, send the rest of it", f"digest run --on {day}"),
     ]
     return Rendition(
         variant="alert",
-        subject=f"[{name}] The edition of {day} has stopped",
-        html=_write_html(name, "has stopped", first, told, commands),
+        subject=f"[{name}] The edition of {day} {state}",
+        html=_write_html(name, f"the edition of {day} {state}", first, told, commands),
         text=_write_text(first, told, commands),
     )
+
+
+def _count_readers(counts: Mapping[str, int]) -> str:
+    """How far it came, in words for people. Pure."""
+    kinds = {
+        "have it": ("accepted", "delivered"),
+        "wait for it": ("planned", "claimed", "attempted", "deferred"),
+        "may have it or not": ("unknown",),
+        "were refused": ("refused",),
+        "bounced": ("bounced", "dropped"),
+        "complained": ("complained",),
+        "were left out": ("skipped",),
+    }
+    told = [(what, sum(counts.get(state, 0) for state in states)) for what, states in kinds.items()]
+    return "Of its readers " + ", ".join(f"{number:,} {what}" for what, number in told if number or what == "have it")
 
 
 def write_wave_alert(name: str, wave: Wave) -> Rendition:

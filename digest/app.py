@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from digest.deliver import Lane
     from digest.engine import LocalEngine
     from digest.pipeline import Pipeline
-    from digest.ports import Preview
+    from digest.ports import CanaryMailbox, Preview
     from digest.render import Renderer
     from digest.stores.sql import SqlStore
 
@@ -162,6 +162,11 @@ class App:
     def lanes(self) -> "list[Lane]":
         """The transports in order of preference, each with its rates. Raises ConfigError."""
         return decisions.make_lanes(self.config)
+
+    @cached_property
+    def canary(self) -> "list[CanaryMailbox]":
+        """The mailboxes in which the canary's copies arrive. Raises ConfigError."""
+        return decisions.list_seeds(self.config)
 
     @contextmanager
     def open_transports(self) -> "Iterator[list[Transport]]":
@@ -281,6 +286,7 @@ class App:
             probe_unsubscribe=lambda: self.network.probe_unsubscribe(self.links.unsubscribe_url("0" * 32)),
             approval_url=self.approval_url,
             lanes=self.lanes,
+            canary=self.canary,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
             monotonic=self.monotonic,

@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 from digest.adapters import make_transport, profile_of
 from digest.audience.addresses import parse_address
 from digest.config import Config
+from digest.config.delivering import Canary, SeedTable
 from digest.config.values import is_custom
-from digest.errors import RenderError
+from digest.errors import ConfigError, RenderError
 
 if TYPE_CHECKING:
     from digest.audience.segments import Predicate
     from digest.deliver import Lane, Limits
-    from digest.ports import Settings
+    from digest.ports import CanaryMailbox, Settings
     from digest.render import Brand, Renderer
 
 _INSTALLED = Path(__file__).parent / "share"
@@ -124,6 +125,47 @@ def make_settings(config: Config) -> "Settings":
         list_id=f"{newsletter.slug}.{host}",
         rehearsal=is_rehearsal(config),
         inbox=config.inbox.mailbox,
+        canary_require=frozenset(config.canary.require),
+        canary_wait=config.canary.wait,
+        canary_every=config.canary.every,
+    )
+
+
+def list_seeds(config: Config) -> "list[CanaryMailbox]":
+    """The mailboxes in which the canary's copies arrive. Raises ConfigError where a password is missing."""
+    return [_make_seeds(config, table) for table in config.canary.tables]
+
+
+def _make_seeds(config: Config, table: "Canary | SeedTable") -> "CanaryMailbox":
+    from digest.audience.canary import judge
+    from digest.audience.seeds import ImapSeeds
+    from digest.ports import CanaryMailbox
+
+    secrets = config.secrets
+    variable = table.variable if isinstance(table, SeedTable) else "DIGEST_CANARY_PASSWORD"
+    password = secrets.canary_passwords.get(variable) if isinstance(table, SeedTable) else secrets.canary_password
+    if not password:
+        remedy = f"set {variable} in the environment"
+        raise ConfigError("canary", "a mailbox has a username and no password", remedy=remedy)
+    return CanaryMailbox(
+        seeds=tuple(parse_address(parseaddr(one)[1]).email for one in table.to),
+        open=partial(
+            ImapSeeds,
+            host=table.host,
+            port=table.port,
+            tls=table.tls,
+            username=table.username or "",
+            password=password.get_secret_value(),
+            folder=table.folder,
+            variable=variable,
+        ),
+        judge=partial(
+            judge,
+            sender=parse_address(config.newsletter.sender).email,
+            receiver=table.receiver,
+            require=frozenset(config.canary.require),
+        ),
+        is_local=_is_loopback(table.host),
     )
 
 
@@ -182,7 +224,10 @@ def _is_local(table: Any) -> bool:
     if table.kind == "outbox":
         return True
     host = getattr(table, "host", "")
-    name = (urlsplit(host).hostname if "://" in host else host) or ""
+    return _is_loopback((urlsplit(host).hostname if "://" in host else host) or "")
+
+
+def _is_loopback(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

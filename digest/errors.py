@@ -11,7 +11,8 @@
     │   │   └── PolicyRefused   our mail is not wanted there: the edition stops, and no other provider gets it
     │   ├── Unavailable         certainly not sent: try again, or elsewhere
     │   └── Ambiguous           perhaps sent: never re-sent by machine
-    ├── MailboxError            the inbox cannot be read; mail goes out all the same
+    ├── MailboxError            a mailbox cannot be read: of the inbox, then mail goes out all the same, or of a canary
+    │   └── LoginRefused        it would not help to try again
     ├── StoreError              the database; the run stops
     │   └── StoreUnavailable    it cannot be reached or is locked now: trying again may help
     └── BadToken                a link that we did not sign; HTTP 4xx
@@ -134,6 +135,10 @@ class Ambiguous(TransportError):
 
 class MailboxError(DigestError):
     """The mailbox cannot be used."""
+
+
+class LoginRefused(MailboxError):
+    """The login was refused."""
 
 
 class StoreError(DigestError):

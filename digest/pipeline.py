@@ -2,7 +2,7 @@
 
     sources ─ collect ─> entries ─ extract ─> articles ─ cluster ─> stories ─ recall ─> new ones ─ rank ─> in order
         ─ summarize ─> items ─ compose ─> edition ─ render ─> renditions ─ preflight ─> ready (or held)
-        ─ reread, plan, deliver ─> sent
+        ─ canary, reread, plan, deliver ─> sent
 
 It calls the stages in order, hands each what it needs, and keeps what must outlive a crash: the entries, the edition
 with its renditions, the ledger. It does not decide what a story is, who may be mailed, or when anything is due.
@@ -14,6 +14,7 @@ from datetime import date, datetime
 from functools import partial
 
 from digest import alerting, aside, cluster, collect, compose, extract, preflight, rank, recall, summarize
+from digest.canary import Canary
 from digest.earlier import Earlier
 from digest.log import Log
 from digest.models import (
@@ -27,6 +28,7 @@ from digest.models import (
     StoredEdition,
     Subscriber,
 )
+from digest.models import Canary as CanaryFound
 from digest.ports import Composed, Ports, Preview, Settings
 from digest.previewing import Previewing
 from digest.rendering import Rendering
@@ -45,6 +47,7 @@ class Pipeline:
         self._ports = ports
         self._earlier = Earlier(ports.editions, ports.entries, settings.newsletter, settings.cadence)
         self._rendering = Rendering(settings, ports)
+        self._canary = Canary(settings, ports, self._rendering)
         self._sending = Sending(settings, ports, self._rendering)
         self._previewing = Previewing(settings, ports, self._rendering, self._sending, self.compose)
 
@@ -58,12 +61,14 @@ class Pipeline:
         if stored is None or _may_compose_again(stored):
             composed = self.compose(day, log=log)
             stored = self._keep(composed)
+        fault = None
+        if send:
+            stored, fault = self._canary.prove(stored, log, self._has_readers)
         if send and settings.alerts and alerting.is_news(stored):
             self._alert(stored, composed.findings if composed else self.inspect(stored), log)
         if send and stored.state is EditionState.READY and stored.edition and stored.edition.approved_by:
             log.note("approval", notes=[stored.reason or f"approved by {stored.edition.approved_by}"])
-        fault = None
-        if send and stored.state in _OPEN:
+        if send and not fault and stored.state in _OPEN:
             fault = self._sending.send(stored, log)
             stored = ports.editions.get(stored.id) or stored
             if fault and settings.alerts and alerting.is_stopped_by(stored, fault):
@@ -191,11 +196,12 @@ class Pipeline:
         state: EditionState | None = None,
         reason: str | None = None,
         as_of: datetime | None = None,
+        canary: CanaryFound | None = None,
     ) -> bool:
         """Render a changed edition and keep it in the place of what was; False when it is no longer open.
 
         Into `state`, on a person's word; else as it is, but what preflight fails is held. With `as_of`, only when
-        nothing of it was changed since.
+        nothing of it was changed since. What a canary found counts no more, but for `canary`.
         """
         ports = self._ports
         variants = self._rendering.choose_variants(edition, self._sending.members())
@@ -206,7 +212,15 @@ class Pipeline:
             if failed:
                 state, reason = EditionState.HELD, f"{Held.PREFLIGHT}: {failed[0].message}"
         return ports.editions.revise(
-            number, edition, renditions, state, reason, now=ports.clock(), only_from=only_from, as_of=as_of
+            number,
+            edition,
+            renditions,
+            state,
+            reason,
+            now=ports.clock(),
+            only_from=only_from,
+            as_of=as_of,
+            canary=canary,
         )
 
     def preview(self, day: date, reader: Subscriber) -> Preview:
@@ -255,6 +269,13 @@ class Pipeline:
         state = EditionState.HELD if reason else EditionState.READY
         return ports.editions.save(composed.edition, composed.renditions, state, reason, now=ports.clock())
 
+    def _has_readers(self, stored: StoredEdition) -> bool:
+        """Whether anybody would get it: else no canary need be sent."""
+        edition = stored.edition
+        if edition is None:
+            return False
+        return any(self._rendering.choose_variant(edition, reader) for reader in self._sending.members())
+
     def _alert(self, stored: StoredEdition, findings: Sequence[Finding], log: Log) -> None:
         """Tell the operator of a held edition; that this fails is a remark, for the edition is held either way."""
         _, last = self._ports.runs.last(self._settings.newsletter) or (None, None)
@@ -302,5 +323,5 @@ def _may_compose_again(stored: StoredEdition) -> bool:
     if stored.edition and stored.edition.is_revised and stored.state is EditionState.HELD:
         return False
     if stored.state is EditionState.HELD:
-        return Held.of(stored.reason).is_by_machine
+        return Held.of(stored.reason).may_be_composed_again
     return stored.state in {EditionState.DRAFT, EditionState.MISSED}

@@ -19,6 +19,7 @@ from digest.models import (
     SourceReport,
     StageReport,
     Subscriber,
+    Verdict,
 )
 from digest.protocols import (
     Clock,
@@ -31,6 +32,7 @@ from digest.protocols import (
     Rates,
     Response,
     RunStore,
+    SeedMailbox,
     SubscriberStore,
     Summarizer,
 )
@@ -58,8 +60,21 @@ class Settings:
     alerts: tuple[str, ...]  # the operator's own addresses
     rehearsal: bool  # nothing of it leaves this machine
     inbox: str | None = None  # the mailbox that bounces and requests to leave come to
+    canary_require: frozenset[str] = frozenset()  # of dkim, spf, dmarc: what the seeds' receivers must say passed
+    canary_wait: timedelta = timedelta(minutes=5)  # for the copies
+    canary_every: timedelta = timedelta(seconds=5)
     cadence: Cadence = "daily"
     segment: str = ""  # only whose members get the editions; "": everybody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryMailbox:
+    """A mailbox in which the copies of some seeds arrive, and the judge of what its receiver says of them."""
+
+    seeds: tuple[str, ...]
+    open: Callable[[], SeedMailbox]
+    judge: Callable[[bytes], Verdict]  # a copy's header fields
+    is_local: bool = False  # on this machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +105,7 @@ class Ports:
     probe_unsubscribe: Callable[[], str | None]  # what is wrong with the way out; None: nothing
     approval_url: Callable[[int, str], str]  # an edition, one of the operator's addresses → the page to decide on
     lanes: Sequence[Lane]
+    canary: Sequence[CanaryMailbox]
     owner: Owner
     clock: Clock
     monotonic: Callable[[], float]  # seconds that never run backwards, also when the clock is stepped

@@ -16,6 +16,7 @@ class Held(StrEnum):
     FEW_STORIES = "few stories"
     PREFLIGHT = "preflight"
     APPROVAL = "approval"
+    CANARY = "canary"
     OPERATOR = "operator"
 
     @classmethod
@@ -27,6 +28,11 @@ class Held(StrEnum):
     @property
     def is_by_machine(self) -> bool:
         """Whether a new attempt may end it, without a person."""
+        return self in {Held.FEW_STORIES, Held.PREFLIGHT, Held.CANARY}
+
+    @property
+    def may_be_composed_again(self) -> bool:
+        """Whether other stories, or other words, may end it: what a canary found is about how it is sent."""
         return self in {Held.FEW_STORIES, Held.PREFLIGHT}
 
 
@@ -90,6 +96,8 @@ def _judge(
             return "done", f"the edition of {stored.date} was already sent{at}; nothing was sent again"
         case EditionState.HELD:
             return "partial", f"the edition of {stored.date} is held: {stored.reason}"
+        case EditionState.READY if fault:
+            return "failed", f"the edition of {stored.date} is ready and was not sent: {fault}"
         case EditionState.READY if not sending:
             return "done", f"the edition of {stored.date} is ready and was not sent"
         case EditionState.READY:

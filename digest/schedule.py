@@ -197,7 +197,8 @@ class Ticker:
         except Exception:  # noqa: BLE001 - a bug must not be met anew each minute, nor end the scheduler
             self._hold_back(now, traceback.format_exc())
         else:
-            if report and report.state is EditionState.SENDING and not self._app.is_stopping:
+            unfinished = report is not None and (report.state is EditionState.SENDING or report.status == "failed")
+            if report and unfinished and not self._app.is_stopping:
                 self._hold_back(now, report.message)  # unfinished: what stopped it is given time to pass
                 return
             self._faults, self._quiet_until = 0, None

@@ -165,7 +165,7 @@ def approve_edition(
     context: typer.Context,
     edition: EditionArgument = "latest",
     force: Annotated[
-        bool, typer.Option("--force", help="Also when preflight or too few stories hold it; recorded.")
+        bool, typer.Option("--force", help="Also when preflight, a canary or too few stories hold it; recorded.")
     ] = False,
     by: Annotated[
         str | None,

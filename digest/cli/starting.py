@@ -27,7 +27,8 @@ _ENVIRONMENT = """\
 # The password for [inbox] kind = "imap".
 #DIGEST_IMAP_PASSWORD=
 
-# The password for the mailbox of [canary].
+# The password for the mailbox of [canary]; for one of [[canary.mailboxes]] its name follows, as in
+# DIGEST_CANARY_PASSWORD_GMAIL for name = "gmail".
 #DIGEST_CANARY_PASSWORD=
 
 # The key for [summarizer] kind = "llm", where the service wants one.

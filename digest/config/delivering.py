@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from digest.config.values import AddressText, Duration, HttpUrl, Rate, kind_of
+from digest.config.values import AddressText, Duration, HttpUrl, Identifier, Rate, kind_of
 
 
 class _Table(BaseModel):
@@ -102,25 +102,63 @@ class Breakers(_Table):
     after: int = Field(default=100, ge=1)
 
 
-class Canary(_Table):
-    """[canary]: seed mailboxes that get the edition first; what their receiver says of it is read over IMAP."""
+class _SeedTable(_Table):
+    """A mailbox in which the copies of some seeds arrive, and whose word on them counts."""
 
     to: tuple[AddressText, ...] = ()
     host: str = ""
     port: int = Field(default=993, ge=1, le=65535)
     tls: Literal["tls", "starttls", "none"] = "tls"
     username: str | None = None
-    folder: str = "INBOX"
-    receiver: str | None = (
-        None  # the authserv-id whose Authentication-Results count (RFC 8601 §2.5); else the topmost's
+    folder: str = Field(default="INBOX", min_length=1)
+    # The authserv-id whose Authentication-Results count (RFC 8601 §2.5), or a domain above it; else the topmost's.
+    receiver: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$")
+
+
+class SeedTable(_SeedTable):
+    """[[canary.mailboxes]]: the mailbox of seeds at another receiver."""
+
+    name: Identifier  # its password is DIGEST_CANARY_PASSWORD_NAME
+    to: tuple[AddressText, ...] = Field(min_length=1)
+    host: str = Field(min_length=1)
+    username: str = Field(min_length=1)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of its password."""
+        return f"DIGEST_CANARY_PASSWORD_{self.name.upper().replace('-', '_')}"
+
+
+_MOST_SEEDS = 20
+
+
+class Canary(_SeedTable):
+    """[canary]: seed mailboxes that get the edition first; what their receiver says of it is read over IMAP."""
+
+    require: frozenset[Literal["dkim", "spf", "dmarc"]] = Field(
+        default=frozenset({"dkim", "spf", "dmarc"}), min_length=1
     )
-    require: frozenset[Literal["dkim", "spf", "dmarc"]] = frozenset({"dkim", "spf", "dmarc"})
-    wait: Duration = Field(default=timedelta(minutes=5), gt=timedelta())
+    wait: Duration = Field(default=timedelta(minutes=5), gt=timedelta(), le=timedelta(hours=1))
+    every: Duration = Field(default=timedelta(seconds=5), ge=timedelta(seconds=1))
+    mailboxes: tuple[SeedTable, ...] = ()
+
+    @property
+    def tables(self) -> "tuple[Canary | SeedTable, ...]":
+        """Those that have seeds: its own first."""
+        return (*((self,) if self.to else ()), *self.mailboxes)
 
     @model_validator(mode="after")
     def _check_whole(self) -> "Canary":
         if self.to and not (self.host and self.username):
             raise ValueError("it has no host or username; name the mailbox in which the copies arrive")
+        seeds = [seed.lower() for table in self.tables for seed in table.to]
+        if len(seeds) != len(set(seeds)):
+            raise ValueError("one address is a seed twice; name it for the mailbox in which its copy arrives")
+        if len(seeds) > _MOST_SEEDS:
+            raise ValueError(f"it has {len(seeds)} seeds; {_MOST_SEEDS} are the most")
+        variables = [table.variable for table in self.mailboxes]
+        if len(variables) != len(set(variables)):
+            raise ValueError("two [[canary.mailboxes]] have one name; give each its own")
         return self
 
 

@@ -76,7 +76,11 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
     tables["secrets"] = {
         name: environment[f"DIGEST_{name.upper()}"]
         for name in schema.Secrets.model_fields
-        if environment.get(f"DIGEST_{name.upper()}")
+        if name != "canary_passwords" and environment.get(f"DIGEST_{name.upper()}")
+    } | {
+        "canary_passwords": {
+            name: secret for name, secret in environment.items() if name.startswith("DIGEST_CANARY_PASSWORD_")
+        }
     }
     try:
         config = Config.model_validate(tables)

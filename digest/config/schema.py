@@ -251,6 +251,7 @@ class Secrets(_Table):
     sendgrid_api_key: SecretStr | None = None
     imap_password: SecretStr | None = None
     canary_password: SecretStr | None = None
+    canary_passwords: dict[str, SecretStr] = Field(default_factory=dict)  # of [[canary.mailboxes]], by variable
     llm_api_key: SecretStr | None = None
 
 

@@ -26,6 +26,7 @@ from digest.models.audience import (
     describe_pause,
     fold_address,
 )
+from digest.models.canaries import Copy, Verdict
 from digest.models.collecting import (
     Article,
     Collected,
@@ -70,6 +71,7 @@ from digest.models.editing import (
 from digest.models.editions import (
     UNSUBSCRIBE_TOKEN,
     Cadence,
+    Canary,
     Correction,
     Edition,
     EditionState,
@@ -111,9 +113,11 @@ __all__ = [
     "Batch",
     "Budget",
     "Cadence",
+    "Canary",
     "Choices",
     "Claim",
     "Collected",
+    "Copy",
     "Correction",
     "Count",
     "CountKind",
@@ -180,6 +184,7 @@ __all__ = [
     "Told",
     "Turns",
     "Variant",
+    "Verdict",
     "Viewpoint",
     "Wave",
     "Weight",

@@ -8,6 +8,7 @@ from typing import Literal
 from digest.models.editing import Direction, Item
 
 Cadence = Literal["daily", "weekly", "special"]
+Canary = Literal["passed", "waived"]  # waived: a person let it go against what a canary found
 
 # What stands in a rendition where the recipient's own unsubscribe link goes. Letters, digits and underscores only:
 # premailer percent-encodes braces with spaces in links, and leaves this as it is.
@@ -121,5 +122,6 @@ class StoredEdition:
     dated_at: datetime | None  # the Date header of every message of it
     sent_at: datetime | None
     edition: Edition | None
+    canary: Canary | None = None  # None: none was sent of it as it is, or none passed
     resumed_at: datetime | None = None  # when a person let it go on: from then on its age counts
     changed_at: datetime | None = None  # whatever was changed last: its state, its words, its renditions

@@ -1,6 +1,7 @@
 """Everything that a run needs, tried one after the other: what is right, what is not, and what to do about it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ from digest.operate.segments import count_segments
 
 if TYPE_CHECKING:
     from digest.app import App
+    from digest.ports import CanaryMailbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
         *_check_events(app),
+        *_check_canary(app),
         *([_try("inbox", lambda: check_inbox(app))] if app.config.inbox.kind != "none" else []),
     ]
 
@@ -153,6 +156,27 @@ def _check_events(app: "App") -> Iterator[Checked]:
         message="SendGrid's events are not taken: bounces and complaints stay unknown here",
         remedy="switch on its signed event webhook, and set [bounces] sendgrid_key; docs/events.md says how",
     )
+
+
+def _check_canary(app: "App") -> Iterator[Checked]:
+    """Whether the seeds' mailboxes can be read. By number: their addresses are nobody's business."""
+    try:
+        mailboxes = app.canary
+    except DigestError as error:
+        fault = f"{error.subject}: {error.message}"
+        yield Checked(subject="canary", result="failure", message=fault, remedy=error.remedy)
+        return
+    for number, mailbox in enumerate(mailboxes, 1):
+
+        def check(mailbox: "CanaryMailbox" = mailbox) -> str:
+            with closing(mailbox.open()) as reader:
+                return f"{len(mailbox.seeds)} seeds; {reader.check()}"
+
+        yield _try("canary" if len(mailboxes) == 1 else f"canary {number}", check)
+    if mailboxes and app.is_rehearsal() and not all(mailbox.is_local for mailbox in mailboxes):
+        remedy = "name a [transport] that mails, once you are ready"
+        message = "none is sent: this is a rehearsal, whose mail stays on this machine"
+        yield Checked(subject="canary", result="warning", message=message, remedy=remedy)
 
 
 def _transport_checks(app: "App") -> list[tuple[str, Callable[[], str]]]:

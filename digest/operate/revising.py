@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from digest.compose import Subject
 from digest.errors import ConfigError
-from digest.models import Correction, Edition, EditionState, StoredEdition
+from digest.models import Canary, Correction, Edition, EditionState, StoredEdition
 from digest.reporting import Held
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def approve_edition(
     if not is_held and not (by and stored.state is EditionState.READY):
         raise ConfigError(subject, f"it is {stored.state}, not held")
     by_force = is_held and Held.of(stored.reason).is_by_machine
+    # Who lets it go against what a canary found needs no other; a name alone changes nothing that one would tell.
+    canary: Canary | None = "waived" if is_held and Held.of(stored.reason) is Held.CANARY else stored.canary
     if by_force and not force:
         raise ConfigError(subject, f"it is held: {stored.reason}", remedy="--force lets it go all the same")
     if not app.store.editions.renditions(stored.id):
@@ -50,7 +52,13 @@ def approve_edition(
     if by and stored.edition:
         approved = replace(stored.edition, approved_by=by)
         moved = app.revise(
-            stored.id, approved, only_from=_BEFORE, state=EditionState.READY, reason=note, as_of=stored.changed_at
+            stored.id,
+            approved,
+            only_from=_BEFORE,
+            state=EditionState.READY,
+            reason=note,
+            as_of=stored.changed_at,
+            canary=canary,
         )
     else:
         moved = app.store.editions.set_state(
@@ -60,6 +68,7 @@ def approve_edition(
             now=app.clock(),
             only_from=[EditionState.HELD],
             as_of=stored.changed_at,
+            canary=canary,
         )
     if not moved:
         raise ConfigError(subject, "it was changed, or is being sent, by now; nothing was done")
@@ -69,7 +78,9 @@ def hold_edition(app: "App", stored: StoredEdition, reason: str) -> None:
     """Keep an edition from being sent; a name that stood for it does so no longer. Raises ConfigError."""
     if stored.edition and stored.edition.approved_by:
         nameless = replace(stored.edition, approved_by=None)
-        moved = app.revise(stored.id, nameless, only_from=_BEFORE, state=EditionState.HELD, reason=reason)
+        moved = app.revise(
+            stored.id, nameless, only_from=_BEFORE, state=EditionState.HELD, reason=reason, canary=stored.canary
+        )
     else:
         moved = app.store.editions.set_state(stored.id, EditionState.HELD, reason, now=app.clock(), only_from=_BEFORE)
     if not moved:

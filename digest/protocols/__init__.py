@@ -4,7 +4,7 @@ An adapter is any object with these methods: nothing has to be inherited. `docs/
 each and which contract suite to run.
 """
 
-from digest.protocols.adapters import Lists, Mailbox, Source, Summarizer, Transport
+from digest.protocols.adapters import Lists, Mailbox, SeedMailbox, Source, Summarizer, Transport
 from digest.protocols.audience import ManagingStore, RequestStore, SubscriberStore, TokenStore
 from digest.protocols.hearing import BounceRules, CountStore, EventStore
 from digest.protocols.making import AnswerStore, ArchiveStore, EditionStore, EntryStore, KeyStore, RunStore
@@ -33,6 +33,7 @@ __all__ = [
     "RequestStore",
     "Response",
     "RunStore",
+    "SeedMailbox",
     "Source",
     "SubscriberStore",
     "Summarizer",

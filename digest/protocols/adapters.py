@@ -7,6 +7,7 @@ from digest.models import (
     Batch,
     Budget,
     Collected,
+    Copy,
     Incoming,
     Listed,
     Outcome,
@@ -80,6 +81,30 @@ class Mailbox(Protocol):
 
     def pass_over(self, places: Sequence[str]) -> None:
         """Remember that these were looked at and are a person's; they stay as they are, unread."""
+        ...
+
+    def check(self) -> str:
+        """Look without changing anything; returns what was found."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. May be called twice."""
+        ...
+
+
+class SeedMailbox(Protocol):
+    """Where the copies of seeds arrive. Raises MailboxError, and nothing else."""
+
+    def begin(self) -> None:
+        """Log in, and remember what is there already."""
+        ...
+
+    def arrived(self) -> list[Copy]:
+        """What came since, and was not told yet; nothing is changed by it."""
+        ...
+
+    def mark(self, copies: Sequence[Copy]) -> None:
+        """Mark these as read; they stay where they are."""
         ...
 
     def check(self) -> str:

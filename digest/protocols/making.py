@@ -6,6 +6,7 @@ from typing import Protocol
 
 from digest.models import (
     Cadence,
+    Canary,
     Collected,
     Edition,
     EditionState,
@@ -135,10 +136,12 @@ class EditionStore(Protocol):
         now: datetime,
         only_from: Sequence[EditionState],
         as_of: datetime | None = None,
+        canary: Canary | None = None,
     ) -> bool:
         """Put a changed edition and its renditions in the place of what was; returns whether it was still open.
 
-        Without a state it stays in the one that it is in. With `as_of`, only when nothing was changed since then.
+        Without a state it stays in the one that it is in. With `as_of`, only when nothing was changed since then. What
+        a canary found of what was counts no more: `canary` does.
         """
         ...
 
@@ -170,11 +173,16 @@ class EditionStore(Protocol):
         now: datetime,
         only_from: Sequence[EditionState],
         as_of: datetime | None = None,
+        canary: Canary | None = None,
     ) -> bool:
         """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays.
 
-        With `as_of`, only when nothing of it was changed since that instant.
+        With `as_of`, only when nothing of it was changed since that instant. Without `canary`, what one found stays.
         """
+        ...
+
+    def keep_canary(self, edition: int, canary: Canary, *, as_of: datetime | None) -> bool:
+        """Keep what a canary found; returns whether it was kept: not when the edition was changed since `as_of`."""
         ...
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:

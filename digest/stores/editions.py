@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, update
 
-from digest.models import Cadence, Edition, EditionState, Rendition, StoredEdition
+from digest.models import Cadence, Canary, Edition, EditionState, Rendition, StoredEdition
 from digest.stores.database import Database, upsert
 from digest.stores.schema import editions, renditions
 
@@ -88,6 +88,7 @@ class SqlEditions:
             "cutoff_at": edition.cutoff_at,
             "dated_at": now if state is EditionState.READY else None,
             "changed_at": now,
+            "canary": None,
         }
         which = {"newsletter": edition.newsletter, "cadence": edition.cadence, "date": edition.date}
         statement = upsert(editions).values(**which, **values)
@@ -113,12 +114,14 @@ class SqlEditions:
         now: datetime,
         only_from: Sequence[EditionState],
         as_of: datetime | None = None,
+        canary: Canary | None = None,
     ) -> bool:
         """Put a changed edition and its renditions in the place of what was; returns whether it was still open.
 
-        With `as_of`, only when nothing of it was changed since that instant.
+        With `as_of`, only when nothing of it was changed since that instant. What a canary found is `canary` then.
         """
         values: dict[str, object] = {"edition": _EDITION.dump_json(revised).decode(), "changed_at": now}
+        values["canary"] = canary
         if state is not None:
             values |= {"state": state.value, "reason": reason}
             if state is EditionState.READY:
@@ -172,12 +175,15 @@ class SqlEditions:
         now: datetime,
         only_from: Sequence[EditionState],
         as_of: datetime | None = None,
+        canary: Canary | None = None,
     ) -> bool:
         """Move to a state from one of `only_from`; returns whether it moved. Without a reason the last stays.
 
-        With `as_of`, only when nothing of it was changed since that instant.
+        With `as_of`, only when nothing of it was changed since that instant. Without `canary`, what one found stays.
         """
         values: dict[str, object] = {"state": state.value, "changed_at": now}
+        if canary is not None:
+            values["canary"] = canary
         if reason is not None:
             values["reason"] = reason
         if state is EditionState.READY:
@@ -188,6 +194,13 @@ class SqlEditions:
             values["resumed_at"] = now
         with self._database.write() as connection:
             return _change(connection, edition, only_from, values, as_of)
+
+    def keep_canary(self, edition: int, canary: Canary, *, as_of: datetime | None) -> bool:
+        """Keep what a canary found; returns whether it was kept: not when the edition was changed since `as_of`."""
+        is_same = (editions.c.id == edition) & (editions.c.changed_at == as_of)
+        statement = update(editions).where(is_same).values(canary=canary).returning(editions.c.id)
+        with self._database.write() as connection:
+            return connection.execute(statement).scalar_one_or_none() is not None
 
     def miss(self, newsletter: str, cadence: Cadence, day: date, reason: str, *, now: datetime) -> bool:
         """Record that no edition was made that day; False when there is one already."""
@@ -260,4 +273,5 @@ def stored_of(row: Row[*tuple[Any, ...]]) -> StoredEdition:
         resumed_at=row.resumed_at,
         edition=_EDITION.validate_json(row.edition) if row.edition else None,
         changed_at=row.changed_at,
+        canary=row.canary,
     )

@@ -113,6 +113,7 @@ editions = Table(
     Column("sent_at", Instant),
     Column("resumed_at", Instant),  # when a person let it go on
     Column("changed_at", Instant, nullable=False),
+    Column("canary", words(16)),  # passed, waived
     UniqueConstraint("newsletter", "cadence", "date"),
 )
 

@@ -244,8 +244,8 @@ def test_a_folder_may_have_any_name_and_a_lost_connection_is_made_anew() -> None
         folder = 'Digest/Rück & "läufe"'
         with closing(imap(server, folder=folder)) as mailbox:
             assert "0 mails" in mailbox.check()
-            assert mailbox._connection is not None
-            mailbox._connection.shutdown()
+            assert mailbox._imap._connection is not None
+            mailbox._imap._connection.shutdown()
             with pytest.raises(MailboxError, match="the connection was lost"):
                 mailbox.check()
             assert "0 mails" in mailbox.check()

@@ -40,7 +40,9 @@ class _Handler:
             smtp.transport.abort()
             return ""
         if reply.startswith("2"):
-            self._server.messages.append(Received(str(envelope.mail_from), address, content))
+            received = Received(str(envelope.mail_from), address, content)
+            self._server.messages.append(received)
+            self._server.deliver(received)
         return reply
 
 
@@ -54,12 +56,17 @@ class SmtpServer:
         login: tuple[str, str] | None = None,
         on_rcpt: Callable[[str], str] = lambda address: "250 2.1.5 ok",
         on_data: Callable[[str], str] = lambda address: "250 2.0.0 queued",
+        deliver: Callable[[Received], None] = lambda received: None,
     ) -> None:
-        """`on_rcpt` and `on_data` choose the reply for an address; "drop" accepts and hangs up without a reply."""
+        """`on_rcpt` and `on_data` choose the reply for an address; "drop" accepts and hangs up without a reply.
+
+        `deliver` gets what is accepted, before the answer leaves.
+        """
         self.messages: list[Received] = []
         self.connections = 0
         self.on_rcpt = on_rcpt
         self.on_data = on_data
+        self.deliver = deliver
         options: dict[str, Any] = {"enable_SMTPUTF8": False, "tls_context": tls}
         if login:
 

@@ -217,3 +217,36 @@ def test_a_key_of_another_kind_names_the_kind_that_is_missing(tmp_path: Path) ->
 def test_what_a_model_cannot_be_asked_with_is_a_fault(tmp_path: Path, line: str, named: str) -> None:
     (fault,) = _faults(tmp_path, f'{MINIMAL}[summarizer]\nkind = "llm"\nmodel = "x"\n{line}\n')
     assert named in fault
+
+
+CANARY = '[canary]\nto = ["a@b.test"]\nhost = "imap.b.test"\nusername = "a"\n'
+FURTHER = '[[canary.mailboxes]]\nname = "far-away"\nto = ["c@d.test"]\nhost = "imap.d.test"\nusername = "c"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('[canary]\nto = ["a@b.test"]\n', "it has no host or username"),
+        (CANARY + FURTHER.replace("c@d.test", "A@b.test"), "one address is a seed twice"),
+        (FURTHER + FURTHER.replace("c@d.test", "e@d.test"), "have one name"),
+        (FURTHER.replace('username = "c"\n', ""), '"canary.mailboxes[0].username" is missing'),
+        (CANARY.replace('to = ["a@b.test"]', f"to = {[f'a{n}@b.test' for n in range(21)]}"), "20 are the most"),
+        (CANARY + 'password = "x"\n', "secrets come from the environment only"),
+        (CANARY + "require = []\n", "canary.require"),
+        (CANARY + 'reciever = "mx.b.test"\n', 'did you mean "receiver"?'),
+    ],
+    ids=["no-host", "twice", "one-name", "no-username", "too-many", "password", "nothing-required", "slip"],
+)
+def test_a_canary_that_cannot_work_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+    assert fault in "; ".join(_faults(tmp_path, MINIMAL + text))
+
+
+def test_each_mailbox_of_a_canary_has_a_password_of_its_own(tmp_path: Path) -> None:
+    environment = {"DIGEST_CANARY_PASSWORD": "one", "DIGEST_CANARY_PASSWORD_FAR_AWAY": "s3cr3t"}
+    config = load_config(_write(tmp_path, MINIMAL + CANARY + FURTHER), environment)
+    assert [table.to for table in config.canary.tables] == [("a@b.test",), ("c@d.test",)]
+    assert config.canary.mailboxes[0].variable == "DIGEST_CANARY_PASSWORD_FAR_AWAY"
+    assert {name: secret.get_secret_value() for name, secret in config.secrets.canary_passwords.items()} == {
+        "DIGEST_CANARY_PASSWORD_FAR_AWAY": "s3cr3t"
+    }
+    assert "s3cr3t" not in repr(config)

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add two tables and a column, and take what changes with each step out of the indexes of deliveries."""
+    """Add two tables and two columns, and take what changes with each step out of the indexes of deliveries."""
     op.create_table(
         "paces",
         sa.Column("key", columns.in_order(300), nullable=False),
@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("used", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", "day", name="pk_ceilings"),
     )
+    op.add_column("editions", sa.Column("canary", columns.in_order(16)))
     op.add_column("editions", sa.Column("resumed_at", columns.in_order(32)))
     op.drop_index("ix_deliveries_batch", table_name="deliveries")
     op.create_index("ix_deliveries_batch", "deliveries", ["batch"])
