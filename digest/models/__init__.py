@@ -52,6 +52,7 @@ from digest.models.delivering import (
     Receipt,
     Recipient,
     Subscription,
+    Trace,
 )
 from digest.models.editing import (
     Budget,
@@ -175,6 +176,7 @@ __all__ = [
     "Taken",
     "Token",
     "Told",
+    "Trace",
     "Variant",
     "Viewpoint",
     "Wave",
