@@ -15,6 +15,7 @@ from benchmarks.collecting import MEASURES as COLLECTING
 from benchmarks.editing import MEASURES as EDITING
 from benchmarks.figures import Figure, cpu_seconds
 from benchmarks.grounding import MEASURES as GROUNDING
+from benchmarks.handing import MEASURES as HANDING
 from benchmarks.hearing import MEASURES as HEARING
 from benchmarks.making import NOW, ROOT, make_edition
 from benchmarks.pages import MEASURES as PAGES
@@ -124,7 +125,9 @@ def measure_ledger() -> Iterator[Figure]:
             for n in range(count)
         )
         store.subscribers.add_many("bench", readers, now=NOW)
-        planned = [Planned(subscriber=r, send_key=r.key, variant="all") for r in store.subscribers.reached("bench")]
+        planned = [
+            Planned(subscriber=r, send_key=r.key, variant="all") for r in list(store.subscribers.reached("bench"))
+        ]
         edition = replace(make_edition(), sections=())
         number = store.editions.save(edition, [], EditionState.READY, None, now=NOW).id
         owner, lease = this_owner("bench"), NOW + timedelta(hours=1)
@@ -153,5 +156,6 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "render": measure_render,
     "address": measure_address,
     **SENDGRID,
+    **HANDING,
     "ledger": measure_ledger,
 }

@@ -66,7 +66,7 @@ class Previewing:
             transport=self._ports.lanes[0].transport.name,
             findings=self._rendering.inspect(composed.edition, [kept]),
             stored=stored is not None,
-            is_for_nobody=bool(self._settings.segment) and not self._sending.members(),
+            is_for_nobody=bool(self._settings.segment) and not any(True for _ in self._sending.members()),
             previous=self._find_previous(day, rendition.variant),
             borne=find_borne(self._ports.entries, composed.edition),
         )
@@ -81,7 +81,8 @@ class Previewing:
         # Each try is a message of its own: mailboxes drop one whose Message-ID they have seen.
         batch = replace(batch, messages=tuple(replace(one, send_key=secrets.token_hex(16)) for one in batch.messages))
         try:
-            self._ports.lanes[0].transport.send(batch, lambda _: None, outcomes.extend)
+            announce = self._ports.on_progress
+            self._ports.lanes[0].transport.send(batch, lambda _: announce({"attempted": 1}), outcomes.extend)
         except TransportError as error:
             if not outcomes:
                 raise

@@ -72,9 +72,10 @@ def next_due(schedule: Schedule, now: datetime) -> datetime | None:
 def is_over(schedule: Schedule, stored: StoredEdition, now: datetime) -> bool:
     """Whether an edition is too old to be news. Pure.
 
-    Its time begins when it is due, or when it became ready: by hand it may be made, or approved, long after.
+    Its time begins when it is due, or when it became ready: by hand it may be made, or approved, long after. It begins
+    anew when a person lets it go on.
     """
-    instants = [at for at in (due_at(schedule, stored.date), stored.dated_at) if at]
+    instants = [at for at in (due_at(schedule, stored.date), stored.dated_at, stored.resumed_at) if at]
     return bool(instants) and now - max(instants) > schedule.max_lateness
 
 
@@ -100,6 +101,10 @@ def ensure_due(app: "App", now: datetime) -> Report | None:
     if due is None:
         return None
     newest = [stored for stored in editions.newest(slug, _LOOK_BACK) if stored.date <= due.day]
+    # Whatever its age: a person may have let it go on.
+    known = {stored.id for stored in newest}
+    open_ = editions.newest(slug, _LOOK_BACK, state=EditionState.SENDING)
+    newest += [stored for stored in open_ if stored.date <= due.day and stored.id not in known]
     for stored in newest:
         if stored.state in {EditionState.READY, EditionState.SENDING} and is_over(schedule, stored, now):
             app.close_late(
@@ -164,6 +169,7 @@ class Ticker:
         self._scheduler.add_job(self.tick, at, id="due")
         every = IntervalTrigger(seconds=max(1, int(self._sweep.total_seconds())), timezone=zone)
         self._scheduler.add_job(self.tick, every, id="sweep", next_run_time=self._app.clock().astimezone(zone))
+        self._app.is_swept = True
         self._scheduler.start()
         return self
 
@@ -191,7 +197,7 @@ class Ticker:
         except Exception:  # noqa: BLE001 - a bug must not be met anew each minute, nor end the scheduler
             self._hold_back(now, traceback.format_exc())
         else:
-            if report and report.state is EditionState.SENDING:
+            if report and report.state is EditionState.SENDING and not self._app.is_stopping:
                 self._hold_back(now, report.message)  # unfinished: what stopped it is given time to pass
                 return
             self._faults, self._quiet_until = 0, None

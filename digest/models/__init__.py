@@ -44,6 +44,7 @@ from digest.models.delivering import (
     Claim,
     Delivery,
     DeliveryState,
+    Granted,
     Letterhead,
     Message,
     Outcome,
@@ -53,6 +54,7 @@ from digest.models.delivering import (
     Recipient,
     Subscription,
     Trace,
+    Turns,
 )
 from digest.models.editing import (
     Budget,
@@ -130,6 +132,7 @@ __all__ = [
     "Finding",
     "Footing",
     "Frequency",
+    "Granted",
     "Heard",
     "Incoming",
     "Item",
@@ -177,6 +180,7 @@ __all__ = [
     "Token",
     "Told",
     "Trace",
+    "Turns",
     "Variant",
     "Viewpoint",
     "Wave",

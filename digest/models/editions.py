@@ -78,6 +78,12 @@ class Variant:
         topics = "+".join(self.topics) or "all"
         return f"{topics}@{self.language}" if self.language else topics
 
+    @classmethod
+    def of(cls, key: str) -> "Variant":
+        """The variant of that name."""
+        topics, _, language = key.partition("@")
+        return cls(topics=() if topics == "all" else tuple(topics.split("+")), language=language or None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendition:
@@ -115,4 +121,5 @@ class StoredEdition:
     dated_at: datetime | None  # the Date header of every message of it
     sent_at: datetime | None
     edition: Edition | None
+    resumed_at: datetime | None = None  # when a person let it go on: from then on its age counts
     changed_at: datetime | None = None  # whatever was changed last: its state, its words, its renditions

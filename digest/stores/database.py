@@ -6,16 +6,19 @@ senders write at once, each under the locks that its own statements take.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from sqlalchemy import Column, Connection, Engine, Table
+from sqlalchemy import Column, Connection, Engine, Executable, Table, func, select
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as _insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError
 
@@ -26,6 +29,27 @@ OPTION = "digest_begin"  # of a connection's execution options: the kind of its 
 def upsert(table: Table) -> Insert:
     """An INSERT that can say ON CONFLICT; SQLite and PostgreSQL write it alike."""
     return _insert(table)
+
+
+def count_rows(connection: Connection, statement: Executable) -> int:
+    """Run what changes or adds rows; how many those were, as the driver says: some forget it once they are read."""
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def make_temporary(connection: Connection, table: Table) -> None:
+    """A table of this connection alone, unless it has that: on PostgreSQL asking is cheaper, and always allowed."""
+    is_asked = connection.dialect.name == "postgresql"
+    if is_asked and connection.execute(select(func.to_regclass(f"pg_temp.{table.name}"))).scalar() is not None:
+        return
+    connection.execute(CreateTable(table, if_not_exists=True))
+
+
+def number_on(connection: Connection, column: Column[Any]) -> None:
+    """After rows came with numbers: the next one gets the next. SQLite does that by itself."""
+    if connection.dialect.name == "postgresql":
+        table = column.table.name
+        sequence = func.pg_get_serial_sequence(table, column.name)
+        connection.execute(select(func.setval(sequence, select(func.max(column)).scalar_subquery())))
 
 
 def fill(connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[tuple[object, ...]]) -> None:
@@ -42,12 +66,55 @@ def fill(connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[
         cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - our own names
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How one kind of database says what statements past SQLAlchemy need."""
+
+    value: str  # in place of a value
+    among: str  # "one of a list"
+    lock: str  # what is read stays as it is until the transaction ends
+    pack: Callable[[Sequence[Any]], Any]  # a list, as a value
+
+    def spell(self, statement: str) -> str:
+        """A statement in which `?` is a value, `{among}` one of a list and `{lock}` a lock."""
+        return statement.replace("?", self.value).replace("{among}", self.among).replace("{lock}", self.lock)
+
+
+class Straight:
+    """A transaction in the driver's own words. SQLAlchemy takes several times as long as what is done for a message."""
+
+    def __init__(self, cursor: Any, spelling: Spelling, known: dict[str, str]) -> None:
+        """Within a transaction that has begun; `known` are the statements that were spelled before."""
+        self._cursor = cursor
+        self._spelling = spelling
+        self._known = known
+
+    def execute(self, statement: str, *values: Any) -> int:
+        """Do it; returns how many rows changed. See Spelling for the words."""
+        text = self._known.get(statement)
+        if text is None:
+            text = self._known[statement] = self._spelling.spell(statement)
+        pack = self._spelling.pack
+        self._cursor.execute(text, tuple(pack(value) if isinstance(value, list) else value for value in values))
+        return int(self._cursor.rowcount)
+
+    def one(self, statement: str, *values: Any) -> Any:
+        """The first row; None when there is none."""
+        self.execute(statement, *values)
+        return self._cursor.fetchone()
+
+
 class Database(ABC):
     """A database: how it is opened, written and copied, and what its faults mean."""
 
     engine: Engine
     name: str  # as errors call it, without what is secret
     keeps_marks: bool  # whether what `write_marks` wrote outlives a power cut of the machine that wrote it
+    spelling: Spelling
+
+    def __init__(self) -> None:
+        """Opens nothing yet."""
+        self._known: dict[str, str] = {}  # statements, as they are spelled here
 
     @abstractmethod
     def exists(self) -> bool:
@@ -61,17 +128,28 @@ class Database(ABC):
     def find_damage(self) -> str | None:
         """The first thing that is wrong with it; None when it is sound. Raises StoreError."""
 
+    def describe(self) -> dict[str, str]:
+        """What else an operator may want to know of it. Raises StoreError."""
+        return {}
+
     @abstractmethod
     def back_up(self, target: Path) -> None:
         """A consistent copy in a file, also while others write. Raises StoreError."""
 
     @abstractmethod
-    def scratch(self) -> "Database":
-        """One to work on that begins as this one is now, and is gone when it is deleted. Raises StoreError."""
+    def scratch(self, *, takes_readers: bool = False) -> "Database":
+        """One to work on that begins as this one is now, and is gone when it is deleted. Raises StoreError.
+
+        Where copies are dear, readers are there to be read only, unless it `takes_readers`.
+        """
 
     @abstractmethod
     def delete(self) -> None:
         """Remove a scratch database."""
+
+    def close(self) -> None:
+        """Let go of the connections. May be called twice."""
+        self.engine.dispose()
 
     @abstractmethod
     def explain(self, error: Exception) -> StoreError:
@@ -122,12 +200,61 @@ class Database(ABC):
             yield connection
 
     @contextmanager
+    def straight(self, *, lasting: bool = True) -> Iterator[Straight]:
+        """As `write_marks`, past SQLAlchemy; not `lasting`: a crash of a database server may undo it.
+
+        Beside other writers: lock the rows that must not change. Raises StoreError.
+        """
+        try:
+            with closing(self._open_straight(lasting=lasting)) as pooled, closing(pooled.cursor()) as cursor:
+                try:
+                    yield Straight(cursor, self.spelling, self._known)
+                    cursor.execute("COMMIT")
+                except Exception as error:
+                    self._let_go_of_lost(pooled, error)
+                    raise
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError) or self.is_own_error(error):
+                raise self.explain(error) from None
+            raise
+
+    def _open_straight(self, *, lasting: bool) -> PoolProxiedConnection:
+        """A connection in a new transaction. If it was lost in the pool, another: nothing was asked of it yet."""
+        for is_last in (False, True):
+            pooled = self.engine.raw_connection()
+            try:
+                with closing(pooled.cursor()) as cursor:
+                    self.begin_straight(cursor, pooled.info, lasting=lasting)
+            except BaseException as error:
+                is_lost = self._let_go_of_lost(pooled, error)
+                pooled.close()
+                if is_last or not is_lost:
+                    raise
+            else:
+                break
+        return pooled
+
+    def _let_go_of_lost(self, pooled: PoolProxiedConnection, error: BaseException) -> bool:
+        """When the connection is lost, the others in the pool are, too; returns whether it is."""
+        fault: Any = error
+        driven: Any = pooled.driver_connection
+        if not (isinstance(error, Exception) and self.is_own_error(error)):
+            return False
+        if not self.engine.dialect.is_disconnect(fault, driven, None):
+            return False
+        pooled.invalidate()
+        self.engine.dispose()
+        return True
+
+    @abstractmethod
+    def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:
+        """Begin such a transaction on a connection of which that is known."""
+
+    @contextmanager
     def _transaction(self, kind: Kind) -> Iterator[Connection]:
         try:
-            with self.engine.connect() as connection:
-                connection.execution_options(**{OPTION: kind})
-                with connection.begin():
-                    yield connection
+            with self._begin(kind) as connection, connection.get_transaction() or nullcontext():
+                yield connection
         except ValidationError:  # whose words would repeat what the row holds
             remedy = "restore a backup, or upgrade Digest"
             raise StoreError(self.name, "it holds a row that cannot be read", remedy=remedy) from None
@@ -135,6 +262,21 @@ class Database(ABC):
             if isinstance(error, SQLAlchemyError) or self.is_own_error(error):
                 raise self.explain(error) from None
             raise
+
+    def _begin(self, kind: Kind) -> Connection:
+        """A connection in a new transaction. If it was lost in the pool, another: nothing was asked of it yet."""
+        for is_last in (False, True):
+            connection = self.engine.connect()
+            try:
+                connection.execution_options(**{OPTION: kind})
+                connection.begin()
+            except BaseException as error:
+                connection.close()
+                if is_last or not (isinstance(error, DBAPIError) and error.connection_invalidated):
+                    raise
+            else:
+                break
+        return connection
 
     @abstractmethod
     def is_own_error(self, error: Exception) -> bool:

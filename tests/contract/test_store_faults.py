@@ -9,16 +9,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
 
 from digest.errors import StoreError
 from digest.models import Claim, DeliveryState
+from digest.stores.database import Straight
 from digest.stores.ledger import SqlLedger
 from digest.stores.sql import SqlStore
 from digest.stores.sqlite import SqliteDatabase
 from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """A file; what PostgreSQL does is in test_postgresql.py."""
+    return f"sqlite:///{tmp_path / 'digest.db'}"
 
 
 def path_of(url: str) -> Path:
@@ -177,13 +183,13 @@ class Interrupted(SqliteDatabase):
     happens: Callable[[], None] | None = None
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def straight(self, *, lasting: bool = True) -> Iterator[Straight]:
         """As ever, after what happens."""
         happens, self.happens = self.happens, None
         if happens:
             happens()
-        with super().write() as connection:
-            yield connection
+        with super().straight(lasting=lasting) as straight:
+            yield straight
 
 
 def test_recovering_leaves_alone_what_its_owner_released_and_claimed_again_meanwhile(
@@ -214,5 +220,29 @@ def test_reading_who_may_be_mailed_needs_no_writer_s_lock(store: SqlStore, store
     add_readers(store, 2)
     with closing(sqlite3.connect(path_of(store_url), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert len(store.subscribers.reached("morning")) == 2
+        assert len(list(store.subscribers.reached("morning"))) == 2
         assert not store.subscribers.is_suppressed("morning", "reader00000@rehearsal.test")
+
+
+def test_a_backup_is_whole_and_overwrites_nothing(store: SqlStore, tmp_path: Path) -> None:
+    save_edition(store)
+    target = tmp_path / "copy.db"
+    store.backup(target)
+    copy = SqlStore.open(f"sqlite:///{target}")
+    assert copy.editions.find("morning", "daily", NOW.date())
+    copy.close()
+    with pytest.raises(StoreError, match="there already"):
+        store.backup(target)
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.backup(tmp_path / "nowhere" / "copy.db")
+
+
+def test_a_read_only_database_is_a_clear_fault(store_url: str, store: SqlStore) -> None:
+    def write() -> None:
+        with store.editions._database.write() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.exec_driver_sql("INSERT INTO keys VALUES ('a', 'b')")
+
+    with pytest.raises(StoreError) as caught:
+        write()
+    assert store_url.removeprefix("sqlite:///") in str(caught.value)

@@ -1,16 +1,15 @@
 """The other slices of the store, and the database itself, over every store."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from digest.errors import StoreError
 from digest.models import Collected, EditionState, Entry, Page, Rendition, Subscriber, SubscriberState
-from digest.stores.sql import SqlStore
+from digest.stores.sql import SqlStore, find_database
 from tests.contract.editions import NOW, RENDITIONS, make_edition, plan, save_edition
 
 DAY = timedelta(days=1)
@@ -266,18 +265,18 @@ def test_who_left_is_not_reached_and_not_revived_but_stays_in_another_newsletter
     assert store.subscribers.leave("morning", found.key, now=NOW)
     assert store.subscribers.leave("morning", found.key, now=NOW)
     assert not store.subscribers.leave("morning", "0" * 32, now=NOW)
-    assert store.subscribers.reached("morning") == []
+    assert list(store.subscribers.reached("morning")) == []
     assert not store.subscribers.add("morning", reader("jo@mail.org"), now=NOW)
     assert store.subscribers.is_suppressed("morning", "JO@mail.org")
     assert not store.subscribers.is_suppressed("evening", "jo@mail.org")
-    assert len(store.subscribers.reached("evening")) == 1
+    assert len(list(store.subscribers.reached("evening"))) == 1
 
 
 def test_who_is_said_to_have_left_in_one_row_and_to_stay_in_another_has_left(store: SqlStore) -> None:
     gone = reader("JO@mail.org", state=SubscriberState.UNSUBSCRIBED)
     store.subscribers.add_many("morning", [reader("jo@mail.org"), gone], now=NOW)
     assert [one.state for one in store.subscribers.everyone("morning")] == [SubscriberState.UNSUBSCRIBED]
-    assert store.subscribers.reached("morning") == []
+    assert list(store.subscribers.reached("morning")) == []
 
 
 def test_an_imported_bounce_is_suppressed_in_every_newsletter(store: SqlStore) -> None:
@@ -308,7 +307,7 @@ def test_a_suppression_key_that_was_rolled_back_is_never_used(store: SqlStore, s
 def test_only_the_active_are_reached(store: SqlStore) -> None:
     store.subscribers.add("morning", reader("a@mail.org", state=SubscriberState.PENDING), now=NOW)
     store.subscribers.add("morning", reader("b@mail.org"), now=NOW)
-    assert [found.email for found in store.subscribers.reached("morning")] == ["b@mail.org"]
+    assert [found.email for found in list(store.subscribers.reached("morning"))] == ["b@mail.org"]
     assert store.subscribers.remove("morning", "b@mail.org", now=NOW)
     assert not store.subscribers.remove("morning", "nobody@mail.org", now=NOW)
     assert [r.state.value for r in store.subscribers.everyone("morning")] == ["pending", "unsubscribed"]
@@ -358,24 +357,12 @@ def test_a_scratch_copy_has_everything_and_changes_nothing(store: SqlStore) -> N
     assert store.editions.find("morning", "daily", date(2030, 1, 1)) is None
 
 
-def test_a_backup_is_whole_and_overwrites_nothing(store: SqlStore, tmp_path: Path) -> None:
-    save_edition(store)
-    target = tmp_path / "copy.db"
-    store.backup(target)
-    copy = SqlStore.open(f"sqlite:///{target}")
-    assert copy.editions.find("morning", "daily", NOW.date())
-    copy.close()
-    with pytest.raises(StoreError, match="there already"):
-        store.backup(target)
-    with pytest.raises(StoreError, match="cannot be written"):
-        store.backup(tmp_path / "nowhere" / "copy.db")
-
-
 def _with_revision(url: str, revision: str) -> None:
     SqlStore.open(url).close()
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
-        database.execute("update alembic_version set version_num = ?", (revision,))
-        database.commit()
+    database = find_database(url)
+    with database.write() as connection:
+        connection.execute(text("update alembic_version set version_num = :revision"), {"revision": revision})
+    database.close()
 
 
 def test_a_newer_database_is_refused_with_what_to_do(store_url: str) -> None:
@@ -394,7 +381,7 @@ def test_upgrading_a_database_of_this_version_says_so(store_url: str) -> None:
 def test_an_older_database_is_not_touched_until_it_is_asked_for_and_keeps_what_it_holds(store_url: str) -> None:
     from alembic import command
 
-    from digest.stores.sql import _alembic, find_database
+    from digest.stores.sql import _alembic
 
     database = find_database(store_url)
     with database.write() as connection:
@@ -420,20 +407,14 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(store_url: str) 
 
     SqlStore.open(store_url).close()
     engine = create_engine(store_url)
+
+    def is_for_both(_: object, name: str | None, *__: object) -> bool:
+        return name != "ix_deliveries_state" or engine.dialect.name == "sqlite"
+
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection, opts={"include_object": is_for_both})
+        assert compare_metadata(context, metadata) == []
     engine.dispose()
-
-
-def test_a_read_only_database_is_a_clear_fault(store_url: str, store: SqlStore) -> None:
-    def write() -> None:
-        with store.editions._database.write() as connection:
-            connection.exec_driver_sql("PRAGMA query_only = ON")
-            connection.exec_driver_sql("INSERT INTO keys VALUES ('a', 'b')")
-
-    with pytest.raises(StoreError) as caught:
-        write()
-    assert store_url.removeprefix("sqlite:///") in str(caught.value)
 
 
 def test_the_archive_has_what_went_out_in_order_and_nothing_else(store: SqlStore) -> None:
