@@ -54,6 +54,7 @@ from digest.models.delivering import (
     Receipt,
     Recipient,
     Subscription,
+    Trace,
     Turns,
 )
 from digest.models.editing import (
@@ -182,6 +183,7 @@ __all__ = [
     "Taken",
     "Token",
     "Told",
+    "Trace",
     "Turns",
     "Variant",
     "Verdict",

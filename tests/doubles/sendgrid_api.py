@@ -1,17 +1,20 @@
 """SendGrid on loopback: mail/send judges a request by the documented limits and builds each reader's message from it;
-the suppression lists are kept."""
+the suppression lists are kept, and the Email Activity tells of what was delivered."""
 
 import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.doubles.sendgrid_activity import ActivityDouble
 
 # The lists, with what a row of each has beside address and time.
 LISTS: dict[str, dict[str, str]] = {
@@ -33,7 +36,13 @@ class Delivered:
 
     email: str
     send_key: str
-    message: EmailMessage
+    person: dict[str, Any] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def message(self) -> EmailMessage:
+        """Built when it is looked at: a thousand take seconds."""
+        return build_message(self.request, self.person)
 
 
 class SendGridDouble:
@@ -52,7 +61,9 @@ class SendGridDouble:
         self.lists: dict[str, dict[str, int]] = {name: {} for name in LISTS}  # address → when it came there
         self.asked: list[tuple[str, str, Any]] = []  # of the lists: method, path and body
         self.refusals: list[tuple[int, dict[str, str]]] = []  # given to the next requests about lists, instead
+        self.activity = ActivityDouble()
         self.answer = answer
+        self._lock = threading.Lock()
         self.stalling = threading.Event()  # a request has been dealt with, and its answer is held back
         self._released = threading.Event()
         double = self
@@ -71,6 +82,10 @@ class SendGridDouble:
                     self._reply(200, {"scopes": ["mail.send"]})
                 elif self.path.startswith(("/v3/suppression/", "/v3/asm/")):
                     self._deal_with_lists("GET", None)
+                elif self.path.startswith("/v3/messages"):
+                    known = [(one.send_key, one.email) for one in double.delivered]
+                    status, content, headers = double.activity.answer(self.path, known)
+                    self._reply(status, content, headers)
                 else:
                     self._reply(404, {})
 
@@ -86,13 +101,17 @@ class SendGridDouble:
                 if fault:
                     return self._reply(fault[0], {"errors": [{"message": fault[1]}]})
                 request = json.loads(body)
-                what = double.answer(len(double.requests))
-                double.requests.append(request)
-                double.bodies.append(body)
-                if str(what).startswith("accept"):
-                    double.delivered += build_messages(request)
+                with double._lock:
+                    number = len(double.requests)
+                    what = double.answer(number)
+                    double.requests.append(request)
+                    double.bodies.append(body)
+                    if str(what).startswith("accept"):
+                        double.delivered += deliver(request)
                 if what == "accept":
-                    return self._reply(202, None, {"X-Message-Id": f"request-{len(double.requests)}"})
+                    # In the sandbox nothing is queued, and the answer is another.
+                    sandbox = request.get("mail_settings", {}).get("sandbox_mode", {}).get("enable")
+                    return self._reply(200 if sandbox else 202, None, {"X-Message-Id": f"request-{number + 1}"})
                 if str(what).endswith("stall"):
                     double.stalling.set()
                     double._released.wait(60)
@@ -209,25 +228,30 @@ def judge(body: bytes) -> tuple[int, str] | None:
     return next(((400, words) for words, is_so in faults.items() if is_so), None)
 
 
-def build_messages(request: dict[str, Any]) -> list[Delivered]:
-    """Each reader's message, substitutions applied."""
-    built = []
-    for person in request["personalizations"]:
-        replace = person.get("substitutions", {})
+def deliver(request: dict[str, Any]) -> list[Delivered]:
+    """Each reader's message."""
+    return [
+        Delivered(person["to"][0]["email"], person["custom_args"]["send_key"], person, request)
+        for person in request["personalizations"]
+    ]
 
-        def fill(text: str, replace: dict[str, str] = replace) -> str:
-            for tag, value in replace.items():
-                text = text.replace(tag, value)
-            return text
 
-        message = EmailMessage(policy=SMTP.clone(max_line_length=998))
-        message["From"] = f"{request['from'].get('name', '')} <{request['from']['email']}>"
-        message["To"] = person["to"][0]["email"]
-        message["Subject"] = fill(request["subject"])
-        for name, value in {**request.get("headers", {}), **person.get("headers", {})}.items():
-            message[name] = value
-        plain, html = (part["value"] for part in request["content"])
-        message.set_content(fill(plain))
-        message.add_alternative(fill(html), subtype="html")
-        built.append(Delivered(person["to"][0]["email"], person["custom_args"]["send_key"], message))
-    return built
+def build_message(request: dict[str, Any], person: dict[str, Any]) -> EmailMessage:
+    """A reader's message, substitutions applied."""
+    replace = person.get("substitutions", {})
+
+    def fill(text: str) -> str:
+        for tag, value in replace.items():
+            text = text.replace(tag, value)
+        return text
+
+    message = EmailMessage(policy=SMTP.clone(max_line_length=998))
+    message["From"] = f"{request['from'].get('name', '')} <{request['from']['email']}>"
+    message["To"] = person["to"][0]["email"]
+    message["Subject"] = fill(request["subject"])
+    for name, value in {**request.get("headers", {}), **person.get("headers", {})}.items():
+        message[name] = value
+    plain, html = (part["value"] for part in request["content"])
+    message.set_content(fill(plain))
+    message.add_alternative(fill(html), subtype="html")
+    return message
