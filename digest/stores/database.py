@@ -64,6 +64,15 @@ def fill(connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[
         cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - our own names
 
 
+def begins_with(file: Path, magic: bytes) -> bool:
+    """Whether a file is of the kind that begins so. Raises StoreError."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(magic)) == magic
+    except OSError as error:
+        raise StoreError(str(file), "it cannot be read") from error
+
+
 class Database(ABC):
     """A database: how it is opened, written and copied, and what its faults mean."""
 
@@ -90,6 +99,10 @@ class Database(ABC):
     @abstractmethod
     def back_up(self, target: Path) -> None:
         """A consistent copy in a file, also while others write. Raises StoreError."""
+
+    @abstractmethod
+    def restore(self, backup: Path) -> None:
+        """Become what a backup of this kind of database holds, where nothing is yet. Raises StoreError."""
 
     @abstractmethod
     def scratch(self, *, takes_readers: bool = False) -> "Database":

@@ -88,6 +88,7 @@ def take(
     new = [event for event in unique if (event.provider, event.event_id) not in known]
     highest = connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one()
     matches = match_events(connection, suppressing, new)
+    _lock_deliveries(connection, {match.delivery for match in matches if match.delivery})
     fresh = [
         _Fresh(
             id=highest + place,
@@ -128,6 +129,16 @@ def take(
         quarantined=len(aside),
         waves=tuple(waves),
     )
+
+
+def _lock_deliveries(connection: Connection, numbers: set[int]) -> None:
+    """Beside senders, who settle many at once: everybody takes them in the order of their numbers, or both would wait.
+
+    Before the events are kept, since each holds its delivery too.
+    """
+    for chunk in chunks(sorted(numbers)):
+        query = select(deliveries.c.id).where(deliveries.c.id.in_(chunk)).order_by(deliveries.c.id)
+        connection.execute(query.with_for_update(key_share=True))
 
 
 def _read_known(connection: Connection, heard: Sequence[Event]) -> set[tuple[str, str]]:

@@ -18,11 +18,12 @@ from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError, StoreUnavailable
 from digest.stores.columns import passing
-from digest.stores.database import OPTION, Database
+from digest.stores.database import OPTION, Database, begins_with
+from digest.stores.dumping import MAGIC, dump, restore
 from digest.stores.schema import metadata
 
 _WRITERS: Final = 0x64696765_7374  # "digest": the number of the advisory lock that writers take
-_LOCK_SECONDS: Final = 10
+_LOCK_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 60  # a sender that was halted in a transaction is thrown out: others wait for its locks
 _FORGETS: Final = "digest_forgets"  # whether this connection would tell of a commit before it is on the disk
 
@@ -71,6 +72,7 @@ _MAY_PASS = {
 }
 # Who is not let in gets words alone, and no SQLSTATE.
 _REFUSALS: Final[tuple[tuple[str, tuple[str, str], type[StoreError]], ...]] = (
+    ('role "', _NOT_LET_IN, StoreError),
     ("does not exist", _NO_DATABASE, StoreError),
     ("authentication failed", _NOT_LET_IN, StoreError),
     ("no password supplied", _NOT_LET_IN, StoreError),
@@ -93,7 +95,7 @@ class PostgresDatabase(Database):
         """Connects to nothing yet. Raises StoreError for a URL that is none, and never repeats it."""
         self._url = _read_url(url)
         place = f"{self._url.host or 'the local socket'}{f':{self._url.port}' if self._url.port else ''}"
-        self.name = f"database {self._url.database or ''} on {place}"
+        self.name = f"database {self._url.database or self._url.username or ''} on {place}"
         self.engine: Engine = create_engine(
             self._url,
             connect_args={name: value for name, value in _CONNECT.items() if name not in self._url.query},
@@ -101,6 +103,7 @@ class PostgresDatabase(Database):
             max_overflow=max(0, connections - 4),
             isolation_level="AUTOCOMMIT",  # how a transaction begins is ours
         )
+        self._lock_seconds = _LOCK_SECONDS
         event.listen(self.engine, "connect", self._set_up)
         event.listen(self.engine, "begin", self._start)
 
@@ -136,8 +139,15 @@ class PostgresDatabase(Database):
         return {"server": f"PostgreSQL {version}", "durability": durability}
 
     def back_up(self, target: Path) -> None:
-        """Raises StoreError: the server's own tools do that."""
-        raise NotImplementedError(target)
+        """By pg_dump. Raises StoreError."""
+        dump(self._url, self.name, target)
+
+    def restore(self, backup: Path) -> None:
+        """By pg_restore. Raises StoreError."""
+        if not begins_with(backup, MAGIC):
+            remedy = "make one with `digest db backup`; `digest db copy` moves a SQLite file here"
+            raise StoreError(str(backup), "it is no dump of PostgreSQL's", remedy=remedy)
+        restore(self._url, self.name, backup)
 
     def scratch(self, *, takes_readers: bool = False) -> "Database":
         """This database, with tables of one's own in front of those that are written. Raises StoreError."""
@@ -167,7 +177,9 @@ class PostgresDatabase(Database):
                     return refused(self.name, message, remedy=remedy)
             message, remedy = _UNREACHABLE
             return StoreUnavailable(self.name, message, remedy=remedy)
-        return StoreError(self.name, words[:300])
+        # Without its details, which repeat what a row holds.
+        primary = original.diag.message_primary if isinstance(original, psycopg.Error) else None
+        return StoreError(self.name, (primary or words)[:300])
 
     def _set_up(self, connection: psycopg.Connection[Any], record: Any) -> None:
         connection.autocommit = True
@@ -184,7 +196,7 @@ class PostgresDatabase(Database):
             return
         steps = [
             "BEGIN ISOLATION LEVEL READ COMMITTED",
-            f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'",
+            f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1000)}",
             f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
         ]
         if kind in {"fast", "bulk"}:

@@ -12,6 +12,7 @@ from sqlalchemy import inspect
 from digest.errors import StoreError
 from digest.stores.answers import SqlAnswers
 from digest.stores.archive import SqlArchive
+from digest.stores.copying import copy_all, find_filled
 from digest.stores.counting import SqlCounts
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
@@ -109,6 +110,26 @@ class SqlStore:
             raise StoreError(str(target), "it cannot be written") from error
 
     @classmethod
+    def restore(cls, url: str, backup: Path) -> str:
+        """Put a backup where there is no database, or an empty one; returns what was done. Raises StoreError."""
+        database = find_database(url)
+        try:
+            _require_empty(database)
+            database.restore(backup)
+            revision, _ = _inspect(database)
+            return f"{database.name}: restored from {backup}, at revision {revision}"
+        finally:
+            database.close()
+
+    def copy(self, url: str) -> dict[str, int]:
+        """Every row into another database, which is made or empty; returns how many, by table. Raises StoreError."""
+        target = SqlStore.open(url)
+        try:
+            return copy_all(self._database, target._database)  # noqa: SLF001 - another of these
+        finally:
+            target.close()
+
+    @classmethod
     def empty(cls) -> "SqlStore":
         """A new store that is deleted when it is closed. Raises StoreError."""
         database = SqliteDatabase.temporary()
@@ -157,6 +178,21 @@ def find_database(url: str) -> Database:
             remedy='name a file, as in "sqlite:///digest.db"',
         )
     return SqliteDatabase(Path(path))
+
+
+def _require_empty(database: Database) -> None:
+    """Raises StoreError where anything would be lost."""
+    revision, foreign = _inspect(database)
+    if foreign:
+        raise _not_ours(database)
+    if revision is None:
+        return
+    filled = "things of another version"
+    if revision == _head():
+        with database.read() as connection:
+            filled = find_filled(connection) or ""
+    if filled:
+        raise StoreError(database.name, f"it is not empty: there are {filled}", remedy="name a new one in [store] url")
 
 
 def _make_or_recognize(database: Database, *, create: bool) -> None:

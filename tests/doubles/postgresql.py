@@ -72,6 +72,12 @@ class PostgresServer:
         """Stop it: "fast" ends every connection, "immediate" is a crash."""
         self._run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}")
 
+    def ask_for_passwords(self, user: str) -> None:
+        """Let that user in by password alone."""
+        access = self._folder / "db" / "pg_hba.conf"
+        access.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n{access.read_text()}")
+        self._run("pg_ctl", "reload", "--silent")
+
     def create(self) -> str:
         """A new, empty database; its address."""
         name = f"test{next(self._names)}"
