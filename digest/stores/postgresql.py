@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.types.string import StrDumper
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
@@ -125,18 +125,32 @@ class PostgresDatabase(Database):
         return None
 
     def describe(self) -> dict[str, str]:
-        """Its version, and whether what it was told survives a power cut of its machine. Raises StoreError."""
+        """The server's version. Raises StoreError."""
+        return {"server": f"PostgreSQL {self._ask('server_version')}"}
+
+    def find_risk(self) -> str | None:
+        """Whether a power cut of the server may take what it said was written. Raises StoreError.
+
+        That it may forget its last commits (synchronous_commit) is no risk: writers who need them say so.
+        """
+        if self._ask("fsync") == "off":
+            return "fsync is off: a power cut of the server may destroy everything"
+        if self._ask("full_page_writes") == "off":
+            return "full_page_writes is off: a power cut of the server may damage pages that were being written"
+        return None
+
+    def _ask(self, setting: str) -> str:
         with self.read() as connection:
-            version, fsync, commit = connection.exec_driver_sql(
-                "SELECT current_setting('server_version'), current_setting('fsync'), "
-                "current_setting('synchronous_commit')"
-            ).one()
-        durability = "claims and marks wait for the disk"
-        if fsync == "off":
-            durability = "RISK: fsync is off, a power cut may destroy everything; set it on"
-        elif commit == "off":
-            durability += ", though synchronous_commit is off"
-        return {"server": f"PostgreSQL {version}", "durability": durability}
+            return str(connection.execute(select(func.current_setting(setting))).scalar())
+
+    def stamp(self) -> str:
+        """How many rows were ever written: the server counts them. Raises StoreError."""
+        counted = (
+            "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) "
+            "FROM pg_stat_user_tables WHERE schemaname = current_schema()"
+        )
+        with self.read() as connection:
+            return str(connection.exec_driver_sql(counted).scalar())
 
     def back_up(self, target: Path) -> None:
         """By pg_dump. Raises StoreError."""

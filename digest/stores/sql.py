@@ -94,6 +94,10 @@ class SqlStore:
             raise StoreError(self._database.name, f"it is damaged: {damage}", remedy="restore a backup")
         return {"path": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
 
+    def find_risk(self) -> str | None:
+        """What a power cut may take of that which was written, as it is set up; None: nothing. Raises StoreError."""
+        return self._database.find_risk()
+
     def backup(self, target: Path) -> None:
         """A consistent copy, also while others write. Raises StoreError; never overwrites."""
         if target.exists():
@@ -151,6 +155,10 @@ class SqlStore:
     def files(self) -> list[Path]:
         """Where it lies, if that is in files here: the database, and what is not yet in it."""
         return self._database.files
+
+    def stamp(self) -> str:
+        """Another text when something may have changed, where no `files` tell. Raises StoreError."""
+        return self._database.stamp()
 
     def close(self) -> None:
         """Let go of the connections. May be called twice."""
