@@ -90,6 +90,7 @@ def test_a_preview_and_dry_runs_keep_nothing(desk: Desk, tried: tuple[str, str],
     (desk.folder / "new.csv").write_text("email\nnew@mail.org\n")
     before = count_written(url)
     dry = desk.digest("subscribers", "import", "new.csv", "--consent", "asked", "--dry-run", "--json")
+    assert dry.code == 0, dry.err
     assert dry.rows[0]["added"] == 1
     assert count_written(url) == before
 
