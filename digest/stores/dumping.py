@@ -18,6 +18,15 @@ MAGIC: Final = b"PGDMP"  # with which a dump in pg_dump's custom format begins
 _PLAIN: Final = ("--no-owner", "--no-privileges", "--no-password")  # whoever restores it owns it
 
 
+def begins_with(file: Path, magic: bytes) -> bool:
+    """Whether a file is of the kind that begins so. Raises StoreError."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(magic)) == magic
+    except OSError as error:
+        raise StoreError(str(file), "it cannot be read") from error
+
+
 def dump(url: URL, name: str, target: Path) -> None:
     """The whole database into a file, as it is at one moment. Raises StoreError; `name` is what errors call it."""
     _run("pg_dump", url, name, "--format=custom", f"--file={target}")

@@ -5,7 +5,7 @@ time is at work, as with SQLite. Senders use `write_beside` and `write_marks`, a
 work at once. A view is of one moment (REPEATABLE READ).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,18 +13,20 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError, StoreUnavailable
 from digest.stores.columns import passing
-from digest.stores.database import OPTION, Database, begins_with
-from digest.stores.dumping import MAGIC, dump, restore
+from digest.stores.database import OPTION, Database, Spelling
+from digest.stores.dumping import MAGIC, begins_with, dump, restore
+from digest.stores.postgresql_faults import explain
 from digest.stores.schema import metadata
 
 _WRITERS: Final = 0x64696765_7374  # "digest": the number of the advisory lock that writers take
 _LOCK_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 60  # a sender that was halted in a transaction is thrown out: others wait for its locks
+_SCRATCH: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 _FORGETS: Final = "digest_forgets"  # whether this connection would tell of a commit before it is on the disk
 
 # Who is cut off from the server, or the server from them, learns of it within a minute.
@@ -45,54 +47,16 @@ _AUDIENCE: Final = frozenset(
 )
 _TAKEN_IN: Final = frozenset(["people", "subscriptions", "suppressions", "imports"])
 
-# By SQLSTATE, or its class: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_UNREACHABLE = ("it cannot be reached", "check that it runs, and [store] url")
-_NOT_LET_IN = ("it does not let us in", "check user and password in [store] url or DIGEST_STORE_URL")
-_NO_DATABASE = ("there is no database of that name", "make it with createdb, or change [store] url")
-_NO_CONNECTION_LEFT = ("it has no connection left", "raise max_connections, or run fewer workers")
-_STARTING = ("it is being shut down or started", "wait until it is up again")
-_FAULTS = {
-    "28": _NOT_LET_IN,
-    "3D000": _NO_DATABASE,
-    "42501": ("this user may not do that there", "grant it the schema, or name another user in [store] url"),
-    "25006": ("it cannot be written", "it is a standby, or set read-only; name the primary in [store] url"),
-    "53100": ("the disk is full", "make room; nothing of this step was written"),
-    "53200": ("it has no memory left", "give the server more, or run fewer workers"),
-    "XX001": ("it is damaged", "restore a backup"),
-    "XX002": ("it is damaged", "restore a backup"),
-}
-_MAY_PASS = {
-    "08": _UNREACHABLE,
-    "57P": _STARTING,
-    "53300": _NO_CONNECTION_LEFT,
-    "55P03": ("it is locked by another process", "wait until that one is done, or stop it"),
-    "40": ("another process was at the same rows", "try again"),
-    "25P": ("this process was halted for too long, and its transaction ended", "try again"),
-    "57014": ("it ended what took too long", "raise statement_timeout, or try again"),
-}
-# Who is not let in gets words alone, and no SQLSTATE.
-_REFUSALS: Final[tuple[tuple[str, tuple[str, str], type[StoreError]], ...]] = (
-    ('role "', _NOT_LET_IN, StoreError),
-    ("does not exist", _NO_DATABASE, StoreError),
-    ("authentication failed", _NOT_LET_IN, StoreError),
-    ("no password supplied", _NOT_LET_IN, StoreError),
-    ("pg_hba.conf", _NOT_LET_IN, StoreError),
-    ("is not permitted to log in", _NOT_LET_IN, StoreError),
-    ("permission denied", _NOT_LET_IN, StoreError),
-    ("connection slots", _NO_CONNECTION_LEFT, StoreUnavailable),
-    ("too many", _NO_CONNECTION_LEFT, StoreUnavailable),
-    ("starting up", _STARTING, StoreUnavailable),
-    ("shutting down", _STARTING, StoreUnavailable),
-)
-
 
 class PostgresDatabase(Database):
     """A database of a PostgreSQL server."""
 
     keeps_marks = True
+    spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=list)
 
     def __init__(self, url: str | URL, *, connections: int = 64) -> None:
         """Connects to nothing yet. Raises StoreError for a URL that is none, and never repeats it."""
+        super().__init__()
         self._url = _read_url(url)
         place = f"{self._url.host or 'the local socket'}{f':{self._url.port}' if self._url.port else ''}"
         self.name = f"database {self._url.database or self._url.username or ''} on {place}"
@@ -176,24 +140,18 @@ class PostgresDatabase(Database):
         """Whether it is one of psycopg's."""
         return isinstance(error, psycopg.Error)
 
+    def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:
+        """In one exchange, that is never prepared: the server prepares single statements only."""
+        steps = self._begin_beside()
+        if not lasting:
+            steps.append("SET LOCAL synchronous_commit = off")
+        elif about.get(_FORGETS):
+            steps.append("SET LOCAL synchronous_commit = on")
+        cursor.execute("; ".join(steps).encode(), prepare=False)
+
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""
-        original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        state = getattr(original, "sqlstate", None) or ""
-        for faults, kind in ((_FAULTS, StoreError), (_MAY_PASS, StoreUnavailable)):
-            for code, (message, remedy) in faults.items():
-                if state.startswith(code):
-                    return kind(self.name, message, remedy=remedy)
-        words = " ".join(str(original).split())
-        if isinstance(original, psycopg.OperationalError) and not state:
-            for said, (message, remedy), refused in _REFUSALS:
-                if said in words:
-                    return refused(self.name, message, remedy=remedy)
-            message, remedy = _UNREACHABLE
-            return StoreUnavailable(self.name, message, remedy=remedy)
-        # Without its details, which repeat what a row holds.
-        primary = original.diag.message_primary if isinstance(original, psycopg.Error) else None
-        return StoreError(self.name, (primary or words)[:300])
+        return explain(self.name, error)
 
     def _set_up(self, connection: psycopg.Connection[Any], record: Any) -> None:
         connection.autocommit = True
@@ -202,17 +160,20 @@ class PostgresDatabase(Database):
         row = connection.execute("SHOW synchronous_commit").fetchone()
         record.info[_FORGETS] = row is not None and row[0] == "off"
 
+    def _begin_beside(self) -> list[str]:
+        return [
+            "BEGIN ISOLATION LEVEL READ COMMITTED",
+            f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1000)}",
+            f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
+        ]
+
     def _start(self, connection: Connection) -> None:
         """As one statement, since each is a way to the server and back."""
         kind = connection.get_execution_options().get(OPTION)
         if kind == "read":
             connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return
-        steps = [
-            "BEGIN ISOLATION LEVEL READ COMMITTED",
-            f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1000)}",
-            f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
-        ]
+        steps = self._begin_beside()
         if kind in {"fast", "bulk"}:
             steps.append("SET LOCAL synchronous_commit = off")
         elif connection.info.get(_FORGETS):
@@ -257,8 +218,12 @@ class _Scratch(PostgresDatabase):
                 connection.execute(str(CreateTable(table).compile(dialect=self.engine.dialect)).encode())
         self._is_made = True
 
+    def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:  # noqa: ARG002
+        """As all others: what a scratch database is told lasts as long as it does."""
+        cursor.execute(_SCRATCH)
+
     def _start(self, connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+        connection.exec_driver_sql(_SCRATCH)
 
 
 def _copy_steps(table: Table, schema: str) -> list[str]:
