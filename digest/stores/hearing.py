@@ -18,7 +18,7 @@ from digest.models import DeliveryState, Effect, Event, EventKind, Heard, Subscr
 from digest.protocols import BounceRules
 from digest.stores.database import number_on
 from digest.stores.matching import Match, chunks, match_events
-from digest.stores.schema import deliveries, events, people, subscriptions
+from digest.stores.schema import batches, deliveries, events, people, subscriptions
 from digest.stores.standing import judge
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
@@ -132,13 +132,19 @@ def take(
 
 
 def _lock_deliveries(connection: Connection, numbers: set[int]) -> None:
-    """Beside senders, who settle many at once: everybody takes them in the order of their numbers, or both would wait.
+    """Beside senders, who settle many at once: all of them take the batch first, then what is in it.
 
-    Before the events are kept, since each holds its delivery too.
+    In the order of their numbers, and before the events are kept, since each of these holds its delivery too.
     """
-    for chunk in chunks(sorted(numbers)):
-        query = select(deliveries.c.id).where(deliveries.c.id.in_(chunk)).order_by(deliveries.c.id)
-        connection.execute(query.with_for_update(key_share=True))
+    chosen = list(chunks(sorted(numbers)))
+    held: set[int] = set()
+    for chunk in chosen:
+        query = select(deliveries.c.batch).where(deliveries.c.id.in_(chunk), deliveries.c.batch.is_not(None))
+        held.update(connection.execute(query.distinct()).scalars())
+    for table, parts in ((batches, chunks(sorted(held))), (deliveries, chosen)):
+        for part in parts:
+            lock = select(table.c.id).where(table.c.id.in_(part)).order_by(table.c.id)
+            connection.execute(lock.with_for_update(key_share=True)).close()
 
 
 def _read_known(connection: Connection, heard: Sequence[Event]) -> set[tuple[str, str]]:
