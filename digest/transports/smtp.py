@@ -100,10 +100,10 @@ class SmtpTransport:
         return [template.address(message, sign) for message in batch.messages]
 
     def check(self) -> str:
-        """Connect and log in. Raises TransportError."""
+        """Connect and log in, and see whether receivers will find the key of the signature. Raises TransportError."""
         self._connect(self._deadline)
-        signs = f"; signed for {self._signer.domain}" if self._signer else ""
-        return self._server.describe() + signs
+        found = [self._server.describe(), *([self._signer.check()] if self._signer else [])]
+        return "; ".join(found)
 
     def close(self) -> None:
         """Say goodbye to the server, if it still listens."""
