@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import dkim
+import dns.exception
+import dns.resolver
 import idna
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,8 +28,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from dkim.canonicalization import Relaxed, compress_whitespace, strip_trailing_whitespace
-from dkim.dnsplug import get_txt
-from dns.exception import DNSException
 
 from digest.errors import ConfigError, Refused
 from digest.transports.mime import Sign, Template
@@ -43,7 +43,7 @@ _WIDTH = 72
 _FOLD = "\r\n "
 _LABELS = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*", re.IGNORECASE)
 _PUBLIC = re.compile(r"(?:^|;)\s*p\s*=([^;]*)")
-_DNS_SECONDS = 5
+_DNS_SECONDS = 5.0
 _NAMES = 'such as domain = "news.example.com", selector = "s2026"'
 _MAKE = "make one: `openssl genrsa -out KEY 2048`"
 
@@ -54,13 +54,20 @@ class NoAnswerError(Exception):
     """The DNS does not answer: then nothing is known."""
 
 
-def look_up_record(name: str) -> str | None:
-    """A TXT record of the DNS, None when there is none of that name. Raises NoAnswerError."""
+def look_up_record(name: str, resolver: dns.resolver.Resolver | None = None) -> str | None:
+    """A TXT record of the DNS, None when there is none of that name. Raises NoAnswerError.
+
+    It asks the servers that this machine asks, unless it is told another resolver.
+    """
     try:
-        found = get_txt(f"{name}.".encode(), timeout=_DNS_SECONDS)
-    except (dkim.DKIMException, DNSException, OSError) as error:
+        asked = resolver or dns.resolver.get_default_resolver()
+        found = list(asked.resolve(f"{name}.", "TXT", lifetime=_DNS_SECONDS))
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return None
+    except (dns.exception.DNSException, OSError) as error:
         raise NoAnswerError from error
-    return None if found is None else found.decode("utf-8", "replace")
+    texts = [b"".join(record.strings).decode("utf-8", "replace") for record in found]
+    return max(texts, key=lambda text: "p=" in text, default=None)
 
 
 class Signer:

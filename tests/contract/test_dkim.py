@@ -2,12 +2,18 @@
 
 import base64
 import re
+import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import dkim
+import dns.message
+import dns.rcode
+import dns.resolver
+import dns.rrset
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +25,7 @@ from digest.config.schema import Secrets
 from digest.errors import ConfigError, Refused
 from digest.models import UNSUBSCRIBE_TOKEN, DeliveryState
 from digest.transports import mime
-from digest.transports.dkim_signing import NoAnswerError, Signer
+from digest.transports.dkim_signing import NoAnswerError, Signer, look_up_record
 from digest.transports.smtp import SmtpTransport
 from tests.contract.test_transports import LETTERHEAD, RENDITION, Account, make_batch
 from tests.doubles.smtp_script import SmtpScript
@@ -270,3 +276,30 @@ def test_a_dns_that_does_not_answer_is_no_fault_of_the_key(tmp_path: Path) -> No
 
     key = make_key(tmp_path / "key.pem", *KINDS["ed25519"])
     assert "does not answer" in Signer(domain="news.test", selector="s", key=key, look_up=look_up).check()
+
+
+def test_the_dns_is_asked_for_a_record_in_parts_and_what_it_does_not_know_is_no_record() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            for _ in range(3):
+                query, client = server.recvfrom(4096)
+                asked = dns.message.from_wire(query)
+                reply, name = dns.message.make_response(asked), asked.question[0].name
+                if str(name).startswith("there."):
+                    texts = ['"v=spf1 -all"', '"v=DKIM1; k=rsa; p=AA" "BB"']
+                    reply.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *texts))
+                else:
+                    reply.set_rcode(dns.rcode.NXDOMAIN if str(name).startswith("missing.") else dns.rcode.SERVFAIL)
+                server.sendto(reply.to_wire(), client)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers, resolver.port = ["127.0.0.1"], server.getsockname()[1]
+        assert look_up_record("there.test", resolver) == "v=DKIM1; k=rsa; p=AABB"
+        assert look_up_record("missing.test", resolver) is None
+        with pytest.raises(NoAnswerError):
+            look_up_record("broken.test", resolver)
+        thread.join(10)
