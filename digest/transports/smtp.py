@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # it loads much, for those who sign
 
 # Nothing that could end the address or the command (RFC 5321 §4.1.2); quoted local parts with spaces are no readers'.
 _ENVELOPE = re.compile(r"[^\s<>\x00-\x1f\x7f-\x9f]+@[^\s<>@\x00-\x1f\x7f-\x9f]+")
+_ADDRESS = re.compile(r"[^\s<>,;:'\"()]+@[^\s<>,;:'\"()]+")
+_WHILE = 2.0  # seconds after which a connection that nothing went over is no new one: marking may have to wait its turn
+_WAITS = 6  # so many of them make a message's deadline, unless it is said
 
 
 class SmtpTransport:
@@ -45,11 +48,11 @@ class SmtpTransport:
         password: str | None = None,
         signer: "Signer | None" = None,
         seconds: float = 30.0,
-        deadline: float = 180.0,
+        deadline: float | None = None,
         idle_seconds: float = 30.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`seconds` bounds each wait for the server, `deadline` connecting, and all of one message, in seconds.
+        """`seconds` bounds each wait for the server, `deadline` connecting, and all of one message: six times that.
 
         After `idle_seconds` the server is asked whether it is still there, before a message is marked. Raises
         ConfigError.
@@ -59,7 +62,8 @@ class SmtpTransport:
         )
         self._told = f"SmtpTransport(host={host!r}, port={port}, tls={tls!r})"
         self._signer = signer
-        self._seconds, self._deadline, self._idle_seconds = seconds, deadline, idle_seconds
+        self._seconds, self._idle_seconds = seconds, idle_seconds
+        self._deadline = _WAITS * seconds if deadline is None else deadline
         self._monotonic = monotonic
         self._connection: Connection | None = None
         self._used_at = 0.0
@@ -87,10 +91,10 @@ class SmtpTransport:
             self._strikes = self._strikes + 1 if verdict.is_server else 0
             if self._strikes > 1:
                 # What was marked has not left: this message and the rest may go elsewhere.
-                raise Unavailable(self._server.subject, f"it takes no mail now: {words}")
+                raise Unavailable(self._server.subject, f"it takes no mail now: {_hide_addresses(words)}")
             on_outcome([Outcome(delivery=message.delivery, state=verdict.state, raw=words)])
             if verdict.fault:
-                fault = f"the server refuses this mail for everybody: {words}"
+                fault = f"the server refuses this mail for everybody: {_hide_addresses(words)}"
                 raise verdict.fault(self._server.subject, fault, remedy=verdict.remedy)
 
     def render(self, batch: Batch) -> list[bytes]:
@@ -100,10 +104,10 @@ class SmtpTransport:
         return [template.address(message, sign) for message in batch.messages]
 
     def check(self) -> str:
-        """Connect and log in. Raises TransportError."""
+        """Connect and log in, and see whether receivers will find the key of the signature. Raises TransportError."""
         self._connect(self._deadline)
-        signs = f"; signed for {self._signer.domain}" if self._signer else ""
-        return self._server.describe() + signs
+        found = [self._server.describe(), *([self._signer.check()] if self._signer else [])]
+        return "; ".join(found)
 
     def close(self) -> None:
         """Say goodbye to the server, if it still listens."""
@@ -169,7 +173,8 @@ class SmtpTransport:
                 return Verdict(state=DeliveryState.REFUSED), words
             mail = _mail_command(connection, sender, filled.size, needs_utf8=needs_utf8)
             rcpt = f"RCPT TO:<{address}>\r\n".encode()
-            was_used, connection.is_used = connection.is_used, True
+            was_used = connection.is_used or self._monotonic() - self._used_at > _WHILE
+            connection.is_used = True
             connection.expire_in(until - self._monotonic(), each=self._seconds)
             try:
                 step, reply = hand_over(connection, mail, rcpt, filled.content)
@@ -192,3 +197,8 @@ def _mail_command(connection: Connection, sender: str, size: int, *, needs_utf8:
     declared = f" SIZE={size}" if connection.has_extn("size") else ""
     utf8 = " BODY=8BITMIME SMTPUTF8" if needs_utf8 else ""
     return f"MAIL FROM:<{sender}>{declared}{utf8}\r\n".encode()
+
+
+def _hide_addresses(words: str) -> str:
+    """A server may repeat whom it was asked for; a fault goes into reports and logs."""
+    return _ADDRESS.sub("…", words)

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 _LONGEST_LINE = 4096  # RFC 5321 §4.5.3.1.5 allows 512
@@ -78,7 +79,7 @@ class Connection(smtplib.SMTP):
         self.is_used = False  # whether a message went over it
         self.must_reset = False  # whether the server may hold the envelope of a message that came to nothing
         self.expire_in(seconds, each=each)
-        super().__init__(timeout=each)
+        super().__init__(local_hostname=_find_own_name(), timeout=each)
         self._host = host  # the name that the server's certificate has to be for
         try:
             code, words = self.connect(host, port)
@@ -96,6 +97,8 @@ class Connection(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """As smtplib asks for it, and encrypted at once where that is wanted."""
         plain = socket.create_connection((host, port), timeout)
+        # Each write is whole: its tail need not wait until the server has acknowledged the rest.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._context.wrap_socket(plain, server_hostname=host) if self._context else plain
 
     def expire_in(self, seconds: float, *, each: float) -> None:
@@ -219,6 +222,12 @@ class Connection(smtplib.SMTP):
         if left <= 0:
             raise TimeoutError("it took too long")
         sock.settimeout(left)
+
+
+@cache
+def _find_own_name() -> str:
+    """What EHLO says, as smtplib finds it: that may ask the DNS, and wait for it, so it is done once."""
+    return smtplib.SMTP().local_hostname
 
 
 def _say(error: OSError) -> str:
