@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 # The lists, with what a row of each has beside address and time.
@@ -37,14 +37,16 @@ class Delivered:
 
 
 class SendGridDouble:
-    """`with SendGridDouble() as api: api.url, api.api_key, api.requests, api.delivered`.
+    """`with SendGridDouble() as api: api.url, api.api_key, api.requests, api.delivered`; methods may be overridden.
 
     `answer` may replace what is done with a valid request: "accept" (202), a status, a status and its body,
     "drop" (hangs up), "stall" (no answer), and "accept-and-drop" and "accept-and-stall", which take it first.
     """
 
+    KEY = "SG.loopback-key"
+
     def __init__(self, *, answer: Callable[[int], str | int | tuple[int, object]] = lambda number: "accept") -> None:
-        self.api_key = "SG.loopback-key"
+        self.api_key = self.KEY
         self.requests: list[dict[str, Any]] = []
         self.bodies: list[bytes] = []
         self.delivered: list[Delivered] = []
@@ -64,6 +66,10 @@ class SendGridDouble:
                 super().setup()
                 double.connections += 1
 
+            def finish(self) -> None:
+                super().finish()
+                double.close()
+
             def do_GET(self) -> None:
                 if self.headers["Authorization"] != f"Bearer {double.api_key}":
                     self._reply(401, {"errors": [{"message": "authorization required"}]})
@@ -75,7 +81,7 @@ class SendGridDouble:
                     self._reply(404, {})
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = double.receive(self.rfile, int(self.headers["Content-Length"]))
                 if self.headers["Authorization"] != f"Bearer {double.api_key}":
                     return self._reply(401, {"errors": [{"message": "authorization required"}]})
                 if self.path.startswith("/v3/asm/"):
@@ -90,12 +96,12 @@ class SendGridDouble:
                 double.requests.append(request)
                 double.bodies.append(body)
                 if str(what).startswith("accept"):
-                    double.delivered += build_messages(request)
+                    double.take(request)
                 if what == "accept":
                     return self._reply(202, None, {"X-Message-Id": f"request-{len(double.requests)}"})
                 if str(what).endswith("stall"):
                     double.stalling.set()
-                    double._released.wait(60)
+                    double.hold(self.rfile)
                 if isinstance(what, tuple):
                     return self._reply(*what)
                 if isinstance(what, int):
@@ -130,7 +136,13 @@ class SendGridDouble:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def get_request(self) -> Any:
+                connection = super().get_request()
+                double.open()
+                return connection
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
 
     def __enter__(self) -> "SendGridDouble":
@@ -143,6 +155,24 @@ class SendGridDouble:
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def open(self) -> None:
+        """A connection has come."""
+
+    def close(self) -> None:
+        """A connection has ended."""
+
+    def receive(self, stream: BinaryIO, length: int) -> bytes:
+        """The body of a request."""
+        return stream.read(length)
+
+    def take(self, request: dict[str, Any]) -> None:
+        """Answer for a request: its messages are on their way."""
+        self.delivered += build_messages(request)
+
+    def hold(self, stream: BinaryIO) -> None:
+        """Give no answer, for as long as the test runs."""
+        self._released.wait(60)
 
     @property
     def url(self) -> str:

@@ -1,0 +1,296 @@
+"""Senders to be killed, stopped and woken: `python -m tests.faults.sending`.
+
+A prepared process that forks one sender for each start that it is told of (a JSON line on stdin), so that a start costs
+what a sender does and not what Python does. A sender is the program itself: an App over the store of a folder's
+config.toml, `app.run(day)`, the real transports. Only at named steps, where the ledger, the editions and the transports
+are called and return, it looks whether the test wants something of it: to kill itself, to stop, to set its clock.
+
+Lines: {"start": {…}} is answered with {"pid": …}; {"wait": pid} with how it ended, or that it is stopped.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+from digest.app import App, system_clock
+from digest.config import load_config
+from digest.deliver import Lane
+from digest.errors import DigestError
+from digest.models import Batch, Claim, Outcome, Planned
+from digest.stores.sql import SqlStore
+
+# In the order in which an edition comes by them.
+STEPS = (
+    "planning",
+    "planned",
+    "before opening",
+    "opened",
+    "claimed",
+    "before mark",
+    "marked",
+    "reply read",
+    "before settle",
+    "settled",
+    "before release",
+    "released",
+    "before closing",
+    "closed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """At the `number`th time that a step is come by: "kill", "stop", or "clock SECONDS"."""
+
+    step: str
+    number: int
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What one sender is told."""
+
+    folder: str
+    day: str
+    name: str  # of its report, in the folder
+    traps: Sequence[Trap] = ()
+    ahead: float = 0.0  # seconds that its clock is ahead of everybody's
+    batch_size: int = 0  # messages in one batch; 0: as the transport has it
+
+
+class Watch:
+    """Counts steps, and does at the one that is named what is to be done there. For any number of threads."""
+
+    def __init__(self, traps: Sequence[Trap], ahead: float = 0.0) -> None:
+        self._traps = {(trap.step, trap.number): trap.action for trap in traps}
+        self._ahead = timedelta(seconds=ahead)
+        self._lock = threading.Lock()
+        self._counts = Counter[str]()
+
+    def clock(self) -> datetime:
+        """The time, as this sender sees it."""
+        return system_clock() + self._ahead
+
+    def step(self, name: str) -> None:
+        """One more step of that name."""
+        with self._lock:
+            self._counts[name] += 1
+            action = self._traps.get((name, self._counts[name]), "")
+        match action.split():
+            case ["kill"]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case ["stop"]:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case ["clock", seconds]:
+                self._ahead += timedelta(seconds=float(seconds))
+
+
+class WatchedPlan(Sequence[Planned]):
+    """What is to be planned; a step when half of it has been taken."""
+
+    def __init__(self, planned: Sequence[Planned], watch: Watch) -> None:
+        self._planned = planned
+        self._watch = watch
+
+    @overload
+    def __getitem__(self, index: int) -> Planned: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Planned]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self._planned[index]
+
+    def __len__(self) -> int:
+        return len(self._planned)
+
+    def __iter__(self) -> Iterator[Planned]:
+        for number, plan in enumerate(self._planned):
+            if number == len(self._planned) // 2:
+                self._watch.step("planning")
+            yield plan
+
+
+class WatchedLedger:
+    """The real ledger, with steps before and after what it writes."""
+
+    def __init__(self, ledger: Any, watch: Watch) -> None:
+        self._ledger = ledger
+        self._watch = watch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def plan(self, edition: int, planned: Any, **options: Any) -> int:
+        added: int = self._ledger.plan(edition, WatchedPlan(list(planned), self._watch), **options)
+        self._watch.step("planned")
+        return added
+
+    def claim(self, *arguments: Any, **options: Any) -> Claim | None:
+        claim: Claim | None = self._ledger.claim(*arguments, **options)
+        if claim:
+            self._watch.step("claimed")
+        return claim
+
+    def mark(self, *arguments: Any, **options: Any) -> bool:
+        if options.get("settled"):
+            self._watch.step("before settle")
+        self._watch.step("before mark")
+        marked: bool = self._ledger.mark(*arguments, **options)
+        if options.get("settled"):
+            self._watch.step("settled")
+        if marked:
+            self._watch.step("marked")
+        return marked
+
+    def settle(self, *arguments: Any, **options: Any) -> bool:
+        self._watch.step("before settle")
+        settled: bool = self._ledger.settle(*arguments, **options)
+        self._watch.step("settled")
+        return settled
+
+    def release(self, *arguments: Any, **options: Any) -> None:
+        self._watch.step("before release")
+        self._ledger.release(*arguments, **options)
+        self._watch.step("released")
+
+
+class WatchedEditions:
+    """The real editions, with steps around the change to "sending" and the one to "sent"."""
+
+    def __init__(self, editions: Any, watch: Watch) -> None:
+        self._editions = editions
+        self._watch = watch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._editions, name)
+
+    def set_state(self, number: int, state: Any, *arguments: Any, **options: Any) -> Any:
+        before, after = {"sending": ("before opening", "opened"), "sent": ("before closing", "closed")}[state.value]
+        self._watch.step(before)
+        changed = self._editions.set_state(number, state, *arguments, **options)
+        self._watch.step(after)
+        return changed
+
+
+class WatchedTransport:
+    """A real transport, with a step when an answer has been read."""
+
+    def __init__(self, transport: Any, watch: Watch, batch_size: int) -> None:
+        self._transport = transport
+        self._watch = watch
+        self.batch_size = batch_size or transport.batch_size
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def send(self, batch: Batch, on_attempt: Callable[..., None], on_outcome: Callable[..., None]) -> None:
+        def on_answer(outcomes: Sequence[Outcome]) -> None:
+            self._watch.step("reply read")
+            on_outcome(outcomes)
+
+        self._transport.send(batch, on_attempt, on_answer)
+
+
+class WatchedApp(App):
+    """The program, with the steps."""
+
+    def __init__(self, config: Any, watch: Watch, *, batch_size: int = 0, **options: Any) -> None:
+        super().__init__(config, clock=watch.clock, **options)
+        self._watch = watch
+        self._batch_size = batch_size
+
+    @cached_property
+    def store(self) -> SqlStore:
+        """The database."""
+        store = SqlStore.open(self.config.store.url, create=False)
+        store.ledger = WatchedLedger(store.ledger, self._watch)  # type: ignore[assignment]
+        store.editions = WatchedEditions(store.editions, self._watch)  # type: ignore[assignment]
+        return store
+
+    @cached_property
+    def lanes(self) -> list[Lane]:
+        """The transports."""
+        made: list[Lane] = App.lanes.func(self)  # type: ignore[attr-defined]
+        return [
+            replace(lane, transport=WatchedTransport(lane.transport, self._watch, self._batch_size)) for lane in made
+        ]
+
+
+def send(start: Start) -> int:
+    """One sender's life; its report, or its fault, is in the folder when it ends by itself."""
+    folder = Path(start.folder)
+    try:
+        watch = Watch(start.traps, start.ahead)
+        with WatchedApp(load_config(folder / "config.toml"), watch, batch_size=start.batch_size) as app:
+            report = app.run(date.fromisoformat(start.day))
+        said = {
+            "state": report.state.value if report.state else None,
+            "status": report.status,
+            "message": report.message,
+            "deliveries": dict(report.deliveries),
+        }
+        code = 0
+    except DigestError as error:
+        said, code = {"message": str(error), "error": type(error).__name__}, 1
+    except Exception:  # noqa: BLE001 - a bug, which the test is to see
+        said, code = {"bug": traceback.format_exc()}, 70
+    (folder / start.name).write_text(json.dumps(said, default=str))
+    return code
+
+
+def warm_up() -> None:
+    """Import what a sender does; connect to nothing, start no thread."""
+    import digest.pipeline
+    import digest.render
+    import digest.stores.postgresql
+    import digest.transports.sendgrid
+    import digest.transports.smtp  # noqa: F401 - they stay imported
+
+
+def fork(start: Start) -> int:
+    """A sender; its process."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1):
+            os.dup2(null, number)
+        code = send(start)
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    """Start and wait for senders until stdin ends."""
+    warm_up()
+    while line := sys.stdin.readline():
+        match json.loads(line):
+            case {"start": fields}:
+                traps = tuple(Trap(**trap) for trap in fields.pop("traps", ()))
+                said = {"pid": fork(Start(traps=traps, **fields))}
+            case {"wait": pid}:
+                _, status = os.waitpid(pid, os.WUNTRACED)
+                if os.WIFSTOPPED(status):
+                    said = {"stopped": os.WSTOPSIG(status)}
+                elif os.WIFSIGNALED(status):
+                    said = {"killed": os.WTERMSIG(status)}
+                else:
+                    said = {"exited": os.WEXITSTATUS(status)}
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
