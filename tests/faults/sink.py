@@ -66,8 +66,7 @@ class SendGridSink(SendGridDouble):
         self._trap = trap
 
     def _choose(self, number: int) -> str:
-        what = {"take and hold": "accept-and-stall", "hold": "stall", "": "accept"}[self._trap("reply")]
-        return what
+        return {"take and hold": "accept-and-stall", "hold": "stall", "": "accept"}[self._trap("reply")]
 
     def receive(self, stream: BinaryIO, length: int) -> bytes:
         """The body, or what of it comes before the sender is killed."""
@@ -116,7 +115,6 @@ def main(path: str) -> None:
         what = trap(step.kind)
         if what:
             trap.tell(step.kind)
-        return what
 
     with SmtpSink(answer=answer, listen=listen) as smtp, SendGridSink(evidence, trap) as sendgrid:
         evidence.say(json.dumps({"smtp": smtp.port, "sendgrid": sendgrid.url, "key": sendgrid.api_key}))
