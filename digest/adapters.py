@@ -106,14 +106,27 @@ def _smtp(table: Any, secrets: Secrets) -> Transport:
 def _sendgrid(table: Any, secrets: Secrets) -> Transport:
     from digest.transports.sendgrid import SendGridTransport
 
-    key = secrets.sendgrid_api_key
+    return SendGridTransport(
+        api_key=read_sendgrid_key(secrets),
+        host=table.host,
+        region=table.region,
+        sandbox=table.sandbox,
+        categories=table.categories,
+    )
+
+
+def read_sendgrid_key(secrets: Secrets) -> str:
+    """The key, without the line end that a file may have brought. Raises ConfigError, which never shows it."""
+    key = secrets.sendgrid_api_key.get_secret_value().strip() if secrets.sendgrid_api_key else ""
     if not key:
         raise ConfigError(
             "transport sendgrid", "it has no key", remedy="set DIGEST_SENDGRID_API_KEY in the environment"
         )
-    return SendGridTransport(
-        api_key=key.get_secret_value(), host=table.host, region=table.region, sandbox=table.sandbox
-    )
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            "DIGEST_SENDGRID_API_KEY", "it holds characters that no header may hold", remedy="copy it anew"
+        )
+    return key
 
 
 SOURCES: Mapping[str, Callable[[Any, Fetch, Clock], Source]] = {

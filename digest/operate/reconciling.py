@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from digest.adapters import read_sendgrid_key
 from digest.audience.reconciling import Differences, WaveRule, compare
 from digest.config.delivering import SendGridTable
 from digest.errors import ConfigError
@@ -43,19 +44,15 @@ def open_lists(app: "App") -> Lists:
     """The lists of the configured provider. Raises ConfigError where there is none."""
     from digest.transports.sendgrid_lists import SendGridLists
 
-    table, key = find_table(app), app.config.secrets.sendgrid_api_key
+    table = find_table(app)
     if table is None:
         raise ConfigError(
             "transport",
             "none of them has a provider with lists of its own",
             remedy='they are SendGrid\'s, kind = "sendgrid"',
         )
-    if not key:
-        remedy = "set DIGEST_SENDGRID_API_KEY in the environment"
-        raise ConfigError("transport sendgrid", "it has no key", remedy=remedy)
-    return SendGridLists(
-        api_key=key.get_secret_value(), host=table.host, region=table.region, wait=app.wait, clock=app.clock
-    )
+    key = read_sendgrid_key(app.config.secrets)
+    return SendGridLists(api_key=key, host=table.host, region=table.region, wait=app.wait, clock=app.clock)
 
 
 def reconcile(app: "App", lists: Lists | None = None, *, dry: bool = False, with_waves: bool = False) -> Reconciled:

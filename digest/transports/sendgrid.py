@@ -1,32 +1,41 @@
-"""SendGrid: many readers in one request, through the `sendgrid` package over a pool of kept connections.
+"""SendGrid: many readers in one request, through the `sendgrid` package over kept connections.
 
 The request is marked before it leaves. 202 (200 in the sandbox) is accepted: queued, not yet delivered. 429 and 503
 and a connection that never came about sent nothing. Everything that is lost after the request left is unknown:
 SendGrid knows no idempotency key, so nothing of it is sent again by a machine; the opaque `send_key` in each
-personalization's custom_args is what its events are matched by.
+personalization's custom_args is what its events, and its Email Activity API, are matched by.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from email.utils import format_datetime, parseaddr
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Final, Literal
 
-from digest.errors import Ambiguous, Refused, Unavailable
-from digest.models import UNSUBSCRIBE_TOKEN, Batch, DeliveryState, Letterhead, Message, Outcome
-from digest.transports.mime import ascii_address, ways_out
-from digest.transports.sendgrid_client import Answer, NotSent, PooledClient
+from digest.errors import Ambiguous, PolicyRefused, Refused, Unavailable
+from digest.models import Batch, DeliveryState, Outcome
+from digest.transports.sendgrid_client import Answer, NotSent, PooledClient, errors_of, read_wait
+from digest.transports.sendgrid_request import (
+    MOST_READERS,
+    Part,
+    divide,
+    encode_parts,
+    encode_shared,
+    join,
+)
 
-_MAX_BYTES = 30_000_000
-_MAX_READERS = 1000
-_ABOUT_READER = re.compile(r"personalizations[.\[](\d+)")  # the field of an error that one reader caused
+_ABOUT_READER: Final = re.compile(r"personalizations[.\[](\d+)")  # the field of an error that one reader caused
+_ADDRESS: Final = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+_ABOUT_SENDER: Final = re.compile(r"sender identity|from (email )?address|verified sender", re.IGNORECASE)
+_ABOUT_ACCOUNT: Final = re.compile(r"suspend|deactivat|disabled|under review|banned|frozen", re.IGNORECASE)
+_USED_UP: Final = re.compile(r"credits exceeded", re.IGNORECASE)
+_LONGEST_ID: Final = 255
 
 
 class SendGridTransport:
-    """The v3 mail/send API. One TLS context and a pool of connections are kept."""
+    """The v3 mail/send API. One TLS context and its connections are kept; for use by any number of threads."""
 
     name = "sendgrid"
-    batch_size = _MAX_READERS
+    batch_size = MOST_READERS
 
     def __init__(
         self,
@@ -35,13 +44,20 @@ class SendGridTransport:
         host: str = "https://api.sendgrid.com",
         region: Literal["global", "eu"] = "global",
         sandbox: bool = False,
-        connect_seconds: float = 5.0,
+        categories: Sequence[str] = (),
+        connect_seconds: float = 10.0,
         read_seconds: float = 30.0,
         total_seconds: float = 60.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`host` replaces the region's when it is not the public one."""
-        self._host = host
+        """`host` replaces the region's when it is not the public one.
+
+        `connect_seconds` bounds name, TCP and TLS of a new connection, `read_seconds` each wait for the other side, and
+        `total_seconds` the whole of a request: less than a lease, in which the next one is marked.
+        """
         self._sandbox = sandbox
+        self._categories = tuple(categories)
+        self._clock = clock
         self._client = PooledClient(
             api_key=api_key,
             host=host,
@@ -52,7 +68,7 @@ class SendGridTransport:
         )
 
     def __repr__(self) -> str:
-        return f"SendGridTransport(host={self._host!r}, sandbox={self._sandbox})"
+        return f"SendGridTransport(host={self._client.host!r}, sandbox={self._sandbox})"
 
     def send(
         self,
@@ -61,33 +77,33 @@ class SendGridTransport:
         on_outcome: Callable[[Sequence[Outcome]], None],
     ) -> None:
         """One request for each thousand readers. Raises Unavailable (sent nothing) and Refused."""
-        waiting = list(self._requests(batch))
+        shared, parts = self._encode(batch)
+        if unfit := [part for part in parts if part.fault]:
+            on_attempt(_deliveries(unfit))
+            on_outcome([_refuse(part, part.fault or "") for part in unfit])
+        waiting = list(divide([part for part in parts if not part.fault], shared))
         while waiting:
-            messages = waiting.pop(0)
-            deliveries = [message.delivery for message in messages]
-            on_attempt(deliveries)
+            request = waiting.pop(0)
+            on_attempt(_deliveries(request))
             try:
-                answer = self._client.post_mail(self._encode(batch, messages))
+                answer = self._client.post_mail(join(request, shared))
             except NotSent as error:
-                raise Unavailable(self._subject, "no connection") from error.__cause__
+                raise Unavailable(self._subject, f"no connection: {error}") from error.__cause__
             except Ambiguous as error:
-                on_outcome(_all(deliveries, DeliveryState.UNKNOWN, str(error)))
+                on_outcome(_all(request, DeliveryState.UNKNOWN, str(error)))
                 continue
-            outcomes = self._judge(answer, messages)
+            outcomes = self._judge(answer, request)
             if outcomes:
                 on_outcome(outcomes)
             # Nothing of a rejected request was sent: those it was not about go again, in smaller requests.
             settled = {outcome.delivery for outcome in outcomes}
-            waiting[:0] = _halve([m for m in messages if m.delivery not in settled], split=not outcomes)
+            rest = [part for part in request if part.message.delivery not in settled]
+            waiting[:0] = _halve(rest, split=not outcomes)
 
     def render(self, batch: Batch) -> list[bytes]:
         """The very request bodies: SendGrid builds the messages itself."""
-        return [self._encode(batch, messages) for messages in self._requests(batch)]
-
-    def _encode(self, batch: Batch, messages: Sequence[Message]) -> bytes:
-        personalizations = [_personalize(message, batch.letterhead) for message in messages]
-        body = {"personalizations": personalizations, **_shared(batch, sandbox=self._sandbox)}
-        return json.dumps(body, ensure_ascii=False).encode()
+        shared, parts = self._encode(batch)
+        return [join(request, shared) for request in divide([part for part in parts if not part.fault], shared)]
 
     def check(self) -> str:
         """Ask what the key may do. Raises TransportError."""
@@ -101,7 +117,7 @@ class SendGridTransport:
             raise Unavailable(self._subject, f"it answers {answer.status}")
         if "mail.send" not in answer.body.decode("utf-8", "replace"):
             raise Refused(self._subject, "the key may not send mail", remedy="give it the scope mail.send")
-        return f"{self._host} takes the key, which may send mail"
+        return f"{self._client.host} takes the key, which may send mail"
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -109,46 +125,60 @@ class SendGridTransport:
 
     @property
     def _subject(self) -> str:
-        return f"sendgrid {self._host}"
+        return f"sendgrid {self._client.host}"
+
+    def _encode(self, batch: Batch) -> tuple[bytes, list[Part]]:
+        shared = encode_shared(batch, sandbox=self._sandbox, categories=self._categories, subject=self._subject)
+        return shared, encode_parts(batch.messages, batch.letterhead)
 
     def _bad_key(self, status: int) -> Refused:
         return Refused(self._subject, f"the key is refused ({status})", remedy="check DIGEST_SENDGRID_API_KEY")
 
-    def _requests(self, batch: Batch) -> Iterator[list[Message]]:
-        room = _MAX_BYTES - len(json.dumps(_shared(batch, sandbox=self._sandbox), ensure_ascii=False).encode())
-        yield from _split(batch.messages, room)
-
-    def _judge(self, answer: Answer, messages: Sequence[Message]) -> list[Outcome]:
+    def _judge(self, answer: Answer, request: Sequence[Part]) -> list[Outcome]:
         """What an answer says of each message; none of those that must go again by themselves."""
-        deliveries = [message.delivery for message in messages]
-        errors = _errors_of(answer)
-        raw = f"{answer.status} {'; '.join(dict.fromkeys(words for _, words in errors[:3]))}".strip()
+        errors = errors_of(answer)
+        said = "; ".join(dict.fromkeys(words for _, words in errors[:3]))
+        raw = f"{answer.status} {said}".strip()
         match answer.status:
-            case 200 | 202:
-                return _all(deliveries, DeliveryState.ACCEPTED, raw, answer.headers.get("x-message-id"))
+            case 202:
+                return _all(request, DeliveryState.ACCEPTED, raw, answer.headers.get("x-message-id"))
+            case 200 if self._sandbox:
+                return _all(request, DeliveryState.ACCEPTED, raw, answer.headers.get("x-message-id"))
             case 429:
-                reset = answer.headers.get("x-ratelimit-reset")
-                raise Unavailable(
-                    self._subject, f"too many requests; the limit is reset at {reset or 'an unknown time'}"
-                )
+                wait = read_wait(answer.headers, self._clock())
+                fault = f"too many requests; it asks to wait {wait:.0f} seconds"
+                raise Unavailable(self._subject, fault, wait_seconds=wait)
             case 503:
-                raise Unavailable(self._subject, raw)
+                wait_seconds = read_wait(answer.headers, self._clock()) if "retry-after" in answer.headers else None
+                raise Unavailable(self._subject, _mask(raw), wait_seconds=wait_seconds)
             case 401 | 403:
-                raise self._bad_key(answer.status)
-            case 413 if len(messages) > 1:
+                raise self._explain_refusal(answer.status, errors, _mask(raw))
+            case 413 if len(request) > 1:
                 return []
-            case 413:
-                return _all(deliveries, DeliveryState.REFUSED, raw)
-            case status if 400 <= status < 500:
-                blamed = _blame(errors, len(messages))
+            case 301 | 307 | 308:
+                fault = f"it answers {answer.status}: the API is somewhere else"
+                raise Refused(self._subject, fault, remedy="correct [transport] host; a key follows no redirect")
+            # 408 is also what gateways say that lost the answer of the server behind them.
+            case status if 400 <= status < 500 and status != 408:
+                blamed = _blame(errors, len(request))
                 if not blamed:
                     # It is about what all share, and would be said of every request: nothing was sent, nobody is lost.
-                    raise Refused(self._subject, raw, remedy="correct what it names, then run again")
-                return [
-                    Outcome(delivery=deliveries[number], state=DeliveryState.REFUSED, raw=f"{status} {words}")
-                    for number, words in sorted(blamed.items())
-                ]
-        return _all(deliveries, DeliveryState.UNKNOWN, raw)
+                    raise Refused(self._subject, _mask(raw), remedy="correct what it names, then run again")
+                return [_refuse(request[number], f"{status} {words}") for number, words in sorted(blamed.items())]
+        return _all(request, DeliveryState.UNKNOWN, raw)
+
+    def _explain_refusal(
+        self, status: int, errors: Sequence[tuple[str, str]], raw: str
+    ) -> Refused | PolicyRefused | Unavailable:
+        """Whom it does not let in: the key, the sender's address, or the account."""
+        said = " ".join(words for _, words in errors)
+        if _USED_UP.search(said):
+            return Unavailable(self._subject, raw, remedy="the account's credits are used up")
+        if any(field.startswith("from") for field, _ in errors) or _ABOUT_SENDER.search(said):
+            return PolicyRefused(self._subject, raw, remedy="verify the sender of [newsletter] at SendGrid")
+        if _ABOUT_ACCOUNT.search(said):
+            return PolicyRefused(self._subject, raw, remedy="SendGrid's support says why")
+        return self._bad_key(status)
 
 
 def _blame(errors: Sequence[tuple[str, str]], readers: int) -> dict[int, str]:
@@ -158,101 +188,25 @@ def _blame(errors: Sequence[tuple[str, str]], readers: int) -> dict[int, str]:
     return {} if about_all else blamed
 
 
-def _halve(messages: Sequence[Message], *, split: bool) -> list[list[Message]]:
-    """The messages as one request, or as two when they were too much together."""
-    middle = len(messages) // 2 if split and len(messages) > 1 else 0
-    return [list(part) for part in (messages[:middle], messages[middle:]) if part]
+def _halve(parts: Sequence[Part], *, split: bool) -> Iterator[list[Part]]:
+    """The readers as one request, or as two when they were too much together."""
+    middle = len(parts) // 2 if split and len(parts) > 1 else 0
+    return (list(part) for part in (parts[:middle], parts[middle:]) if part)
 
 
-def _shared(batch: Batch, *, sandbox: bool) -> dict[str, Any]:
-    """What all readers of a request share. Tracking is off: links stay as they are, and nobody is watched."""
-    letterhead, rendition = batch.letterhead, batch.rendition
-    shared: dict[str, Any] = {
-        "from": _party(*parseaddr(letterhead.sender)),
-        "subject": " ".join(rendition.subject.split()),
-        # RFC 2046 §5.1.4: the plainest first.
-        "content": [
-            {"type": "text/plain", "value": rendition.text},
-            {"type": "text/html", "value": rendition.html},
-        ],
-        "headers": {
-            **_list_headers(letterhead),
-            "Auto-Submitted": "auto-generated",
-            "Date": format_datetime(letterhead.dated_at),
-        },
-        "categories": [letterhead.list_id[:255]],
-        "tracking_settings": {
-            "click_tracking": {"enable": False, "enable_text": False},
-            "open_tracking": {"enable": False},
-            "subscription_tracking": {"enable": False},
-            "ganalytics": {"enable": False},
-        },
-    }
-    if letterhead.reply_to:
-        shared["reply_to"] = _party(*parseaddr(letterhead.reply_to))
-    settings = {"sandbox_mode": sandbox, "bypass_list_management": not letterhead.is_bulk}
-    if any(settings.values()):
-        # Who is on a list there and asks on our page to come back could otherwise never confirm it.
-        shared["mail_settings"] = {name: {"enable": True} for name, is_on in settings.items() if is_on}
-    return shared
+def _deliveries(parts: Sequence[Part]) -> list[int]:
+    return [part.message.delivery for part in parts]
 
 
-def _list_headers(letterhead: Letterhead) -> dict[str, str]:
-    if not letterhead.is_bulk:
-        return {}
-    return {"List-ID": f"{_plain(letterhead.list_name)} <{letterhead.list_id}>", "Precedence": "bulk"}
+def _refuse(part: Part, why: str) -> Outcome:
+    return Outcome(delivery=part.message.delivery, state=DeliveryState.REFUSED, raw=why)
 
 
-def _personalize(message: Message, letterhead: Letterhead) -> dict[str, Any]:
-    domain = parseaddr(letterhead.sender)[1].rpartition("@")[2]
-    way_out = {
-        "List-Unsubscribe": ways_out(message, letterhead.inbox),
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-    }
-    return {
-        "to": [_party(message.name or "", ascii_address(message.email))],
-        "headers": {**(way_out if letterhead.is_bulk else {}), "Message-ID": f"<{message.send_key}@{domain}>"},
-        **({"substitutions": {UNSUBSCRIBE_TOKEN: message.unsubscribe_url}} if letterhead.is_bulk else {}),
-        "custom_args": {"send_key": message.send_key},
-    }
+def _all(parts: Sequence[Part], state: DeliveryState, raw: str, provider_id: str | None = None) -> list[Outcome]:
+    name = provider_id[:_LONGEST_ID] if provider_id else None
+    return [Outcome(delivery=number, state=state, raw=raw, provider_id=name) for number in _deliveries(parts)]
 
 
-def _party(name: str, email: str) -> dict[str, str]:
-    """A name and address; SendGrid takes no comma or semicolon in a name."""
-    plain = " ".join(_plain(name).replace(",", " ").replace(";", " ").split())
-    return {"email": email, "name": plain} if plain else {"email": email}
-
-
-def _plain(text: str) -> str:
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
-
-
-def _split(messages: Sequence[Message], room: int) -> Iterator[list[Message]]:
-    """Requests of at most a thousand readers and `room` bytes, in none of which an address stands twice."""
-    request: list[Message] = []
-    addresses: set[str] = set()
-    used = 0
-    for message in messages:
-        size = 1100 + 4 * len(message.unsubscribe_url) + 12 * len(message.name or "") + len(message.email)
-        folded = message.email.casefold()
-        if request and (len(request) == _MAX_READERS or folded in addresses or used + size > room):
-            yield request
-            request, addresses, used = [], set(), 0
-        request.append(message)
-        addresses.add(folded)
-        used += size
-    if request:
-        yield request
-
-
-def _all(deliveries: Sequence[int], state: DeliveryState, raw: str, provider_id: str | None = None) -> list[Outcome]:
-    return [Outcome(delivery=delivery, state=state, raw=raw, provider_id=provider_id) for delivery in deliveries]
-
-
-def _errors_of(answer: Answer) -> list[tuple[str, str]]:
-    """The field and the message of each error of an answer, and nothing of the request that it may quote."""
-    try:
-        errors = json.loads(answer.body).get("errors") or []
-        return [(str(error.get("field") or ""), str(error.get("message", ""))[:200]) for error in errors[:_MAX_READERS]]
-    except (ValueError, AttributeError, TypeError):
-        return []
+def _mask(words: str) -> str:
+    """What SendGrid says, for a fault that is shown and logged: it may quote an address."""
+    return _ADDRESS.sub("…", words)
