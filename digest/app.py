@@ -424,9 +424,9 @@ class App:
         yield self.store
 
     @contextmanager
-    def scratch(self) -> "Iterator[SqlStore]":
-        """A copy of the database that is thrown away."""
-        scratch = self.store.scratch()
+    def scratch(self, *, takes_readers: bool = False) -> "Iterator[SqlStore]":
+        """A copy of the database that is thrown away; its readers may be there to be looked at only."""
+        scratch = self.store.scratch(takes_readers=takes_readers)
         try:
             yield scratch
         finally:

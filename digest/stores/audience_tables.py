@@ -1,13 +1,13 @@
 """The tables of who asked for what, of what became of their mail later, and of who may use the API."""
 
-from sqlalchemy import Column, Date, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Date, ForeignKey, Identity, Index, Integer, Table, Text, UniqueConstraint
 
-from digest.stores.columns import Instant, metadata
+from digest.stores.columns import Instant, Number, metadata, words
 
 people = Table(
     "people",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, Identity(), primary_key=True),
     Column("email", Text, nullable=False),
     Column("email_key", Text, nullable=False, unique=True),
     Column("name", Text),
@@ -19,15 +19,15 @@ people = Table(
 subscriptions = Table(
     "subscriptions",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("newsletter", String(64), nullable=False),
-    Column("person", Integer, ForeignKey("people.id"), nullable=False),
-    Column("key", String(32), nullable=False, unique=True),
+    Column("id", Number, Identity(), primary_key=True),
+    Column("newsletter", words(64), nullable=False),
+    Column("person", Number, ForeignKey("people.id"), nullable=False),
+    Column("key", words(32), nullable=False, unique=True),
     Column("topics", Text, nullable=False),
-    Column("language", String(35)),
-    Column("timezone", String(64)),
-    Column("frequency", String(16), nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("language", words(35)),
+    Column("timezone", words(64)),
+    Column("frequency", words(16), nullable=False),
+    Column("state", words(16), nullable=False),
     Column("consent_at", Instant),
     Column("consent_text", Text),
     Column("consent_from", Text),  # where they agreed: an address of the network, or a file
@@ -43,12 +43,12 @@ subscriptions = Table(
 page_requests = Table(
     "page_requests",
     metadata,
-    Column("key", String(32), primary_key=True),  # random: the link in the mail carries it
-    Column("newsletter", String(64), nullable=False),
-    Column("kind", String(16), nullable=False),  # confirm, known, preferences
+    Column("key", words(32), primary_key=True),  # random: the link in the mail carries it
+    Column("newsletter", words(64), nullable=False),
+    Column("kind", words(16), nullable=False),  # confirm, known, preferences
     Column("email", Text, nullable=False),
-    Column("address", String(64), nullable=False),
-    Column("network", String(64), nullable=False),
+    Column("address", words(64), nullable=False),
+    Column("network", words(64), nullable=False),
     Column("choices", Text, nullable=False),  # topics, language, timezone, frequency
     Column("consent_text", Text),
     Column("consent_from", Text),
@@ -64,21 +64,21 @@ page_requests = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("provider", String(16), nullable=False),
-    Column("event_id", String(128), nullable=False),  # the provider's own, or a hash of what it said
-    Column("kind", String(16), nullable=False),
+    Column("id", Number, Identity(), primary_key=True),
+    Column("provider", words(16), nullable=False),
+    Column("event_id", words(128), nullable=False),  # the provider's own, or a hash of what it said
+    Column("kind", words(16), nullable=False),
     Column("occurred_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
-    Column("delivery", Integer, ForeignKey("deliveries.id")),
-    Column("person", Integer, ForeignKey("people.id")),
-    Column("domain", String(255)),  # the receiver's
-    Column("reject_reason", String(16)),
-    Column("weight", String(8)),  # of a refusal: hard, listed, soft, policy, ours
-    Column("status", String(16)),  # RFC 3463
+    Column("delivery", Number, ForeignKey("deliveries.id")),
+    Column("person", Number, ForeignKey("people.id")),
+    Column("domain", words(255)),  # the receiver's
+    Column("reject_reason", words(16)),
+    Column("weight", words(8)),  # of a refusal: hard, listed, soft, policy, ours
+    Column("status", words(16)),  # RFC 3463
     Column("answer", Text),
     Column("raw", Text),
-    Column("effect", String(16), nullable=False),  # none, counted, applied, quarantined, confirmed, undone
+    Column("effect", words(16), nullable=False),  # none, counted, applied, quarantined, confirmed, undone
     UniqueConstraint("provider", "event_id"),
     Index("ix_events_person", "person", "occurred_at"),
     Index("ix_events_domain", "domain", "occurred_at"),
@@ -90,11 +90,11 @@ events = Table(
 api_tokens = Table(
     "api_tokens",
     metadata,
-    Column("id", String(16), primary_key=True),
-    Column("newsletter", String(64), nullable=False),
+    Column("id", words(16), primary_key=True),
+    Column("newsletter", words(64), nullable=False),
     Column("name", Text, nullable=False),
     Column("scopes", Text, nullable=False),
-    Column("hash", String(64), nullable=False, unique=True),
+    Column("hash", words(64), nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     Column("last_used_at", Instant),
     Column("revoked_at", Instant),
@@ -104,8 +104,8 @@ api_tokens = Table(
 imports = Table(
     "imports",
     metadata,
-    Column("newsletter", String(64), primary_key=True),
-    Column("name", String(64), primary_key=True),
+    Column("newsletter", words(64), primary_key=True),
+    Column("name", words(64), primary_key=True),
     Column("line", Integer, nullable=False),
     Column("changed_at", Instant, nullable=False),
 )
@@ -113,8 +113,8 @@ imports = Table(
 suppressions = Table(
     "suppressions",
     metadata,
-    Column("address", String(64), primary_key=True),  # a keyed hash: it outlives the person's erasure
-    Column("newsletter", String(64), primary_key=True),  # "" is every newsletter
-    Column("reason", String(32), nullable=False),
+    Column("address", words(64), primary_key=True),  # a keyed hash: it outlives the person's erasure
+    Column("newsletter", words(64), primary_key=True),  # "" is every newsletter
+    Column("reason", words(32), nullable=False),
     Column("created_at", Instant, nullable=False),
 )

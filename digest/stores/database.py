@@ -7,15 +7,16 @@ senders write at once, each under the locks that its own statements take.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from sqlalchemy import Column, Connection, Engine, Table
+from sqlalchemy import Column, Connection, Engine, Executable, Table, func, select
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as _insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError
 
@@ -26,6 +27,27 @@ OPTION = "digest_begin"  # of a connection's execution options: the kind of its 
 def upsert(table: Table) -> Insert:
     """An INSERT that can say ON CONFLICT; SQLite and PostgreSQL write it alike."""
     return _insert(table)
+
+
+def count_rows(connection: Connection, statement: Executable) -> int:
+    """Run what changes or adds rows; how many those were, as the driver says: some forget it once they are read."""
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def make_temporary(connection: Connection, table: Table) -> None:
+    """A table of this connection alone, unless it has that: on PostgreSQL asking is cheaper, and always allowed."""
+    is_asked = connection.dialect.name == "postgresql"
+    if is_asked and connection.execute(select(func.to_regclass(f"pg_temp.{table.name}"))).scalar() is not None:
+        return
+    connection.execute(CreateTable(table, if_not_exists=True))
+
+
+def number_on(connection: Connection, column: Column[Any]) -> None:
+    """After rows came with numbers: the next one gets the next. SQLite does that by itself."""
+    if connection.dialect.name == "postgresql":
+        table = column.table.name
+        sequence = func.pg_get_serial_sequence(table, column.name)
+        connection.execute(select(func.setval(sequence, select(func.max(column)).scalar_subquery())))
 
 
 def fill(connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[tuple[object, ...]]) -> None:
@@ -61,17 +83,28 @@ class Database(ABC):
     def find_damage(self) -> str | None:
         """The first thing that is wrong with it; None when it is sound. Raises StoreError."""
 
+    def describe(self) -> dict[str, str]:
+        """What else an operator may want to know of it. Raises StoreError."""
+        return {}
+
     @abstractmethod
     def back_up(self, target: Path) -> None:
         """A consistent copy in a file, also while others write. Raises StoreError."""
 
     @abstractmethod
-    def scratch(self) -> "Database":
-        """One to work on that begins as this one is now, and is gone when it is deleted. Raises StoreError."""
+    def scratch(self, *, takes_readers: bool = False) -> "Database":
+        """One to work on that begins as this one is now, and is gone when it is deleted. Raises StoreError.
+
+        Where copies are dear, readers are there to be read only, unless it `takes_readers`.
+        """
 
     @abstractmethod
     def delete(self) -> None:
         """Remove a scratch database."""
+
+    def close(self) -> None:
+        """Let go of the connections. May be called twice."""
+        self.engine.dispose()
 
     @abstractmethod
     def explain(self, error: Exception) -> StoreError:
@@ -124,10 +157,8 @@ class Database(ABC):
     @contextmanager
     def _transaction(self, kind: Kind) -> Iterator[Connection]:
         try:
-            with self.engine.connect() as connection:
-                connection.execution_options(**{OPTION: kind})
-                with connection.begin():
-                    yield connection
+            with self._begin(kind) as connection, connection.get_transaction() or nullcontext():
+                yield connection
         except ValidationError:  # whose words would repeat what the row holds
             remedy = "restore a backup, or upgrade Digest"
             raise StoreError(self.name, "it holds a row that cannot be read", remedy=remedy) from None
@@ -135,6 +166,21 @@ class Database(ABC):
             if isinstance(error, SQLAlchemyError) or self.is_own_error(error):
                 raise self.explain(error) from None
             raise
+
+    def _begin(self, kind: Kind) -> Connection:
+        """A connection in a new transaction. If it was lost in the pool, another: nothing was asked of it yet."""
+        for is_last in (False, True):
+            connection = self.engine.connect()
+            try:
+                connection.execution_options(**{OPTION: kind})
+                connection.begin()
+            except BaseException as error:
+                connection.close()
+                if is_last or not (isinstance(error, DBAPIError) and error.connection_invalidated):
+                    raise
+            else:
+                break
+        return connection
 
     @abstractmethod
     def is_own_error(self, error: Exception) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from digest.models import DeliveryState, Effect, Event, EventKind, Heard, SubscriberState, Weight
 from digest.protocols import BounceRules
+from digest.stores.database import number_on
 from digest.stores.matching import Match, chunks, match_events
 from digest.stores.schema import deliveries, events, people, subscriptions
 from digest.stores.standing import judge
@@ -163,6 +164,7 @@ def _keep(connection: Connection, fresh: Sequence[_Fresh], decisive: set[int], n
     ]
     if rows:
         connection.execute(insert(events), rows)
+        number_on(connection, events.c.id)
 
 
 def _first_effect(one: _Fresh, decisive: set[int]) -> Effect:

@@ -407,8 +407,11 @@ class SqlLedger:
             .where(deliveries.c.edition == edition, deliveries.c.state.in_([state.value for state in states]))
             .order_by(people.c.email)
         )
-        with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=_CHUNK).execute(query):
+        with (
+            self._database.read() as connection,
+            connection.execution_options(yield_per=_CHUNK).execute(query) as rows,  # closed though not read to the end
+        ):
+            for row in rows:
                 yield Delivery(
                     email=row.email,
                     state=DeliveryState(row.state),

@@ -1,6 +1,6 @@
 """The tables. What is searched or compared is a column of its own; the rest of a noun is kept beside it as JSON."""
 
-from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, false
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Identity, Index, Integer, Table, Text, UniqueConstraint, false
 
 from digest.stores.audience_tables import (
     api_tokens,
@@ -11,7 +11,7 @@ from digest.stores.audience_tables import (
     subscriptions,
     suppressions,
 )
-from digest.stores.columns import Instant, metadata, write_instant
+from digest.stores.columns import Instant, Number, metadata, words, write_instant
 
 __all__ = [
     "Instant",
@@ -39,13 +39,13 @@ __all__ = [
     "write_instant",
 ]
 
-keys = Table("keys", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False))
+keys = Table("keys", metadata, Column("name", words(64), primary_key=True), Column("value", Text, nullable=False))
 
 sources = Table(
     "sources",
     metadata,
-    Column("newsletter", String(64), primary_key=True),
-    Column("id", String(64), primary_key=True),
+    Column("newsletter", words(64), primary_key=True),
+    Column("id", words(64), primary_key=True),
     Column("title", Text),
     Column("cursor", Text),
     Column("last_success_at", Instant),
@@ -60,9 +60,9 @@ sources = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("newsletter", String(64), nullable=False),
-    Column("source", String(64), nullable=False),
+    Column("number", Number, Identity(), primary_key=True),
+    Column("newsletter", words(64), nullable=False),
+    Column("source", words(64), nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("dated_at", Instant, nullable=False),  # the entry's own date, or when it was first seen
     Column("backlog", Boolean, nullable=False),  # known, or from before the first contact: never offered
@@ -77,22 +77,22 @@ entries = Table(
 entry_names = Table(
     "entry_names",
     metadata,
-    Column("newsletter", String(64), primary_key=True),
-    Column("source", String(64), primary_key=True),
-    Column("name", String(80), primary_key=True),
-    Column("entry", Integer, ForeignKey("entries.number", ondelete="CASCADE"), nullable=False),
+    Column("newsletter", words(64), primary_key=True),
+    Column("source", words(64), primary_key=True),
+    Column("name", words(80), primary_key=True),
+    Column("entry", Number, ForeignKey("entries.number", ondelete="CASCADE"), nullable=False),
 )
 
 # Opens and clicks, where the operator has them counted: by nobody's name.
 counts = Table(
     "counts",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("edition", Integer, ForeignKey("editions.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", String(16), nullable=False),  # open, click
+    Column("id", Number, Identity(), primary_key=True),
+    Column("edition", Number, ForeignKey("editions.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", words(16), nullable=False),  # open, click
     Column("link", Integer),  # a number made of its address
-    Column("made_by", String(16), nullable=False),  # person, scanner, prefetcher, proxy
-    Column("network", String(64), nullable=False),  # a keyed hash
+    Column("made_by", words(16), nullable=False),  # person, scanner, prefetcher, proxy
+    Column("network", words(64), nullable=False),  # a keyed hash
     Column("counted_at", Instant, nullable=False),
     Index("ix_counts_edition", "edition", "kind", "made_by"),
     Index("ix_counts_network", "network", "counted_at"),
@@ -101,11 +101,11 @@ counts = Table(
 editions = Table(
     "editions",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("newsletter", String(64), nullable=False),
-    Column("cadence", String(16), nullable=False),
+    Column("id", Number, Identity(), primary_key=True),
+    Column("newsletter", words(64), nullable=False),
+    Column("cadence", words(16), nullable=False),
     Column("date", Date, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", words(16), nullable=False),
     Column("reason", Text),
     Column("edition", Text),
     Column("cutoff_at", Instant),
@@ -118,8 +118,8 @@ editions = Table(
 renditions = Table(
     "renditions",
     metadata,
-    Column("edition", Integer, ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True),
-    Column("variant", String(255), primary_key=True),
+    Column("edition", Number, ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True),
+    Column("variant", words(255), primary_key=True),
     Column("subject", Text, nullable=False),
     Column("html", Text, nullable=False),
     Column("text", Text, nullable=False),
@@ -128,28 +128,28 @@ renditions = Table(
 batches = Table(
     "batches",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("edition", Integer, ForeignKey("editions.id"), nullable=False),
-    Column("variant", String(255), nullable=False),
-    Column("state", String(16), nullable=False),  # planned, claimed, done
+    Column("id", Number, Identity(), primary_key=True),
+    Column("edition", Number, ForeignKey("editions.id"), nullable=False),
+    Column("variant", words(255), nullable=False),
+    Column("state", words(16), nullable=False),  # planned, claimed, done
     Column("due_at", Instant, nullable=False),
     Column("attempt", Integer, nullable=False, default=0),
     Column("owner", Text),
     Column("lease_until", Instant),
-    Column("retry_of", Integer),  # the batch of which these were put off
+    Column("retry_of", Number),  # the batch of which these were put off
     Index("ix_batches_state", "edition", "state", "due_at"),
 )
 
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("edition", Integer, ForeignKey("editions.id"), nullable=False),
-    Column("subscription", Integer, ForeignKey("subscriptions.id"), nullable=False),
-    Column("batch", Integer, ForeignKey("batches.id")),
-    Column("send_key", String(64), nullable=False, unique=True),
-    Column("state", String(16), nullable=False),
-    Column("transport", String(32)),
+    Column("id", Number, Identity(), primary_key=True),
+    Column("edition", Number, ForeignKey("editions.id"), nullable=False),
+    Column("subscription", Number, ForeignKey("subscriptions.id"), nullable=False),
+    Column("batch", Number, ForeignKey("batches.id")),
+    Column("send_key", words(64), nullable=False, unique=True),
+    Column("state", words(16), nullable=False),
+    Column("transport", words(32)),
     Column("attempted_at", Instant),
     Column("settled_at", Instant),
     Column("answer", Text),  # the receiver's own words, or why it was skipped
@@ -163,7 +163,7 @@ deliveries = Table(
 paces = Table(
     "paces",
     metadata,
-    Column("key", String(300), primary_key=True),
+    Column("key", words(300), primary_key=True),
     Column("free_at", Instant, nullable=False),
 )
 
@@ -171,7 +171,7 @@ paces = Table(
 ceilings = Table(
     "ceilings",
     metadata,
-    Column("key", String(300), primary_key=True),
+    Column("key", words(300), primary_key=True),
     Column("day", Date, primary_key=True),
     Column("used", Integer, nullable=False),
 )
@@ -180,7 +180,7 @@ ceilings = Table(
 answers = Table(
     "answers",
     metadata,
-    Column("question", String(64), primary_key=True),
+    Column("question", words(64), primary_key=True),
     Column("answer", Text, nullable=False),
     Column("made_at", Instant, nullable=False),
     Index("ix_answers_made", "made_at"),
@@ -189,10 +189,10 @@ answers = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("newsletter", String(64), nullable=False),
+    Column("id", Number, Identity(), primary_key=True),
+    Column("newsletter", words(64), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant, nullable=False),
-    Column("status", String(16), nullable=False),
+    Column("status", words(16), nullable=False),
     Column("report", Text, nullable=False),
 )

@@ -65,7 +65,7 @@ class SqlStore:
         try:
             _make_or_recognize(database, create=create)
         except BaseException:
-            database.engine.dispose()
+            database.close()
             raise
         return cls(database)
 
@@ -84,14 +84,14 @@ class SqlStore:
             _migrate(database)
             return f"{database.name}: upgraded from revision {revision or 'none'} to {_head()}"
         finally:
-            database.engine.dispose()
+            database.close()
 
     def check(self) -> dict[str, str]:
-        """Its path, revision and integrity. Raises StoreError."""
+        """Its place, revision and integrity, and what is known of its server. Raises StoreError."""
         damage = self._database.find_damage()
         if damage:
             raise StoreError(self._database.name, f"it is damaged: {damage}", remedy="restore a backup")
-        return {"path": self._database.name, "revision": _head(), "integrity": "ok"}
+        return {"path": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
 
     def backup(self, target: Path) -> None:
         """A consistent copy, also while others write. Raises StoreError; never overwrites."""
@@ -119,9 +119,12 @@ class SqlStore:
             raise
         return cls(database, temporary=True)
 
-    def scratch(self) -> "SqlStore":
-        """A consistent copy to work on, deleted when it is closed. Raises StoreError."""
-        return SqlStore(self._database.scratch(), temporary=True)
+    def scratch(self, *, takes_readers: bool = False) -> "SqlStore":
+        """What begins as a consistent copy, to work on, deleted when it is closed. Raises StoreError.
+
+        Readers may be there to be looked at only, unless it `takes_readers`.
+        """
+        return SqlStore(self._database.scratch(takes_readers=takes_readers), temporary=True)
 
     @property
     def files(self) -> list[Path]:
@@ -130,7 +133,7 @@ class SqlStore:
 
     def close(self) -> None:
         """Let go of the connections. May be called twice."""
-        self._database.engine.dispose()
+        self._database.close()
         if self._temporary:
             self._database.delete()
 

@@ -102,7 +102,7 @@ class SqliteDatabase(Database):
         except sqlite3.Error as error:
             raise StoreError(str(target), "it cannot be written") from error
 
-    def scratch(self) -> "SqliteDatabase":
+    def scratch(self, *, takes_readers: bool = False) -> "SqliteDatabase":  # noqa: ARG002 - a copy has everything
         """A copy in the temporary folder. Raises StoreError."""
         copy = SqliteDatabase.temporary()
         try:

@@ -18,7 +18,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
-    MetaData,
     Select,
     String,
     Table,
@@ -31,10 +30,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.schema import CreateTable
 
 from digest.models import Arrival, Subscriber, SubscriberState, Taken, fold_address
-from digest.stores.database import fill, upsert
+from digest.stores.columns import passing
+from digest.stores.database import count_rows, fill, make_temporary, number_on, upsert
 from digest.stores.schema import people, subscriptions, suppressions, write_instant
 from digest.stores.suppressing import Suppressing
 
@@ -46,7 +45,7 @@ _KEPT: Final = "topics language timezone frequency state consent_at consent_text
 
 _incoming = Table(
     "incoming",
-    MetaData(),
+    passing,
     Column("place", Integer, primary_key=True),
     Column("email_key", Text),
     Column("email", Text),  # as it was written, where that is otherwise
@@ -56,14 +55,16 @@ _incoming = Table(
     Column("address", String(64)),  # the hash by which suppressions know it; None: there are none
     Column("person", Integer),  # who is known by that address
     prefixes=["TEMPORARY"],
+    postgresql_on_commit="DELETE ROWS",  # what is only deleted stays in its file, and is read again each time
 )
 # What many rows of a file share is laid down once.
 _chosen = Table(
     "chosen",
-    MetaData(),
+    passing,
     Column("number", Integer, primary_key=True),
     *(Column(name, Text) for name in _KEPT),
     prefixes=["TEMPORARY"],
+    postgresql_on_commit="DELETE ROWS",
 )
 
 
@@ -86,7 +87,7 @@ def take(
     """Take subscribers in: new ones, those who agreed at last, and those said to be gone. Nobody gone is revived."""
     arrivals = [one if isinstance(one, Arrival) else Arrival(one.email, one.name, one) for one in readers]
     for table in (_incoming, _chosen):
-        connection.execute(CreateTable(table, if_not_exists=True))
+        make_temporary(connection, table)
         connection.execute(table.delete())
     said, is_any_suppressed = _lay_down(connection, suppressing, arrivals)
     # What a chunk has none of need not be looked for.
@@ -163,7 +164,7 @@ def _end(connection: Connection, suppressing: Suppressing, newsletter: str, now:
             or_(subscriptions.c.newsletter == newsletter, literal(scope) == ""),
         )
         change = update(subscriptions).values(state=state, changed_at=now)
-        ended += connection.execute(change.where(*theirs, subscriptions.c.state.in_(_STAYING))).rowcount
+        ended += count_rows(connection, change.where(*theirs, subscriptions.c.state.in_(_STAYING)))
         if state != _BOUNCED:  # what bounces did may be undone, and what people did may not
             connection.execute(change.where(*theirs, subscriptions.c.state == _BOUNCED))
     return ended
@@ -218,8 +219,9 @@ def _add(connection: Connection, newsletter: str, now: datetime, *, is_mixed: bo
     counted = select(func.count()).select_from(_incoming).where(_incoming.c.person.is_(None))
     expected = connection.execute(counted).scalar_one()
     newly = upsert(people).from_select(["id", "email", "email_key", "name", "created_at"], strangers)
-    if connection.execute(newly.on_conflict_do_nothing()).rowcount < expected:  # two spellings of one address
+    if count_rows(connection, newly.on_conflict_do_nothing()) < expected:  # two spellings of one address
         _recognize(connection)
+    number_on(connection, people.c.id)
     columns = ["newsletter", "person", "key", *_KEPT, "created_at", "changed_at"]
     kept = (_chosen.c[name] for name in _KEPT)
     person = func.coalesce(_incoming.c.person, number)
@@ -227,7 +229,7 @@ def _add(connection: Connection, newsletter: str, now: datetime, *, is_mixed: bo
     # The condition is for SQLite's parser, which takes ON CONFLICT for a join's ON else.
     rows = _those(literal(newsletter), person, _incoming.c.key, *kept, moment, moment).where(_incoming.c.place >= 0)
     taken = upsert(subscriptions).from_select(columns, rows.order_by(*order)).on_conflict_do_nothing()
-    return connection.execute(taken).rowcount
+    return count_rows(connection, taken)
 
 
 def _recognize(connection: Connection) -> int:

@@ -21,6 +21,12 @@ from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, s
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """A file; what PostgreSQL does is in test_postgresql.py."""
+    return f"sqlite:///{tmp_path / 'digest.db'}"
+
+
 def path_of(url: str) -> Path:
     """The file of a database."""
     return Path(url.removeprefix("sqlite:///"))
@@ -216,3 +222,27 @@ def test_reading_who_may_be_mailed_needs_no_writer_s_lock(store: SqlStore, store
         other.execute("BEGIN IMMEDIATE")
         assert len(store.subscribers.reached("morning")) == 2
         assert not store.subscribers.is_suppressed("morning", "reader00000@rehearsal.test")
+
+
+def test_a_backup_is_whole_and_overwrites_nothing(store: SqlStore, tmp_path: Path) -> None:
+    save_edition(store)
+    target = tmp_path / "copy.db"
+    store.backup(target)
+    copy = SqlStore.open(f"sqlite:///{target}")
+    assert copy.editions.find("morning", "daily", NOW.date())
+    copy.close()
+    with pytest.raises(StoreError, match="there already"):
+        store.backup(target)
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.backup(tmp_path / "nowhere" / "copy.db")
+
+
+def test_a_read_only_database_is_a_clear_fault(store_url: str, store: SqlStore) -> None:
+    def write() -> None:
+        with store.editions._database.write() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.exec_driver_sql("INSERT INTO keys VALUES ('a', 'b')")
+
+    with pytest.raises(StoreError) as caught:
+        write()
+    assert store_url.removeprefix("sqlite:///") in str(caught.value)

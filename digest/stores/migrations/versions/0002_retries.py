@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from digest.stores import columns
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -11,4 +13,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Name the batch of which these were put off."""
-    op.add_column("batches", sa.Column("retry_of", sa.Integer(), nullable=True))
+    op.add_column("batches", sa.Column("retry_of", columns.Number, nullable=True))

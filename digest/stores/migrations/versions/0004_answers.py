@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from digest.stores import schema
+from digest.stores import columns
 
 revision = "0004"
 down_revision = "0003"
@@ -15,9 +15,9 @@ def upgrade() -> None:
     """Add the table of answers."""
     op.create_table(
         "answers",
-        sa.Column("question", sa.String(length=64), nullable=False),
-        sa.Column("answer", sa.Text(), nullable=False),
-        sa.Column("made_at", schema.Instant(length=32), nullable=False),
+        sa.Column("question", columns.in_order(64), nullable=False),
+        sa.Column("answer", columns.in_order(), nullable=False),
+        sa.Column("made_at", columns.in_order(32), nullable=False),
         sa.PrimaryKeyConstraint("question", name="pk_answers"),
     )
     op.create_index("ix_answers_made", "answers", ["made_at"], unique=False)

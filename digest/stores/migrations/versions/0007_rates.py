@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from digest.stores import schema
+from digest.stores import columns
 
 revision = "0007"
 down_revision = "0006"
@@ -15,13 +15,13 @@ def upgrade() -> None:
     """Add two tables."""
     op.create_table(
         "paces",
-        sa.Column("key", sa.String(length=300), nullable=False),
-        sa.Column("free_at", schema.Instant(length=32), nullable=False),
+        sa.Column("key", columns.in_order(300), nullable=False),
+        sa.Column("free_at", columns.in_order(32), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_paces"),
     )
     op.create_table(
         "ceilings",
-        sa.Column("key", sa.String(length=300), nullable=False),
+        sa.Column("key", columns.in_order(300), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("used", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", "day", name="pk_ceilings"),
