@@ -40,7 +40,8 @@ class SendGridDouble:
     """`with SendGridDouble() as api: api.url, api.api_key, api.requests, api.delivered`; methods may be overridden.
 
     `answer` may replace what is done with a valid request: "accept" (202), a status, a status and its body,
-    "drop" (hangs up), "stall" (no answer), and "accept-and-drop" and "accept-and-stall", which take it first.
+    "drop" (hangs up), "stall" (no answer), "garbage" (no HTTP), and the same with "accept-and-" before it, or such a
+    status, as in "accept-and-502": that takes it first.
     """
 
     KEY = "SG.loopback-key"
@@ -102,6 +103,11 @@ class SendGridDouble:
                 if str(what).endswith("stall"):
                     double.stalling.set()
                     double.hold(self.rfile)
+                if str(what).endswith("garbage"):
+                    self.wfile.write(b"+OK who is there?\r\n\r\n")
+                words, _, status = str(what).rpartition("-")
+                if words == "accept-and" and status.isdigit():
+                    return self._reply(int(status), {"errors": [{"message": f"told to say {status}"}]})
                 if isinstance(what, tuple):
                     return self._reply(*what)
                 if isinstance(what, int):

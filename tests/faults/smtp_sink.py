@@ -53,9 +53,9 @@ class SmtpSink:
         """Listens at once, on a port of its own; `crawl` is the pause between the bytes of a slow reply."""
         self.taken: list[Taken] = []
         self.opened = 0
-        self._answer = answer
+        self.answer = answer
         self._listen = listen
-        self._extensions = extensions
+        self.extensions = extensions
         self._crawl = crawl
         self._lock = threading.Lock()
         self._numbers = count(1)
@@ -94,6 +94,11 @@ class SmtpSink:
         """The port on 127.0.0.1."""
         return int(self._server.server_address[1])
 
+    def misbehave(self, answer: Callable[[Step], str]) -> None:
+        """From now on; steps are counted anew."""
+        with self._lock:
+            self._steps, self.answer = {}, answer
+
     def open(self) -> None:
         """A connection has come."""
         with self._lock:
@@ -113,7 +118,7 @@ class SmtpSink:
         """What is to be done at a step."""
         with self._lock:
             self._steps[kind] = number = self._steps.get(kind, 0) + 1
-        return self._answer(Step(kind, number, connection, email))
+        return self.answer(Step(kind, number, connection, email))
 
     def take(self, taken: Taken) -> None:
         """Answer for a message."""
@@ -144,7 +149,7 @@ class _Conversation:
         while line := self._handler.rfile.readline():
             match line.split(b" ")[0].strip().upper():
                 case b"EHLO":
-                    words = ["loopback", *self._sink._extensions]
+                    words = ["loopback", *self._sink.extensions]
                     lines = [f"250-{word}" for word in words[:-1]] + [f"250 {words[-1]}"]
                     going = self._say("\r\n".join(lines))
                 case b"MAIL":
