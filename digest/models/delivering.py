@@ -124,6 +124,7 @@ class Delivery:
     answer: str | None
     send_key: str = ""
     provider_id: str | None = None
+    events: tuple[str, ...] = ()  # what was heard of it, with the instant; only of what is unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

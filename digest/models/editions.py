@@ -115,4 +115,5 @@ class StoredEdition:
     dated_at: datetime | None  # the Date header of every message of it
     sent_at: datetime | None
     edition: Edition | None
+    resumed_at: datetime | None = None  # when a person let it go on: from then on its age counts
     changed_at: datetime | None = None  # whatever was changed last: its state, its words, its renditions

@@ -15,14 +15,35 @@ from digest.models import (
 
 
 class Ledger(Protocol):
-    """Who gets what, once: claim durably, mark attempted before the bytes leave, settle after. Raises StoreError."""
+    """Who gets what, once: claim durably, mark attempted before the bytes leave, settle after. Raises StoreError.
+
+    After StoreUnavailable it is not known whether the last call was kept. `mark`, `settle`, `postpone` and `release`
+    may be called again as they were: what was written stays as it is, and the answer is what the first would have been.
+    A claim whose answer was lost is freed by `recover` with `idle`.
+    """
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
         """In one transaction, a delivery for each subscriber not yet in the edition; returns how many were added.
 
-        Those with a variant are planned in batches of one variant; the others are skipped with their reason. They are
-        taken as they come: a million need no more memory than a thousand.
+        Only while the edition is ready: nobody is added to one that is being sent. Those with a variant are planned in
+        batches of one variant; the others are skipped with their reason. They are taken as they come: a million need
+        no more memory than a thousand.
         """
+        ...
+
+    def variants(self, edition: int) -> set[str]:
+        """The variants that were planned."""
+        ...
+
+    def begin(self, edition: int, *, as_of: datetime | None, now: datetime) -> bool:
+        """Ready → sending; False when it is not ready, was changed since `as_of`, or a variant has no rendition yet.
+
+        Nothing is claimed before: whoever claims finds the rendition of what they claim.
+        """
+        ...
+
+    def finish(self, edition: int, reason: str | None = None, *, now: datetime) -> bool:
+        """Sending → sent; False when something waits or is claimed, or it is not being sent."""
         ...
 
     def claim(self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime) -> Claim | None:
@@ -51,7 +72,10 @@ class Ledger(Protocol):
         ...
 
     def postpone(self, claim: Claim, deliveries: Sequence[int], *, due_at: datetime, now: datetime) -> bool:
-        """Put off what was claimed and not marked, to be claimed again from `due_at` on; False when no longer ours."""
+        """Put off what was claimed and not marked, to be claimed again from `due_at` on; False when no longer ours.
+
+        It was not tried: its attempt does not count.
+        """
         ...
 
     def settle(
@@ -64,16 +88,20 @@ class Ledger(Protocol):
         """End the claim: attempted without an outcome becomes unknown, the rest is planned again, due at `retry_at`."""
         ...
 
-    def recover(self, edition: int, *, now: datetime) -> int:
+    def recover(self, edition: int, *, now: datetime, idle: Owner | None = None) -> int:
         """Free the claims of dead owners and expired leases; returns how many deliveries became unknown.
 
         Of an owner of this boot the marks are trusted: attempted becomes unknown, the rest is planned again. Of any
-        other they may never have reached the disk: all that was claimed becomes unknown.
+        other they may never have reached the disk: all that was claimed becomes unknown. `idle` is a sender that holds
+        nothing, and says so: what stands in its name is freed, too.
         """
         ...
 
-    def give_up(self, edition: int, reason: str, *, now: datetime) -> int:
-        """Skip what is planned or deferred and not claimed, with the reason; returns how many deliveries that were."""
+    def give_up(self, edition: int, reason: str, *, now: datetime, variant: str | None = None) -> int:
+        """Skip what is planned or deferred and not claimed, with the reason; returns how many deliveries that were.
+
+        Of one variant, or of all.
+        """
         ...
 
     def counts(self, edition: int) -> dict[str, int]:
@@ -105,7 +133,8 @@ class Ledger(Protocol):
     def retry(self, edition: int, *, batch_size: int, now: datetime) -> int:
         """Plan anew what certainly was not sent: refused, dropped by the provider, given up; returns how many.
 
-        What is unknown, and what was accepted, is never among them.
+        What is unknown, and what was accepted, is never among them, nor who left. When there is any, an edition that
+        was sent or stopped is being sent again, in the same transaction, and its age counts from now.
         """
         ...
 

@@ -6,8 +6,9 @@ senders write at once, each under the locks that its own statements take.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from sqlalchemy import Column, Connection, Engine, Executable, Table, func, sele
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as _insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError
@@ -64,12 +66,55 @@ def fill(connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[
         cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - our own names
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How one kind of database says what statements past SQLAlchemy need."""
+
+    value: str  # in place of a value
+    among: str  # "one of a list"
+    lock: str  # what is read stays as it is until the transaction ends
+    pack: Callable[[Sequence[Any]], Any]  # a list, as a value
+
+    def spell(self, statement: str) -> str:
+        """A statement in which `?` is a value, `{among}` one of a list and `{lock}` a lock."""
+        return statement.replace("?", self.value).replace("{among}", self.among).replace("{lock}", self.lock)
+
+
+class Straight:
+    """A transaction in the driver's own words. SQLAlchemy takes several times as long as what is done for a message."""
+
+    def __init__(self, cursor: Any, spelling: Spelling, known: dict[str, str]) -> None:
+        """Within a transaction that has begun; `known` are the statements that were spelled before."""
+        self._cursor = cursor
+        self._spelling = spelling
+        self._known = known
+
+    def execute(self, statement: str, *values: Any) -> int:
+        """Do it; returns how many rows changed. See Spelling for the words."""
+        text = self._known.get(statement)
+        if text is None:
+            text = self._known[statement] = self._spelling.spell(statement)
+        pack = self._spelling.pack
+        self._cursor.execute(text, tuple(pack(value) if isinstance(value, list) else value for value in values))
+        return int(self._cursor.rowcount)
+
+    def one(self, statement: str, *values: Any) -> Any:
+        """The first row; None when there is none."""
+        self.execute(statement, *values)
+        return self._cursor.fetchone()
+
+
 class Database(ABC):
     """A database: how it is opened, written and copied, and what its faults mean."""
 
     engine: Engine
     name: str  # as errors call it, without what is secret
     keeps_marks: bool  # whether what `write_marks` wrote outlives a power cut of the machine that wrote it
+    spelling: Spelling
+
+    def __init__(self) -> None:
+        """Opens nothing yet."""
+        self._known: dict[str, str] = {}  # statements, as they are spelled here
 
     @abstractmethod
     def exists(self) -> bool:
@@ -153,6 +198,57 @@ class Database(ABC):
         """
         with self._transaction("marking") as connection:
             yield connection
+
+    @contextmanager
+    def straight(self, *, lasting: bool = True) -> Iterator[Straight]:
+        """As `write_marks`, past SQLAlchemy; not `lasting`: a crash of a database server may undo it.
+
+        Beside other writers: lock the rows that must not change. Raises StoreError.
+        """
+        try:
+            with closing(self._open_straight(lasting=lasting)) as pooled, closing(pooled.cursor()) as cursor:
+                try:
+                    yield Straight(cursor, self.spelling, self._known)
+                    cursor.execute("COMMIT")
+                except Exception as error:
+                    self._let_go_of_lost(pooled, error)
+                    raise
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError) or self.is_own_error(error):
+                raise self.explain(error) from None
+            raise
+
+    def _open_straight(self, *, lasting: bool) -> PoolProxiedConnection:
+        """A connection in a new transaction. If it was lost in the pool, another: nothing was asked of it yet."""
+        for is_last in (False, True):
+            pooled = self.engine.raw_connection()
+            try:
+                with closing(pooled.cursor()) as cursor:
+                    self.begin_straight(cursor, pooled.info, lasting=lasting)
+            except BaseException as error:
+                is_lost = self._let_go_of_lost(pooled, error)
+                pooled.close()
+                if is_last or not is_lost:
+                    raise
+            else:
+                break
+        return pooled
+
+    def _let_go_of_lost(self, pooled: PoolProxiedConnection, error: BaseException) -> bool:
+        """When the connection is lost, the others in the pool are, too; returns whether it is."""
+        fault: Any = error
+        driven: Any = pooled.driver_connection
+        if not (isinstance(error, Exception) and self.is_own_error(error)):
+            return False
+        if not self.engine.dialect.is_disconnect(fault, driven, None):
+            return False
+        pooled.invalidate()
+        self.engine.dispose()
+        return True
+
+    @abstractmethod
+    def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:
+        """Begin such a transaction on a connection of which that is known."""
 
     @contextmanager
     def _transaction(self, kind: Kind) -> Iterator[Connection]:

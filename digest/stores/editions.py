@@ -245,6 +245,7 @@ def stored_of(row: Row[*tuple[Any, ...]]) -> StoredEdition:
         reason=row.reason,
         dated_at=row.dated_at,
         sent_at=row.sent_at,
+        resumed_at=row.resumed_at,
         edition=_EDITION.validate_json(row.edition) if row.edition else None,
         changed_at=row.changed_at,
     )

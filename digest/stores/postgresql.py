@@ -5,7 +5,7 @@ time is at work, as with SQLite. Senders use `write_beside` and `write_marks`, a
 work at once. A view is of one moment (REPEATABLE READ).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +18,17 @@ from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError, StoreUnavailable
 from digest.stores.columns import passing
-from digest.stores.database import OPTION, Database
+from digest.stores.database import OPTION, Database, Spelling
 from digest.stores.schema import metadata
 
 _WRITERS: Final = 0x64696765_7374  # "digest": the number of the advisory lock that writers take
 _LOCK_SECONDS: Final = 10
 _IDLE_SECONDS: Final = 60  # a sender that was halted in a transaction is thrown out: others wait for its locks
+_BESIDE: Final = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED",
+    f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'",
+    f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
+)
 _FORGETS: Final = "digest_forgets"  # whether this connection would tell of a commit before it is on the disk
 
 # Who is cut off from the server, or the server from them, learns of it within a minute.
@@ -88,9 +93,11 @@ class PostgresDatabase(Database):
     """A database of a PostgreSQL server."""
 
     keeps_marks = True
+    spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=list)
 
     def __init__(self, url: str | URL, *, connections: int = 64) -> None:
         """Connects to nothing yet. Raises StoreError for a URL that is none, and never repeats it."""
+        super().__init__()
         self._url = _read_url(url)
         place = f"{self._url.host or 'the local socket'}{f':{self._url.port}' if self._url.port else ''}"
         self.name = f"database {self._url.database or ''} on {place}"
@@ -152,6 +159,15 @@ class PostgresDatabase(Database):
         """Whether it is one of psycopg's."""
         return isinstance(error, psycopg.Error)
 
+    def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:
+        """In one exchange, that is never prepared: the server prepares single statements only."""
+        steps = list(_BESIDE)
+        if not lasting:
+            steps.append("SET LOCAL synchronous_commit = off")
+        elif about.get(_FORGETS):
+            steps.append("SET LOCAL synchronous_commit = on")
+        cursor.execute("; ".join(steps).encode(), prepare=False)
+
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""
         original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
@@ -182,11 +198,7 @@ class PostgresDatabase(Database):
         if kind == "read":
             connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return
-        steps = [
-            "BEGIN ISOLATION LEVEL READ COMMITTED",
-            f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'",
-            f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
-        ]
+        steps = list(_BESIDE)
         if kind in {"fast", "bulk"}:
             steps.append("SET LOCAL synchronous_commit = off")
         elif connection.info.get(_FORGETS):

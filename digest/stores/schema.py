@@ -111,6 +111,7 @@ editions = Table(
     Column("cutoff_at", Instant),
     Column("dated_at", Instant),
     Column("sent_at", Instant),
+    Column("resumed_at", Instant),  # when a person let it go on
     Column("changed_at", Instant, nullable=False),
     UniqueConstraint("newsletter", "cadence", "date"),
 )

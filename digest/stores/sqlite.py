@@ -3,17 +3,20 @@
 A writer takes its lock at once (BEGIN IMMEDIATE), so that nothing it read can change before it writes.
 """
 
+import json
 import os
 import sqlite3
 import tempfile
+from collections.abc import MutableMapping
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from digest.errors import StoreError, StoreUnavailable
-from digest.stores.database import OPTION, Database
+from digest.stores.database import OPTION, Database, Spelling
 
 _BUSY_SECONDS = 10.0
 _BULK_PAGES = 32_000  # of the write-ahead log, 128 MB: with 1,000, each commit of an import writes most pages twice
@@ -42,9 +45,12 @@ class SqliteDatabase(Database):
     """A SQLite database file."""
 
     keeps_marks = False
+    # A list as one value: by so many marks as it has members, each length would be another statement to prepare.
+    spelling = Spelling(value="?", among="IN (SELECT value FROM json_each(?))", lock="", pack=json.dumps)
 
     def __init__(self, path: Path) -> None:
         """Opens nothing yet."""
+        super().__init__()
         self.path = path
         self.name = str(path)
         self.engine: Engine = create_engine(
@@ -130,6 +136,17 @@ class SqliteDatabase(Database):
     def is_own_error(self, error: Exception) -> bool:
         """Whether it is one of sqlite3's."""
         return isinstance(error, sqlite3.Error)
+
+    def begin_straight(
+        self,
+        cursor: Any,
+        about: MutableMapping[Any, Any],  # noqa: ARG002 - nothing
+        *,
+        lasting: bool,  # noqa: ARG002 - the same here
+    ) -> None:
+        """As for marks."""
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("BEGIN IMMEDIATE")
 
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""

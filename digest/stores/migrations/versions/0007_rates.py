@@ -1,4 +1,4 @@
-"""How fast senders may go, kept for all of them together."""
+"""How fast senders may go, kept for all of them together; and when a person let an edition go on."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add two tables."""
+    """Add two tables and a column."""
     op.create_table(
         "paces",
         sa.Column("key", columns.in_order(300), nullable=False),
@@ -26,3 +26,4 @@ def upgrade() -> None:
         sa.Column("used", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", "day", name="pk_ceilings"),
     )
+    op.add_column("editions", sa.Column("resumed_at", columns.in_order(32)))

@@ -1,0 +1,208 @@
+"""What is planned: a delivery for each reader, in batches of one variant; again for whom it certainly failed.
+
+Nothing here holds more than some thousands of them, however many there are.
+"""
+
+import marshal
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import Any, Final, Self
+
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, or_, select, update
+
+from digest.errors import StoreError
+from digest.models import DeliveryState, Planned, SubscriberState
+from digest.stores.columns import write_instant
+from digest.stores.database import fill
+from digest.stores.matching import chunks
+from digest.stores.schema import batches, deliveries, subscriptions
+
+_CHUNK: Final = 10_000
+_IN_MEMORY: Final = 1_000_000  # bytes of a spool that need no file
+# What waits is due at once, whatever the clock says later: one that is stepped back must not hold it up.
+_AT_ONCE: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_PLANNED, _SKIPPED = DeliveryState.PLANNED.value, DeliveryState.SKIPPED.value
+_WAITING: Final = (_PLANNED, DeliveryState.DEFERRED.value)
+_FAILED: Final = (DeliveryState.REFUSED.value, DeliveryState.DROPPED.value)
+# In the order of `Spool`'s rows.
+_Row = tuple[int, str, str | None, str | None]
+
+
+class Spool:
+    """Planned deliveries on their way into a transaction: a context manager. A million of them lie in a file."""
+
+    def __init__(self, planned: Iterable[Planned]) -> None:
+        """Takes them all when it is entered."""
+        self._planned = planned
+
+    def __enter__(self) -> Self:
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)
+        rest = iter(self._planned)
+        try:
+            while chunk := [
+                (plan.subscriber.id, plan.send_key, plan.variant, plan.reason) for plan in islice(rest, _CHUNK)
+            ]:
+                marshal.dump(chunk, self._file)
+        except OSError as error:
+            self._file.close()
+            raise StoreError(
+                "the temporary folder", "it cannot be written", remedy="make room, or set TMPDIR"
+            ) from error
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[list[_Row]]:
+        """Some thousands at a time, in the order in which they came."""
+        end = self._file.tell()
+        self._file.seek(0)
+        while self._file.tell() < end:
+            yield marshal.load(self._file)  # noqa: S302 - our own, of a moment ago
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch that is being filled. It has no number before `_Filling.insert`."""
+
+    variant: str
+    room: int
+    number: int = 0
+
+
+class _Filling:
+    """Batches of one variant each, filled in the order in which deliveries come."""
+
+    def __init__(self, connection: Connection, edition: int, batch_size: int, due_at: datetime) -> None:
+        self._connection = connection
+        self._edition = edition
+        self._batch_size = batch_size
+        self._due_at = due_at
+        self._open: dict[str, _Batch] = {}
+        self._new: list[_Batch] = []
+
+    def place(self, variant: str) -> _Batch:
+        """The batch for one more delivery."""
+        batch = self._open.get(variant)
+        if batch is None or not batch.room:
+            batch = self._open[variant] = _Batch(variant, self._batch_size)
+            self._new.append(batch)
+        batch.room -= 1
+        return batch
+
+    def insert(self) -> None:
+        """Give numbers to those that have none yet."""
+        if self._new:
+            rows = [
+                {"edition": self._edition, "variant": batch.variant, "state": "planned", "due_at": self._due_at}
+                for batch in self._new
+            ]
+            statement = insert(batches).returning(batches.c.id, sort_by_parameter_order=True)
+            numbers = self._connection.execute(statement, rows).scalars()
+            for batch, number in zip(self._new, numbers, strict=True):
+                batch.number = number
+            self._new = []
+
+
+def insert_planned(connection: Connection, edition: int, spool: Spool, batch_size: int, now: datetime) -> int:
+    """A delivery for each of those who have none; returns how many that were."""
+    is_begun = connection.execute(select(exists().where(deliveries.c.edition == edition))).scalar()
+    filling, at = _Filling(connection, edition, batch_size, _AT_ONCE), write_instant(now)
+    columns = [deliveries.c[name] for name in "edition subscription batch send_key state answer settled_at".split()]
+    added = 0
+    for chunk in spool:
+        new = _leave_out_present(connection, edition, chunk) if is_begun else chunk
+        placed = [(row, filling.place(row[2]) if row[2] is not None else None) for row in new]
+        filling.insert()
+        fill(
+            connection,
+            columns,
+            (
+                (edition, who, batch.number, send_key, _PLANNED, reason, None)
+                if batch
+                else (edition, who, None, send_key, _SKIPPED, reason, at)
+                for (who, send_key, _, reason), batch in placed
+            ),
+        )
+        added += len(new)
+    return added
+
+
+def _leave_out_present(connection: Connection, edition: int, rows: Sequence[_Row]) -> list[_Row]:
+    present: set[int] = set()
+    for chunk in chunks([row[0] for row in rows]):
+        query = select(deliveries.c.subscription).where(
+            deliveries.c.edition == edition, deliveries.c.subscription.in_(chunk)
+        )
+        present |= set(connection.execute(query).scalars())
+    return [row for row in rows if row[0] not in present]
+
+
+def plan_again(connection: Connection, edition: int, batch_size: int) -> int:
+    """Plan anew what was refused, dropped by the provider or given up, of readers who are still there."""
+    filling, again, last = _Filling(connection, edition, batch_size, _AT_ONCE), 0, 0
+    change = (
+        update(deliveries)
+        .where(deliveries.c.id == bindparam("which"))
+        .values(
+            batch=bindparam("into"),
+            state=_PLANNED,
+            transport=None,
+            attempted_at=None,
+            settled_at=None,
+            answer=None,
+            provider_id=None,
+        )
+    )
+    while rows := _read_failed(connection, edition, after=last):
+        placed = [(row.id, filling.place(row.variant)) for row in rows]
+        filling.insert()
+        connection.execute(change, [{"which": which, "into": batch.number} for which, batch in placed])
+        again += len(rows)
+        last = rows[-1].id
+    return again
+
+
+def _read_failed(connection: Connection, edition: int, *, after: int) -> Sequence[Any]:
+    # Who was skipped in the planning has no batch: for them there was nothing to send.
+    query = (
+        select(deliveries.c.id, batches.c.variant)
+        .join(batches, batches.c.id == deliveries.c.batch)
+        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
+        .where(
+            deliveries.c.edition == edition,
+            or_(*(deliveries.c.state == state for state in (*_FAILED, _SKIPPED))),
+            subscriptions.c.state == SubscriberState.ACTIVE.value,
+            deliveries.c.id > after,
+        )
+        .order_by(deliveries.c.id)
+        .limit(_CHUNK)
+        .with_for_update(of=deliveries)
+    )
+    return connection.execute(query).all()
+
+
+def give_up(connection: Connection, edition: int, reason: str, now: datetime, variant: str | None) -> int:
+    """Skip what waits, of one variant or of all; returns how many deliveries that were."""
+    conditions: list[ColumnElement[bool]] = [batches.c.edition == edition, batches.c.state == "planned"]
+    if variant is not None:
+        conditions.append(batches.c.variant == variant)
+    # In the order of their numbers, as everybody locks them.
+    connection.execute(select(batches.c.id).where(*conditions).order_by(batches.c.id).with_for_update()).close()
+    free = select(batches.c.id).where(*conditions)
+    given_up = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.batch.in_(free), deliveries.c.state.in_(_WAITING))
+        .values(state=_SKIPPED, answer=reason, settled_at=now)
+    ).rowcount
+    connection.execute(update(batches).where(*conditions).values(state="done"))
+    return int(given_up)

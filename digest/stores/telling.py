@@ -1,0 +1,86 @@
+"""What the ledger says of an edition: how many, what is due, and who got it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, select
+
+from digest.models import Delivery, DeliveryState
+from digest.stores.matching import chunks
+from digest.stores.schema import batches, deliveries, events, people, subscriptions
+
+_CHUNK: Final = 5000
+_GOT_IT: Final = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.COMPLAINED)
+MISSING: Final = tuple(state for state in DeliveryState if state not in _GOT_IT)
+
+
+def count(connection: Connection, edition: int) -> dict[str, int]:
+    """Deliveries by state."""
+    query = select(deliveries.c.state, func.count()).where(deliveries.c.edition == edition)
+    found = {row[0]: row[1] for row in connection.execute(query.group_by(deliveries.c.state))}
+    return {state.value: found[state.value] for state in DeliveryState if state.value in found}
+
+
+def next_due(connection: Connection, edition: int) -> datetime | None:
+    """When the next batch that waits may be claimed."""
+    query = select(func.min(batches.c.due_at)).where(batches.c.edition == edition, batches.c.state == "planned")
+    return connection.execute(query).scalar()
+
+
+def leased_until(connection: Connection, edition: int) -> datetime | None:
+    """When the last lease ends."""
+    query = select(func.max(batches.c.lease_until)).where(batches.c.edition == edition, batches.c.state == "claimed")
+    return connection.execute(query).scalar()
+
+
+def read(
+    connection: Connection, edition: int, states: Sequence[DeliveryState], *, with_events: bool = False
+) -> Iterator[Delivery]:
+    """Deliveries in some states, by address, as they are read."""
+    query = (
+        select(
+            deliveries.c.id,
+            people.c.email,
+            deliveries.c.state,
+            deliveries.c.transport,
+            deliveries.c.attempted_at,
+            deliveries.c.answer,
+            deliveries.c.send_key,
+            deliveries.c.provider_id,
+        )
+        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
+        .join(people, people.c.id == subscriptions.c.person)
+        .where(deliveries.c.edition == edition)
+        .order_by(people.c.email)
+    )
+    if len(states) < len(DeliveryState):
+        query = query.where(deliveries.c.state.in_([state.value for state in states]))
+    # Closed also where it is not read to the end.
+    with connection.execution_options(yield_per=_CHUNK).execute(query) as found:
+        for rows in found.partitions():
+            heard = _read_events(connection, [row.id for row in rows]) if with_events else {}
+            for row in rows:
+                yield _read_delivery(row, heard.get(row.id, ()))
+
+
+def _read_delivery(row: Row[*tuple[Any, ...]], heard: Sequence[str]) -> Delivery:
+    return Delivery(
+        email=row.email,
+        state=DeliveryState(row.state),
+        transport=row.transport,
+        attempted_at=row.attempted_at,
+        answer=row.answer,
+        send_key=row.send_key,
+        provider_id=row.provider_id,
+        events=tuple(heard),
+    )
+
+
+def _read_events(connection: Connection, numbers: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for chunk in chunks(numbers):
+        query = select(events.c.delivery, events.c.kind, events.c.occurred_at).where(events.c.delivery.in_(chunk))
+        for row in connection.execute(query.order_by(events.c.occurred_at, events.c.id)):
+            found.setdefault(row.delivery, []).append(f"{row.kind} {row.occurred_at.isoformat()}")
+    return found
