@@ -131,7 +131,10 @@ class KeptConnections:
                     connection.endheaders()
                     has_begun = True
                     self._send(connection, body)
-                    answer, is_whole = _read(connection.getresponse(), limit)
+                    response = connection.getresponse()
+                    if is_cut():  # what stands of its first lines is not to be believed
+                        raise TimeoutError
+                    answer, is_whole = _read(response, limit)
                 except (OSError, http.client.HTTPException, ValueError) as error:
                     said = f"none within {self._total_seconds:g} seconds" if is_cut() else _describe(error)
                     # The words of a broken answer may repeat the request: they are not passed on.
@@ -153,10 +156,41 @@ class KeptConnections:
                 connection.send(body)
 
 
+class _Lines:
+    """A stream that remembers the last line that was read of it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.last = stream, b""
+
+    def readline(self, limit: int = -1) -> bytes:
+        self.last = self.stream.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose first lines have an end: the library takes whatever came before the connection ended for all."""
+
+    fp: Any
+
+    def begin(self) -> None:
+        lines = _Lines(self.fp)
+        self.fp = lines
+        try:
+            super().begin()
+        finally:
+            self.fp = lines.stream
+        if lines.last not in (b"\r\n", b"\n"):
+            raise http.client.IncompleteRead(b"")
+
+
 class _Connection(http.client.HTTPConnection):
     """A connection that can be cut from another thread, and is never opened anew by itself."""
 
     auto_open = 0
+    response_class = _Response
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext | None, connect_by: float) -> None:
         super().__init__(host, port)
