@@ -115,6 +115,7 @@ def main(path: str) -> None:
         what = trap(step.kind)
         if what:
             trap.tell(step.kind)
+        return what
 
     with SmtpSink(answer=answer, listen=listen) as smtp, SendGridSink(evidence, trap) as sendgrid:
         evidence.say(json.dumps({"smtp": smtp.port, "sendgrid": sendgrid.url, "key": sendgrid.api_key}))
