@@ -9,13 +9,16 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digest.config.schema import Secrets
 from digest.config.values import is_custom
 from digest.errors import ConfigError
 from digest.models import SourceProfile
 from digest.protocols import AnswerStore, Clock, Fetch, Source, Summarizer, Transport
+
+if TYPE_CHECKING:
+    from digest.transports.dkim_signing import Signer
 
 
 def _feed_source(table: Any, fetch: Fetch, clock: Clock) -> Source:
@@ -100,7 +103,21 @@ def _smtp(table: Any, secrets: Secrets) -> Transport:
     if table.username and not password:
         remedy = "set DIGEST_SMTP_PASSWORD in the environment"
         raise ConfigError("transport smtp", "it has a username and no password", remedy=remedy)
-    return SmtpTransport(host=table.host, port=table.port, tls=table.tls, username=table.username, password=password)
+    return SmtpTransport(
+        host=table.host,
+        port=table.port,
+        tls=table.tls,
+        username=table.username,
+        password=password,
+        signer=_signer(table.dkim) if table.dkim else None,
+        deadline=table.deadline.total_seconds(),
+    )
+
+
+def _signer(table: Any) -> "Signer":
+    from digest.transports.dkim_signing import Signer
+
+    return Signer(domain=table.domain, selector=table.selector, key=table.key)
 
 
 def _sendgrid(table: Any, secrets: Secrets) -> Transport:

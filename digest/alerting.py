@@ -1,6 +1,6 @@
-"""What the operator is told by mail, once: an edition that is held or waits for them, and why; a wave of refusals."""
+"""What the operator is told by mail, once: an edition that is held, waits or has stopped; a wave of refusals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
 
@@ -25,6 +25,11 @@ AGAIN = timedelta(minutes=5)  # a mail that did not go is tried again
 def is_news(stored: StoredEdition) -> bool:
     """Whether the operator is to be told of it: held, and not by a person, who knows. Pure."""
     return stored.state is EditionState.HELD and Held.of(stored.reason) is not Held.OPERATOR
+
+
+def is_stopped_by(stored: StoredEdition, fault: str) -> bool:
+    """Whether the sender itself stopped the edition, for that reason, and not a person. Pure."""
+    return stored.state is EditionState.STOPPED and stored.reason == fault
 
 
 def is_owed(last: tuple[datetime, Report] | None, stored: StoredEdition, now: datetime) -> bool:
@@ -62,6 +67,23 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *
     html = _write_html(name, state, first, told, commands, url=url)
     text = _write_text(first, told, commands, url=url)
     return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)
+
+
+def write_stop_alert(name: str, stored: StoredEdition, counts: Mapping[str, int]) -> Rendition:
+    """The mail about an edition that the sender itself has stopped. Pure."""
+    day = stored.date
+    first = f"The edition of {day} has stopped, and goes to nobody until you say so: {stored.reason}."
+    told = [f"{number} {state}" for state, number in counts.items()]
+    commands = [
+        ("See who has it and who has not", f"digest editions show {day} --deliveries"),
+        ("When what it names is mended, go on; nobody gets it twice", f"digest editions resume {day}"),
+    ]
+    return Rendition(
+        variant="alert",
+        subject=f"[{name}] The edition of {day} has stopped",
+        html=_write_html(name, "has stopped", first, told, commands),
+        text=_write_text(first, told, commands),
+    )
 
 
 def write_wave_alert(name: str, wave: Wave) -> Rendition:

@@ -99,7 +99,7 @@ class App:
             store.close()
 
     def stop(self) -> None:
-        """Ask a run in another thread to end after the batch that it is sending."""
+        """Ask a run in another thread to end after the messages that are on their way."""
         self._stopping.set()
 
     @cached_property
@@ -143,11 +143,8 @@ class App:
 
     @cached_property
     def lanes(self) -> "list[Lane]":
-        """The transports in order of preference, each with its rate. Raises ConfigError."""
-        from digest.deliver import Lane
-
-        tables = self.config.transports
-        return [Lane(transport=make_transport(table, self.config.secrets), rate=table.rate) for table in tables]
+        """The transports in order of preference, each with its rates. Raises ConfigError."""
+        return decisions.make_lanes(self.config)
 
     @contextmanager
     def open_transports(self) -> "Iterator[list[Transport]]":
@@ -240,6 +237,7 @@ class App:
             entries=store.entries,
             editions=store.editions,
             ledger=store.ledger,
+            rates=store.rates,
             subscribers=store.subscribers,
             runs=store.runs,
             network=self.network.run,
@@ -268,7 +266,11 @@ class App:
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
+            # Who turns the clock by waiting turns this one, too.
+            monotonic=time.monotonic if self.wait is time.sleep else lambda: self.clock().timestamp(),
             wait=self.wait,
+            zone=ZoneInfo(self.config.schedule.timezone),
+            limits=decisions.make_limits(self.config),
             may_go_on=lambda: not self._stopping.is_set(),
             on_stage=self._on_stage,
             on_progress=self._on_progress,

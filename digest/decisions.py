@@ -6,19 +6,21 @@ Nothing here is opened but templates, and those when they are asked for.
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from digest.adapters import profile_of
+from digest.adapters import make_transport, profile_of
 from digest.audience.addresses import parse_address
 from digest.config import Config
 from digest.errors import RenderError
 
 if TYPE_CHECKING:
     from digest.audience.segments import Predicate
+    from digest.deliver import Lane, Limits
     from digest.ports import Settings
     from digest.render import Brand, Renderer
 
@@ -122,6 +124,44 @@ def make_settings(config: Config) -> "Settings":
         rehearsal=is_rehearsal(config),
         inbox=config.inbox.mailbox,
     )
+
+
+def make_lanes(config: Config) -> "list[Lane]":
+    """The transports in order of preference, each with its rates; nothing is connected. Raises ConfigError."""
+    return [_make_lane(table, config) for table in config.transports]
+
+
+def _make_lane(table: Any, config: Config) -> "Lane":
+    from digest.deliver import Lane, WarmUp
+    from digest.deliver.turns import fold_domain
+
+    plan = table.warm_up
+    return Lane(
+        transport=make_transport(table, config.secrets),
+        connect=partial(make_transport, table, config.secrets),
+        connections=getattr(table, "connections", 1),
+        key=_name_lane(table),
+        rate=table.rate,
+        per_hour=table.per_hour,
+        # An outbox is one folder, whatever the domains are.
+        per_domain=None if table.kind == "outbox" or table.per_domain == "off" else table.per_domain,
+        domains={} if table.kind == "outbox" else {fold_domain(name): rate for name, rate in table.domains.items()},
+        warm_up=WarmUp(start=plan.start, first=plan.first, growth=plan.growth, until=plan.until) if plan else None,
+    )
+
+
+def _name_lane(table: Any) -> str:
+    """By which all newsletters and processes of a database know that they share it."""
+    host, port = getattr(table, "host", ""), getattr(table, "port", "")
+    return " ".join(part for part in (table.kind, f"{host}:{port}" if host and port else host) if part)
+
+
+def make_limits(config: Config) -> "Limits":
+    """The shares at which an edition stops."""
+    from digest.deliver import Limits
+
+    table = config.breakers
+    return Limits(failures=table.failures, bounces=table.bounces, complaints=table.complaints, after=table.after)
 
 
 def alert_addresses(config: Config) -> tuple[str, ...]:

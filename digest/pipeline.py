@@ -66,6 +66,8 @@ class Pipeline:
         if send and stored.state in _OPEN:
             fault = self._sending.send(stored, log)
             stored = ports.editions.get(stored.id) or stored
+            if fault and settings.alerts and alerting.is_stopped_by(stored, fault):
+                self._alert_of_stop(stored, log)
         report = describe(
             stored,
             sources=composed.sources if composed else (),
@@ -272,6 +274,27 @@ class Pipeline:
             faults += [fault] if fault else []
         note = f"{len(faults)} of {len(self._settings.alerts)} alerts were not accepted: {faults[0]}" if faults else ""
         log.note(alerting.STAGE, notes=[note] if note else (), addresses=len(self._settings.alerts))
+
+    def _alert_of_stop(self, stored: StoredEdition, log: Log) -> None:
+        """Tell the operator that an edition has stopped; that this fails is a remark.
+
+        By each lane until one takes it: who refuses the edition may take a mail to the operator, or may not.
+        """
+        ports, now, settings = self._ports, self._ports.clock(), self._settings
+        alert = alerting.write_stop_alert(settings.name, stored, ports.ledger.counts(stored.id))
+        faults: list[str] = []
+        for lane in ports.lanes:
+            key = f"stop-{stored.id}-{int(now.timestamp())}"
+            fault = aside.hand_over(
+                [lane.transport], self._rendering.letterhead(stored), alert, settings.alerts, key=key
+            )
+            if fault is None:
+                log.note(alerting.STAGE, addresses=len(settings.alerts))
+                return
+            faults.append(fault)
+        log.note(
+            alerting.STAGE, notes=[f"the alert was not accepted: {'; '.join(faults)}"], addresses=len(settings.alerts)
+        )
 
 
 def _may_compose_again(stored: StoredEdition) -> bool:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta, tzinfo
 
 from digest.collect import Visit
-from digest.deliver import Lane
+from digest.deliver import Lane, Limits
 from digest.errors import SourceError
 from digest.models import (
     Cadence,
@@ -28,6 +28,7 @@ from digest.protocols import (
     Ledger,
     Network,
     Parallel,
+    Rates,
     Response,
     RunStore,
     SubscriberStore,
@@ -68,6 +69,7 @@ class Ports:
     entries: EntryStore
     editions: EditionStore
     ledger: Ledger
+    rates: Rates
     subscribers: SubscriberStore
     runs: RunStore
     network: Network
@@ -90,8 +92,11 @@ class Ports:
     lanes: Sequence[Lane]
     owner: Owner
     clock: Clock
+    monotonic: Callable[[], float]  # seconds that never run backwards, also when the clock is stepped
     wait: Callable[[float], None]
-    may_go_on: Callable[[], bool] = lambda: True  # asked before each batch
+    zone: tzinfo = UTC  # in which a day begins
+    limits: Limits | None = None  # shares of an edition's messages at which it stops
+    may_go_on: Callable[[], bool] = lambda: True  # asked before each message
     on_stage: Callable[[StageReport], None] = lambda _: None
     on_progress: Callable[[Mapping[str, int]], None] = lambda _: None
 

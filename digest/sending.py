@@ -39,7 +39,7 @@ class Sending:
             )
         sent = self._sender(stored).run()
         counts = ports.ledger.counts(stored.id)
-        log.note("deliver", notes=[sent.fault] if sent.fault else (), **counts)
+        log.note("deliver", notes=_describe(sent), **counts)
         is_open = ports.ledger.next_due(stored.id) or ports.ledger.leased_until(stored.id)
         if not sent.fault and not is_open:
             ports.editions.set_state(
@@ -92,8 +92,10 @@ class Sending:
     def _sender(self, stored: StoredEdition) -> deliver.Sender:
         ports = self._ports
 
-        def may_go_on() -> bool:
-            return ports.may_go_on() and ports.editions.state(stored.id) is EditionState.SENDING
+        def stop_edition(reason: str) -> None:
+            ports.editions.set_state(
+                stored.id, EditionState.STOPPED, reason, now=ports.clock(), only_from=[EditionState.SENDING]
+            )
 
         mailing = deliver.Mailing(
             edition=stored.id,
@@ -104,13 +106,28 @@ class Sending:
         return deliver.Sender(
             mailing,
             ports.ledger,
+            ports.rates,
             ports.lanes,
             ports.owner,
             clock=ports.clock,
+            monotonic=ports.monotonic,
             wait=ports.wait,
-            may_go_on=may_go_on,
+            may_go_on=ports.may_go_on,
+            is_open=lambda: ports.editions.state(stored.id) is EditionState.SENDING,
+            stop_edition=stop_edition,
             on_progress=ports.on_progress,
+            limits=ports.limits,
+            resumed=(stored.reason or "").startswith("resumed"),
+            zone=ports.zone,
         )
+
+
+def _describe(sent: deliver.Sent) -> list[str]:
+    """What a sender has to tell, for the report."""
+    notes = [sent.fault] if sent.fault else []
+    if len(sent.by_lane) > 1 or sent.fault:
+        notes += [f"{name} took {count}" for name, count in sent.by_lane.items()]
+    return [*notes, *(f"{why}: {count}" for why, count in sent.put_off.items())]
 
 
 class _Renditions:

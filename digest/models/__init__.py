@@ -44,6 +44,7 @@ from digest.models.delivering import (
     Claim,
     Delivery,
     DeliveryState,
+    Granted,
     Letterhead,
     Message,
     Outcome,
@@ -52,6 +53,7 @@ from digest.models.delivering import (
     Receipt,
     Recipient,
     Subscription,
+    Turns,
 )
 from digest.models.editing import (
     Budget,
@@ -129,6 +131,7 @@ __all__ = [
     "Finding",
     "Footing",
     "Frequency",
+    "Granted",
     "Heard",
     "Incoming",
     "Item",
@@ -175,6 +178,7 @@ __all__ = [
     "Taken",
     "Token",
     "Told",
+    "Turns",
     "Variant",
     "Viewpoint",
     "Wave",

@@ -145,3 +145,21 @@ class Subscription:
     newsletter: str
     subscriber: Subscriber
     receipts: tuple[Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """So many messages that want to go at a rate which all senders keep together."""
+
+    key: str  # what has the rate: a transport, a recipient domain
+    count: int
+    per_second: float
+    within: float | None = None  # seconds: what would have to wait longer than that is not granted; None: all is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """How many of the turns were given: the first `at` that instant, each further one an interval later."""
+
+    count: int
+    at: datetime  # where none was given: from when on there would be one

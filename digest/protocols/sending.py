@@ -8,9 +8,11 @@ from digest.models import (
     Claim,
     Delivery,
     DeliveryState,
+    Granted,
     Outcome,
     Owner,
     Planned,
+    Turns,
 )
 
 
@@ -142,10 +144,10 @@ class Ledger(Protocol):
 class Rates(Protocol):
     """How fast all senders of a database go together. Raises StoreError."""
 
-    def reserve(self, key: str, count: int, *, per_second: float, burst: int, now: datetime) -> datetime:
-        """Take `count` turns at a rate; returns from when on they may be used, which may be `now`.
+    def reserve(self, turns: Sequence[Turns], *, now: datetime) -> list[Granted]:
+        """Take turns at several rates at once; what was given of each, in the same order (GCRA, ITU-T I.371).
 
-        So many as `burst` may be used at once after a rest (GCRA, ITU-T I.371).
+        Turns of one rate follow each other at its interval, whoever takes them; no two of `turns` have the same key.
         """
         ...
 
@@ -155,4 +157,12 @@ class Rates(Protocol):
 
     def give_back(self, key: str, day: date, count: int) -> None:
         """Return what was taken of a day's ceiling and not used."""
+        ...
+
+    def take_of_hour(self, key: str, wanted: int, *, ceiling: int, now: datetime) -> Granted:
+        """Take so many, or what is left when in no hour more than `ceiling` may be taken; `at`: when there is more."""
+        ...
+
+    def give_back_of_hour(self, key: str, count: int, *, now: datetime) -> None:
+        """Return what was taken within this hour and not used."""
         ...

@@ -12,6 +12,7 @@ out.
 import hashlib
 import quopri
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -32,6 +33,12 @@ _EMPTY_LINE = re.compile(rb"^([A-Za-z-]+:)\s*\r\n ([^\r\n]+)", re.MULTILINE)
 _LONGEST_NAME = 100
 
 
+_LEADING_DOT = re.compile(rb"(?m)^\.")
+
+# One recipient's own headers, and the link as it stands in the body → the header that signs the message.
+Sign = Callable[[bytes, bytes], bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A message without its recipient: bytes before, between and after the reader's links."""
@@ -42,15 +49,53 @@ class Template:
     is_bulk: bool = True
     inbox: str | None = None
 
-    def address(self, message: Message) -> bytes:
+    def own(self, message: Message) -> tuple[bytes, bytes]:
+        """What is one recipient's own: headers, and the link as it stands in the body."""
+        headers = own_headers(message, self.sender_domain, is_bulk=self.is_bulk, inbox=self.inbox)
+        return headers, encode_link(message.unsubscribe_url)
+
+    def address(self, message: Message, sign: Sign | None = None) -> bytes:
         """The very bytes for one recipient, with CRLF line ends."""
-        link = encode_link(message.unsubscribe_url)
-        return b"".join(
-            (
-                own_headers(message, self.sender_domain, is_bulk=self.is_bulk, inbox=self.inbox),
-                self.head,
-                link.join(self.pieces),
-            )
+        own, link = self.own(message)
+        signature = sign(own, link) if sign else b""
+        return b"".join((signature, own, self.head, link.join(self.pieces)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """A message as it goes over SMTP, with the dot behind it. `size` is without what only the way needs (RFC 1870)."""
+
+    content: bytes
+    size: int
+    is_ascii: bool
+
+
+class Wire:
+    """A template as it goes over SMTP: the dots that begin its lines are doubled (RFC 5321 §4.5.2), once for all."""
+
+    def __init__(self, template: Template, sign: Sign | None = None) -> None:
+        """`sign` is what signs each message of this template."""
+        self._template = template
+        self._sign = sign
+        stuffed = tuple(_LEADING_DOT.sub(b"..", piece) for piece in template.pieces)
+        self._opening = template.head + stuffed[0]
+        self._rest = (*stuffed[1:-1], stuffed[-1] + b".\r\n") if len(stuffed) > 1 else ()
+        if not self._rest:
+            self._opening += b".\r\n"
+        self._size = len(template.head) + sum(map(len, template.pieces))
+
+    def fill(self, message: Message) -> Filled:
+        """One recipient's: the same bytes as Template.address."""
+        own, link = self._template.own(message)
+        signature = self._sign(own, link) if self._sign else b""
+        stuffed = _LEADING_DOT.sub(b"..", link)
+        parts = [signature, own, self._opening]
+        for piece in self._rest:
+            parts += stuffed, piece
+        return Filled(
+            content=b"".join(parts),
+            size=self._size + len(signature) + len(own) + len(link) * len(self._rest),
+            is_ascii=own.isascii(),
         )
 
 

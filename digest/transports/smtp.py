@@ -1,23 +1,32 @@
 """SMTP: one kept connection, an account of every message, and TLS that is verified.
 
-A message is marked before MAIL FROM and settled by the server's replies: 4xx before the data was taken is deferred,
-5xx is refused, the final 250 is accepted. A connection that breaks once the data has begun leaves that one message
-unknown; one that breaks earlier sent nothing.
+    mark ──> MAIL, RCPT, DATA ──> content and its dot ──> settle
+              │ at once where the server offers PIPELINING (RFC 2920), else one by one
+              └ refused, or lost here: nothing of the message has left
+
+A message is marked before MAIL and settled by the server's replies: 4xx is deferred, 5xx is refused, the final 250 is
+accepted. A connection that breaks once all the content has left leaves that one message unknown; one that breaks
+earlier sent nothing. What a reply means is `smtp_replies`', how it is read `smtp_connection`'s.
 """
 
-import contextlib
 import re
-import smtplib
-import ssl
+import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from digest.errors import Refused, TransportError, Unavailable
-from digest.models import Batch, DeliveryState, Message, Outcome
+from digest.errors import Refused, Unavailable
+from digest.models import Batch, DeliveryState, Letterhead, Message, Outcome, Rendition
 from digest.transports import mime
+from digest.transports.smtp_connection import Connection
+from digest.transports.smtp_replies import WANTED, Code, Step, Verdict, judge, lost
+from digest.transports.smtp_server import Server
+from digest.transports.smtp_transaction import LostError, hand_over
 
-_OK, _FORWARDED, _GO_ON, _SERVICE_CLOSING = 250, 251, 354, 421
-_LEADING_DOT = re.compile(rb"(?m)^\.")
+if TYPE_CHECKING:  # it loads much, for those who sign
+    from digest.transports.dkim_signing import Signer
+
+# Nothing that could end the address or the command (RFC 5321 §4.1.2); quoted local parts with spaces are no readers'.
+_ENVELOPE = re.compile(r"[^\s<>\x00-\x1f\x7f-\x9f]+@[^\s<>@\x00-\x1f\x7f-\x9f]+")
 
 
 class SmtpTransport:
@@ -34,16 +43,31 @@ class SmtpTransport:
         tls: Literal["starttls", "tls", "none"] = "starttls",
         username: str | None = None,
         password: str | None = None,
+        signer: "Signer | None" = None,
         seconds: float = 30.0,
+        deadline: float = 180.0,
+        idle_seconds: float = 30.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`seconds` bounds each wait for the server."""
-        self._host, self._port, self._tls = host, port, tls
-        self._username, self._password = username, password
-        self._seconds = seconds
-        self._connection: smtplib.SMTP | None = None
+        """`seconds` bounds each wait for the server, `deadline` connecting, and all of one message, in seconds.
+
+        After `idle_seconds` the server is asked whether it is still there, before a message is marked. Raises
+        ConfigError.
+        """
+        self._server = Server(
+            host=host, port=port, tls=tls, username=username, password=password, seconds=seconds, monotonic=monotonic
+        )
+        self._told = f"SmtpTransport(host={host!r}, port={port}, tls={tls!r})"
+        self._signer = signer
+        self._seconds, self._deadline, self._idle_seconds = seconds, deadline, idle_seconds
+        self._monotonic = monotonic
+        self._connection: Connection | None = None
+        self._used_at = 0.0
+        self._strikes = 0  # messages in a row that the server's own trouble kept back
+        self._ready: tuple[Rendition, Letterhead, mime.Wire] | None = None
 
     def __repr__(self) -> str:
-        return f"SmtpTransport(host={self._host!r}, port={self._port}, tls={self._tls!r})"
+        return self._told
 
     def send(
         self,
@@ -52,150 +76,119 @@ class SmtpTransport:
         on_outcome: Callable[[Sequence[Outcome]], None],
     ) -> None:
         """One message after the other. Raises Unavailable or Refused; what is unknown is told as an outcome."""
-        template = mime.build(batch.rendition, batch.letterhead)
+        wire = self._prepare(batch)
         for message in batch.messages:
-            connection = self._connect()
+            filled = wire.fill(message)
+            connection = self._connect(self._deadline)
+            sender = self._envelope_sender(connection, message, batch.letterhead)
+            self._check_size(connection, filled.size)
             on_attempt([message.delivery])
-            sender = mime.envelope_sender(message, batch.letterhead)
-            outcome, policy = self._hand_over(connection, sender, message, template.address(message))
-            on_outcome([outcome])
-            if policy:
-                raise Refused(self._subject, f"the server refuses this mail for everybody: {outcome.raw}")
+            verdict, words = self._hand_over(connection, sender, message, filled)
+            self._strikes = self._strikes + 1 if verdict.is_server else 0
+            if self._strikes > 1:
+                # What was marked has not left: this message and the rest may go elsewhere.
+                raise Unavailable(self._server.subject, f"it takes no mail now: {words}")
+            on_outcome([Outcome(delivery=message.delivery, state=verdict.state, raw=words)])
+            if verdict.fault:
+                fault = f"the server refuses this mail for everybody: {words}"
+                raise verdict.fault(self._server.subject, fault, remedy=verdict.remedy)
 
     def render(self, batch: Batch) -> list[bytes]:
-        """The messages that would be sent."""
+        """The messages that would be sent, signed where they are signed."""
         template = mime.build(batch.rendition, batch.letterhead)
-        return [template.address(message) for message in batch.messages]
+        sign = self._signer.prepare(template) if self._signer else None
+        return [template.address(message, sign) for message in batch.messages]
 
     def check(self) -> str:
         """Connect and log in. Raises TransportError."""
-        self._connect()
-        how = "logged in" if self._username else "no login"
-        return f"{self._host}:{self._port} answers ({self._tls}, {how})"
+        self._connect(self._deadline)
+        signs = f"; signed for {self._signer.domain}" if self._signer else ""
+        return self._server.describe() + signs
 
     def close(self) -> None:
         """Say goodbye to the server, if it still listens."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(smtplib.SMTPException, OSError):
-                connection.quit()
-            connection.close()
+            self._server.part_from(connection)
 
-    @property
-    def _subject(self) -> str:
-        return f"smtp {self._host}:{self._port}"
+    def _prepare(self, batch: Batch) -> mime.Wire:
+        """The template of a batch; batches of one edition follow each other, and share it."""
+        if self._ready is None or self._ready[:2] != (batch.rendition, batch.letterhead):
+            template = mime.build(batch.rendition, batch.letterhead)
+            sign = self._signer.prepare(template) if self._signer else None
+            self._ready = (batch.rendition, batch.letterhead, mime.Wire(template, sign))
+        return self._ready[2]
 
-    def _connect(self) -> smtplib.SMTP:
-        if self._connection is not None:
-            return self._connection
-        connection: smtplib.SMTP | None = None
-        try:
-            context = ssl.create_default_context()
-            if self._tls == "tls":
-                connection = smtplib.SMTP_SSL(self._host, self._port, timeout=self._seconds, context=context)
-            else:
-                connection = smtplib.SMTP(self._host, self._port, timeout=self._seconds)
-            if self._tls == "starttls":
-                connection.starttls(context=context)
-            connection.ehlo_or_helo_if_needed()
-            if self._username:
-                self._log_in(connection)
-        except TransportError:
-            _drop(connection)
-            raise
-        except smtplib.SMTPNotSupportedError as error:
-            _drop(connection)
-            raise Refused(
-                self._subject, "the server does not offer what is configured", remedy="check [transport] tls"
-            ) from error
-        except (smtplib.SMTPException, OSError, ValueError) as error:
-            _drop(connection)
-            raise Unavailable(self._subject, "no connection", remedy="check [transport] host, port and tls") from error
-        self._connection = connection
-        return connection
-
-    def _log_in(self, connection: smtplib.SMTP) -> None:
-        try:
-            connection.login(self._username or "", self._password or "")
-        except smtplib.SMTPAuthenticationError as error:
-            if 400 <= error.smtp_code < 500:
-                raise Unavailable(self._subject, f"the server cannot check the login now ({error.smtp_code})") from None
-            remedy = "check [transport] username and DIGEST_SMTP_PASSWORD"
-            raise Refused(self._subject, f"the login was refused ({error.smtp_code})", remedy=remedy) from None
-
-    def _hand_over(
-        self, connection: smtplib.SMTP, sender: str, message: Message, content: bytes
-    ) -> tuple[Outcome, bool]:
-        """One transaction: the outcome, and whether the server would say the same of everybody's."""
-        address = mime.ascii_address(message.email)
-        options = [f"size={len(content)}"] if connection.has_extn("size") else []
-        if not address.isascii():
-            if not connection.has_extn("smtputf8"):
-                words = "the server does not take such an address (no SMTPUTF8)"
-                return _outcome(message, DeliveryState.REFUSED, words), False
-            options += ["SMTPUTF8", "BODY=8BITMIME"]
-        step = "MAIL"
-        try:
-            code, words_ = connection.mail(sender, options)
-            if code == _OK:
-                step = "RCPT"
-                code, words_ = connection.rcpt(address)
-            if step == "RCPT" and code in (_OK, _FORWARDED):
-                step = "DATA"
-                code, words_ = connection.docmd("DATA")
-            if step == "DATA" and code == _GO_ON:
-                step = "content"
-                connection.send(_LEADING_DOT.sub(b"..", content) + b".\r\n")  # RFC 5321 §4.5.2
-                code, words_ = connection.getreply()
-        except UnicodeError:
-            self._reset()
-            return _outcome(message, DeliveryState.REFUSED, "an address of it cannot be written in ASCII"), False
-        except (smtplib.SMTPException, OSError) as error:
+    def _connect(self, seconds: float) -> Connection:
+        """The kept connection when it is still good, else a new one within so many seconds. Raises TransportError."""
+        kept = self._connection
+        if kept is not None:
+            is_idle = self._monotonic() - self._used_at > self._idle_seconds
+            if kept.is_silent() and (not is_idle or self._server.is_there(kept)):
+                return kept
             self._lose()
-            return _outcome(message, _lost_at(step), f"the connection was lost: {type(error).__name__}"), False
-        reply = _reply(code, words_)
-        if step == "content" and code == _OK:
-            return _outcome(message, DeliveryState.ACCEPTED, reply), False
-        if code == _SERVICE_CLOSING or not 400 <= code < 600:
-            self._lose()
-        else:
-            self._reset()
-        if 500 <= code < 600:
-            # RFC 3463 §3.8: 5.7.x speaks of the sender's right to send; at RCPT it may be one mailbox's own rule. What
-            # is said of MAIL is never about the reader.
-            is_for_all = step == "MAIL" or (step != "RCPT" and reply.partition(" ")[2].startswith("5.7."))
-            return _outcome(message, DeliveryState.DEFERRED if is_for_all else DeliveryState.REFUSED, reply), is_for_all
-        if 400 <= code < 500:
-            return _outcome(message, DeliveryState.DEFERRED, reply), False
-        return _outcome(message, _lost_at(step), f"the reply makes no sense: {reply}"), False
-
-    def _reset(self) -> None:
-        try:
-            if self._connection is not None:
-                self._connection.rset()
-        except (smtplib.SMTPException, OSError):
-            self._lose()
+        self._connection = self._server.connect(seconds)
+        self._used_at = self._monotonic()
+        return self._connection
 
     def _lose(self) -> None:
-        _drop(self._connection)
-        self._connection = None
+        if self._connection is not None:
+            self._connection.drop()
+            self._connection = None
+
+    def _envelope_sender(self, connection: Connection, message: Message, letterhead: Letterhead) -> str:
+        sender = mime.ascii_address(mime.envelope_sender(message, letterhead))
+        if not _ENVELOPE.fullmatch(sender) or not (sender.isascii() or connection.takes_utf8):
+            remedy = "check [newsletter] sender, and [inbox] where there is one"
+            raise Refused(self._server.subject, "the server cannot be told who sends this", remedy=remedy)
+        return sender
+
+    def _check_size(self, connection: Connection, size: int) -> None:
+        """All messages of an edition are about as large: what is too much for one is for all."""
+        if connection.most_bytes and size > connection.most_bytes:
+            fault = f"a message has {size:,} bytes, and the server takes {connection.most_bytes:,}"
+            remedy = "make the edition smaller, or ask the server's operator for more"
+            raise Refused(self._server.subject, fault, remedy=remedy)
+
+    def _hand_over(
+        self, connection: Connection, sender: str, message: Message, filled: mime.Filled
+    ) -> tuple[Verdict, str]:
+        """One marked message: what becomes of it, and the server's words. Raises TransportError: then nothing has left.
+
+        Servers end a kept connection that was idle, or after so many messages, with a 421 or without a word: as long as
+        nothing of the message has left, it goes over a new one.
+        """
+        address = mime.ascii_address(message.email)
+        needs_utf8 = not (filled.is_ascii and sender.isascii() and address.isascii())
+        if not _ENVELOPE.fullmatch(address):
+            return Verdict(state=DeliveryState.REFUSED), "the address cannot be written in an envelope"
+        until = self._monotonic() + self._deadline
+        while True:
+            if needs_utf8 and not connection.takes_utf8:
+                words = "the server does not take such an address (no SMTPUTF8)"
+                return Verdict(state=DeliveryState.REFUSED), words
+            mail = _mail_command(connection, sender, filled.size, needs_utf8=needs_utf8)
+            rcpt = f"RCPT TO:<{address}>\r\n".encode()
+            was_used, connection.is_used = connection.is_used, True
+            connection.expire_in(until - self._monotonic(), each=self._seconds)
+            try:
+                step, reply = hand_over(connection, mail, rcpt, filled.content)
+            except LostError as error:
+                self._lose()
+                if error.step is Step.CONTENT or not was_used:
+                    return lost(error.step), f"the connection was lost: {error}"
+            else:
+                self._used_at = self._monotonic()
+                is_sane = reply.is_failure or reply.code in WANTED[step]
+                if reply.code == Code.CLOSING or not is_sane:
+                    self._lose()
+                if reply.code != Code.CLOSING or step is Step.CONTENT or not was_used:
+                    return judge(step, reply), str(reply) if is_sane else f"the reply makes no sense: {reply}"
+            connection = self._connect(max(0.1, until - self._monotonic()))
 
 
-def _drop(connection: smtplib.SMTP | None) -> None:
-    if connection is not None:
-        connection.close()
-
-
-def _outcome(message: Message, state: DeliveryState, raw: str) -> Outcome:
-    return Outcome(delivery=message.delivery, state=state, raw=raw)
-
-
-def _lost_at(step: str) -> DeliveryState:
-    """What is known of a message whose fate was not told: until its content left, it certainly was not taken."""
-    return DeliveryState.UNKNOWN if step == "content" else DeliveryState.DEFERRED
-
-
-def _reply(code: int, words: bytes) -> str:
-    # Without what could move the cursor of a terminal on which it is shown.
-    said = "".join(letter if letter.isprintable() else " " for letter in words.decode("utf-8", "replace"))
-    return f"{code} {' '.join(said.split())}"[:500]
+def _mail_command(connection: Connection, sender: str, size: int, *, needs_utf8: bool) -> bytes:
+    """Bodies are quoted-printable: only an international address makes a message anything but ASCII (RFC 6531 §3.6)."""
+    declared = f" SIZE={size}" if connection.has_extn("size") else ""
+    utf8 = " BODY=8BITMIME SMTPUTF8" if needs_utf8 else ""
+    return f"MAIL FROM:<{sender}>{declared}{utf8}\r\n".encode()

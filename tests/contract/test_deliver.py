@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -66,16 +67,34 @@ def make_mailing(edition: int) -> Mailing:
     )
 
 
+def make_sender(store: SqlStore, edition: int, lanes: Sequence[Lane], clock: Clock, **changes: Any) -> Sender:
+    """A sender that nothing stops, in the test's own time."""
+    return Sender(
+        changes.pop("mailing", None) or make_mailing(edition),
+        store.ledger,
+        store.rates,
+        lanes,
+        make_owner(),
+        **{
+            "clock": clock,
+            "monotonic": clock.monotonic,
+            "wait": clock.wait,
+            "may_go_on": lambda: True,
+            **changes,
+        },
+    )
+
+
 def send(store: SqlStore, edition: int, *transports: Scripted, may_go_on: Callable[[], bool] = lambda: True) -> Sent:
     """One sender, from start to end."""
-    mailing, clock = make_mailing(edition), Clock(NOW)
+    clock = Clock(NOW)
     lanes = [Lane(transport=transport, rate=1000.0) for transport in transports]
-    return Sender(mailing, store.ledger, lanes, make_owner(), clock=clock, wait=clock.wait, may_go_on=may_go_on).run()
+    return make_sender(store, edition, lanes, clock, may_go_on=may_go_on).run()
 
 
 def test_everybody_is_mailed_once(store: SqlStore) -> None:
     edition, transport = plan(store, 25), Scripted()
-    assert send(store, edition, transport) == Sent(attempted=25)
+    assert send(store, edition, transport) == Sent(attempted=25, by_lane={"scripted": 25})
     assert len(transport.mailed) == len(set(transport.mailed)) == 25
     assert store.ledger.counts(edition) == {"accepted": 25}
 
@@ -148,11 +167,26 @@ def test_what_is_put_off_for_long_is_left_for_a_later_run(store: SqlStore) -> No
     assert due > NOW + timedelta(seconds=15)
 
 
-def test_a_stop_takes_effect_within_one_batch(store: SqlStore) -> None:
+def test_who_is_told_to_end_finishes_the_message_on_its_way_and_plans_the_rest_anew(store: SqlStore) -> None:
     edition, transport = plan(store, 30), Scripted()
-    send(store, edition, transport, may_go_on=lambda: not transport.mailed)
+    send(store, edition, transport, may_go_on=lambda: len(transport.mailed) < 3)
+    assert len(transport.mailed) == 3
+    assert store.ledger.counts(edition) == {"planned": 27, "accepted": 3}
+
+
+def test_an_edition_that_is_stopped_goes_out_to_one_batch_more_at_most(store: SqlStore) -> None:
+    edition, transport, clock = plan(store, 30), Scripted(), Clock(NOW)
+    lanes = [Lane(transport=transport, rate=1000.0)]
+    make_sender(store, edition, lanes, clock, is_open=lambda: not transport.mailed).run()
     assert len(transport.mailed) == 10
     assert store.ledger.counts(edition) == {"planned": 20, "accepted": 10}
+
+
+def test_a_slow_edition_that_is_stopped_does_not_finish_its_batch(store: SqlStore) -> None:
+    edition, transport, clock = plan(store, 30), Scripted(), Clock(NOW)
+    lanes = [Lane(transport=transport, rate=1.0)]
+    make_sender(store, edition, lanes, clock, is_open=lambda: len(transport.mailed) < 2).run()
+    assert len(transport.mailed) in {2, 3}
 
 
 def test_a_bug_in_a_transport_leaves_no_claim_behind(store: SqlStore) -> None:
@@ -181,6 +215,8 @@ def test_troubles_between_which_mail_is_accepted_stop_nobody(store: SqlStore) ->
 class Rejecting(Scripted):
     """A transport whose first request is rejected for one reader each time; the others are announced anew."""
 
+    batch_size = 18
+
     def send(
         self,
         batch: Batch,
@@ -202,19 +238,22 @@ def test_what_a_rejected_request_left_unsettled_is_not_lost_when_the_sender_stop
     assert store.ledger.counts(edition) == {"deferred": 8, "refused": 10}
 
 
-def test_a_clock_that_is_stepped_back_does_not_stretch_the_pauses(store: SqlStore) -> None:
-    edition, clock = plan(store, 3), Clock(NOW)
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1)], ids=["back", "forward"])
+def test_a_clock_that_is_stepped_mails_nobody_twice_and_stretches_no_pause(store: SqlStore, step: timedelta) -> None:
+    edition, transport, clock = plan(store, 6, batch_size=3), Scripted(), Clock(NOW)
     pauses: list[float] = []
 
     def wait(seconds: float) -> None:
         pauses.append(seconds)
-        clock.now -= timedelta(hours=1)
+        clock.wait(seconds)
+        if len(pauses) == 1:
+            clock.now += step
 
-    lane = Lane(transport=Scripted(), rate=2.0)
-    Sender(
-        make_mailing(edition), store.ledger, [lane], make_owner(), clock=clock, wait=wait, may_go_on=lambda: True
-    ).run()
-    assert pauses == [0.5, 0.5]
+    lanes = [Lane(transport=transport, rate=2.0)]
+    make_sender(store, edition, lanes, clock, wait=wait).run()
+    assert len(transport.mailed) == len(set(transport.mailed)) == 6
+    assert store.ledger.counts(edition) == {"accepted": 6}
+    assert 2.5 <= clock.waited < 4
 
 
 def test_a_variant_that_another_process_planned_is_asked_for_when_it_is_met(store: SqlStore) -> None:
@@ -228,7 +267,7 @@ def test_a_variant_that_another_process_planned_is_asked_for_when_it_is_met(stor
     mailing = replace(make_mailing(edition), rendition=find)
     transport, clock = Scripted(), Clock(NOW)
     lanes = [Lane(transport=transport, rate=1000.0)]
-    Sender(mailing, store.ledger, lanes, make_owner(), clock=clock, wait=clock.wait, may_go_on=lambda: True).run()
+    make_sender(store, edition, lanes, clock, mailing=mailing).run()
     assert asked == ["all"]
     assert len(transport.mailed) == 3
 

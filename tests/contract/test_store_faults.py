@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from digest.errors import StoreError
 from digest.models import Claim, DeliveryState
+from digest.stores.database import Straight
 from digest.stores.ledger import SqlLedger
 from digest.stores.sql import SqlStore
 from digest.stores.sqlite import SqliteDatabase
@@ -183,13 +184,13 @@ class Interrupted(SqliteDatabase):
     happens: Callable[[], None] | None = None
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def straight(self, *, lasting: bool = True) -> Iterator[Straight]:
         """As ever, after what happens."""
         happens, self.happens = self.happens, None
         if happens:
             happens()
-        with super().write() as connection:
-            yield connection
+        with super().straight(lasting=lasting) as straight:
+            yield straight
 
 
 def test_recovering_leaves_alone_what_its_owner_released_and_claimed_again_meanwhile(

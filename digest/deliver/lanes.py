@@ -1,0 +1,127 @@
+"""The ways out: transports in order of preference, how fast each may be used, and which of them rests now."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from threading import Lock
+
+from digest.models import Letterhead, Message, Recipient, Rendition
+from digest.protocols import Transport
+
+LEASE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailing:
+    """What all batches of an edition share."""
+
+    edition: int
+    rendition: Callable[[str], Rendition]  # by variant
+    letterhead: Letterhead
+    unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmUp:
+    """A ceiling for each day that grows, until the day whose ceiling would be above `until`: then there is none."""
+
+    start: date
+    first: int
+    growth: float
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Why a lane is not used now, and until when, as the process's own clock counts (monotonic seconds)."""
+
+    until: float
+    why: str
+    is_planned: bool = False  # the operator's own rate asks for it: worth waiting for
+
+
+class Health:
+    """How a lane does. For all threads of a process, and for as long as the lane is there."""
+
+    def __init__(self) -> None:
+        """Well."""
+        self._lock = Lock()
+        self._failures = 0  # in a row
+        self._rest: Rest | None = None
+
+    def note_success(self) -> None:
+        """It took a message."""
+        self._failures = 0
+
+    def note_failure(self, why: str, now: float, *, wait_seconds: float | None = None) -> None:
+        """It took nothing: it rests for as long as it asks for, else longer each time."""
+        with self._lock:
+            if self._rest and self._rest.until > now:
+                return  # another connection has met the same failure
+            self._failures += 1
+            pause = back_off(self._failures).total_seconds() if wait_seconds is None else max(0.0, wait_seconds)
+            self._rest = Rest(until=now + pause, why=why)
+
+    def rest(self, rest: Rest) -> None:
+        """Leave it alone for a while."""
+        with self._lock:
+            self._rest = rest
+
+    def resting(self, now: float) -> Rest | None:
+        """Why it is not used now, if it is not."""
+        rest = self._rest
+        return rest if rest and rest.until > now else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A transport and how it may be used. `transport` is its first connection; `connect` makes the others."""
+
+    transport: Transport
+    rate: float  # messages a second
+    key: str = ""  # by which all processes know it; "": the transport's name
+    connect: Callable[[], Transport] | None = None
+    connections: int = 1
+    per_hour: int | None = None
+    per_domain: float | None = None  # messages a second to one recipient domain
+    domains: Mapping[str, float] = field(default_factory=dict)  # of single domains, folded
+    warm_up: WarmUp | None = None
+    health: Health = field(default_factory=Health, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """As processes count it, and as reports call it."""
+        return self.key or self.transport.name
+
+    @property
+    def at_once(self) -> int:
+        """How many messages may leave together: a second's worth, and what the transport takes."""
+        return max(1, min(int(self.rate), self.transport.batch_size))
+
+
+def address(recipient: Recipient, unsubscribe_url: Callable[[str], str]) -> Message:
+    """The message for one recipient."""
+    return Message(
+        delivery=recipient.delivery,
+        send_key=recipient.send_key,
+        email=recipient.email,
+        name=recipient.name,
+        unsubscribe_url=unsubscribe_url(recipient.subscriber_key),
+    )
+
+
+def batch_size(lanes: Sequence[Lane]) -> int:
+    """How many messages a batch may have: what every transport takes, and what half a lease is enough for."""
+    slowest = min(lane.rate for lane in lanes) * LEASE.total_seconds() / 2
+    hourly = min((lane.per_hour for lane in lanes if lane.per_hour), default=None)
+    sizes: list[int] = [int(slowest), *(lane.transport.batch_size for lane in lanes), *([hourly] if hourly else ())]
+    return max(1, min(sizes))
+
+
+_FIRST_RETRY = timedelta(seconds=2)
+_LONGEST_RETRY = timedelta(minutes=15)
+
+
+def back_off(failures: int) -> timedelta:
+    """How long to leave alone what failed so often in a row. Pure."""
+    return min(_LONGEST_RETRY, _FIRST_RETRY * float(2 ** min(failures - 1, 20)))

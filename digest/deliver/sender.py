@@ -1,0 +1,202 @@
+"""One sender of one edition: claims batch after batch, on as many connections as its lane has and batches wait."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, timedelta, tzinfo
+from typing import TypeVar
+
+from digest.deliver.breaking import Limits
+from digest.deliver.handing import Connection
+from digest.deliver.lanes import LEASE, Lane, Mailing, Rest
+from digest.deliver.pacing import Pacing
+from digest.deliver.together import Sent, Together
+from digest.errors import Refused
+from digest.models import Claim, Owner
+from digest.protocols import Clock, Ledger, Rates
+
+_POLL = 0.2  # seconds between looks at what is due or held by others
+_RECOVER_EVERY = 1.0
+
+
+A = TypeVar("A")
+
+
+class Sender:
+    """One sender of one edition, to be run once."""
+
+    def __init__(
+        self,
+        mailing: Mailing,
+        ledger: Ledger,
+        rates: Rates,
+        lanes: Sequence[Lane],
+        owner: Owner,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        wait: Callable[[float], None],
+        may_go_on: Callable[[], bool],
+        is_open: Callable[[], bool] = lambda: True,
+        stop_edition: Callable[[str], None] = lambda _: None,
+        on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
+        limits: Limits | None = None,
+        resumed: bool = False,
+        patience: timedelta = timedelta(seconds=15),
+        zone: tzinfo = UTC,
+    ) -> None:
+        """`wait(seconds)` pauses a thread; `patience` bounds how long a run waits for what is no rate of ours.
+
+        `may_go_on()` is asked before each message; `is_open()`, whether the edition is still to be sent, before each
+        batch and each second; `stop_edition(reason)` stops it for every sender. `on_progress` hears of deliveries by
+        state, at most once a second, from whichever thread. `resumed`: a person had the edition go on after a stop.
+        """
+        self._mailing, self._ledger, self._lanes, self._owner = mailing, ledger, lanes, owner
+        self._patience = patience.total_seconds()
+        self._together = Together(
+            mailing.edition,
+            ledger,
+            clock=clock,
+            monotonic=monotonic,
+            wait=wait,
+            may_go_on=may_go_on,
+            is_open=is_open,
+            stop_edition=stop_edition,
+            on_progress=on_progress,
+            limits=limits,
+            resumed=resumed,
+            connections=max((lane.connections for lane in lanes), default=1),
+        )
+        self._pacing = Pacing(rates, self._together, zone)
+        self._lock = threading.Lock()  # of what follows
+        self._threads: dict[int, threading.Thread] = {}
+        self._recovered_at = float("-inf")
+
+    def run(self) -> Sent:
+        """Send until nothing is left that can be sent now, or something says stop. Raises StoreError.
+
+        The first connection is this thread's; each further one has a thread of its own, for as long as batches wait.
+        """
+        try:
+            self._try(0)
+        finally:
+            while True:
+                with self._lock:
+                    threads = list(self._threads.values())
+                if not threads:
+                    break
+                for thread in threads:
+                    thread.join()
+        if self._together.error:
+            raise self._together.error
+        return self._together.sum_up()
+
+    def _try(self, number: int) -> None:
+        """One connection's life; what goes wrong in it ends all of them."""
+        together = self._together
+        connection = Connection(number, self._mailing, self._ledger, self._lanes, together, self._pacing)
+        try:
+            self._work(number, connection)
+        except Refused as error:
+            together.halt(str(error))
+        except BaseException as error:
+            together.fail(error)
+            if number == 0:
+                raise
+        finally:
+            connection.close()
+            with self._lock:
+                self._threads.pop(number, None)
+
+    def _work(self, number: int, connection: Connection) -> None:
+        together = self._together
+        while True:
+            together.look(now_at_least=True)
+            if not together.goes_on():
+                return
+            rest = self._blocked(number)
+            if rest is not None:
+                if number or not self._outwait(rest):
+                    return
+                continue
+            claim = self._claim(number)
+            if claim is not None:
+                self._call_others()
+                connection.send(claim)
+                continue
+            if number or not self._is_worth_waiting():
+                return
+            together.pause(_POLL)
+
+    def _claim(self, number: int) -> Claim | None:
+        together, edition = self._together, self._mailing.edition
+        owner = replace(self._owner, name=f"{self._owner.name}-{number}")
+        until = together.monotonic() + LEASE.total_seconds()
+
+        def recover_and_claim() -> Claim | None:
+            now = together.now()
+            if number == 0 and together.monotonic() - self._recovered_at >= _RECOVER_EVERY:
+                self._ledger.recover(edition, now=now)
+                self._recovered_at = together.monotonic()
+            return self._ledger.claim(edition, owner, lease_until=now + LEASE, now=now)
+
+        return together.persist(recover_and_claim, until=until)
+
+    def _blocked(self, number: int) -> Rest | None:
+        """Why this connection has nothing to do now; the rest that ends first."""
+        now, rests = self._together.monotonic(), []
+        for lane in self._lanes:
+            if (rest := lane.health.resting(now)) is None:
+                # The first lane that may be used says how many connections there are.
+                return None if number < lane.connections else Rest(until=now, why="its lane has fewer connections")
+            rests.append(rest)
+        return min(rests, key=lambda rest: rest.until)
+
+    def _outwait(self, rest: Rest) -> bool:
+        """Wait for a lane to be used again; False when that is too long."""
+        together, now = self._together, self._together.monotonic()
+        if self._next_due_in() is None and not self._is_at_work():
+            return False  # nothing is left for which to wait
+        if not rest.is_planned and rest.until - together.progressed_at > self._patience:
+            together.halt(rest.why)
+            return False
+        return together.pause(max(0.0, rest.until - now))
+
+    def _is_worth_waiting(self) -> bool:
+        """Whether something is due soon, or others are at work: what they leave behind is ours to finish."""
+        together = self._together
+        if self._is_at_work():
+            return True
+        if (due := self._next_due_in()) is None:
+            return False
+        now = together.monotonic()
+        return now + due <= max(together.progressed_at + self._patience, self._pacing.busy_until)
+
+    def _next_due_in(self) -> float | None:
+        """Seconds until the next batch may be claimed; None when none is left."""
+        due = self._read(lambda: self._ledger.next_due(self._mailing.edition))
+        return None if due is None else (due - self._together.now()).total_seconds()
+
+    def _is_at_work(self) -> bool:
+        """Whether anybody holds a batch: another process, or another connection."""
+        return self._read(lambda: self._ledger.leased_until(self._mailing.edition)) is not None
+
+    def _read(self, ask: Callable[[], A]) -> A:
+        return self._together.persist(ask, until=self._together.monotonic() + LEASE.total_seconds())
+
+    def _call_others(self) -> None:
+        """Start one more connection, when the lane has one and a batch is waiting for it."""
+        now = self._together.monotonic()
+        lane = next((lane for lane in self._lanes if lane.health.resting(now) is None), None)
+        if lane is None or lane.connections == 1:
+            return
+        with self._lock:
+            number = next((n for n in range(1, lane.connections) if n not in self._threads), None)
+            if number is None:
+                return
+            due = self._next_due_in()
+            if due is None or due > 0:
+                return
+            thread = threading.Thread(target=self._try, args=(number,), name=f"digest-send-{number}")
+            self._threads[number] = thread
+            thread.start()

@@ -1,0 +1,191 @@
+"""What all connections of one sender share: whether to go on, the waiting, the looks at the edition, what was done."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from digest.deliver.breaking import Breaker, Limits, choose_base, find_excess
+from digest.errors import StoreUnavailable
+from digest.protocols import Clock, Ledger
+
+_AT_ONCE = 0.5  # seconds of a pause before it is asked again whether to go on
+_LOOK_EVERY = 1.0  # seconds between looks at the edition
+_LOOK_SHARE = 20  # counting a large edition takes its time: not more than one part in so many
+_STOPPING = 10.0  # seconds for which a sender that was told to stop still tries to write down what it did
+_LONGEST_TRY = 5.0
+_STEP = timedelta(seconds=1)  # less is no step: clocks are kept right by running a little slower
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What a sender did. `fault` says why it stopped before the end, `stopped` why the edition did."""
+
+    attempted: int = 0
+    fault: str | None = None
+    stopped: str | None = None
+    by_lane: Mapping[str, int] = field(default_factory=dict)  # how many each took
+    put_off: Mapping[str, int] = field(default_factory=dict)  # how often a message was, by the reason
+
+
+class Together:
+    """One sender, seen from each of its connections."""
+
+    def __init__(
+        self,
+        edition: int,
+        ledger: Ledger,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        wait: Callable[[float], None],
+        may_go_on: Callable[[], bool],
+        is_open: Callable[[], bool],
+        stop_edition: Callable[[str], None],
+        on_progress: Callable[[Mapping[str, int]], None],
+        limits: Limits | None,
+        resumed: bool,
+        connections: int,
+    ) -> None:
+        """See Sender."""
+        self._edition, self._ledger = edition, ledger
+        self._clock, self.monotonic, self._wait = clock, monotonic, wait
+        self._seen = (clock(), monotonic())
+        self._may_go_on, self._is_open = may_go_on, is_open
+        self._stop_edition, self._on_progress = stop_edition, on_progress
+        self._limits, self._resumed = limits, resumed
+        self.breaker = Breaker(connections=connections)
+        self._lock = threading.Lock()  # of what is counted
+        self._looking = threading.Lock()
+        self._base: Mapping[str, int] | None = None
+        self._counted_at = self._asked_at = float("-inf")
+        self._count_every = _LOOK_EVERY
+        self._closed = False  # the edition is not being sent any more
+        self.error: BaseException | None = None
+        self.fault: str | None = None
+        self.stopped: str | None = None
+        self.progressed_at = monotonic()
+        self._attempted = 0
+        self._by_lane, self._put_off = Counter[str](), Counter[str]()
+
+    def now(self) -> datetime:
+        """The time as the ledger is told it. It does not go back: a clock that was set back must put nothing off."""
+        wall, here = self._clock(), self.monotonic()
+        seen, at = self._seen
+        least = seen + timedelta(seconds=here - at)
+        if least - wall > _STEP:
+            return least
+        self._seen = (wall, here)
+        return wall
+
+    def goes_on(self) -> bool:
+        """Whether anything more may leave. Costs nothing: it is asked before each message."""
+        if self._closed or self.fault or self.error:
+            return False
+        if self.breaker.fault:
+            self.halt(self.breaker.fault)
+            return False
+        return self._may_go_on()
+
+    def look(self, *, now_at_least: bool = False) -> None:
+        """Look at the edition, at most once a second: is it still to be sent, how far is it, is too much refused?
+
+        `now_at_least`: ask in any case whether it is still to be sent.
+        """
+        now = self.monotonic()
+        if not now_at_least and now - self._asked_at < _LOOK_EVERY:
+            return
+        if not self._looking.acquire(blocking=now_at_least):
+            return  # another connection is looking
+        try:
+            self._asked_at = now
+            with suppress(StoreUnavailable):  # whoever writes next meets it, too, and knows what to do
+                self._closed = self._closed or not self._is_open()
+                if not self._closed and now - self._counted_at >= self._count_every:
+                    self._count(now)
+        finally:
+            self._looking.release()
+
+    def _count(self, now: float) -> None:
+        counts = self._ledger.counts(self._edition)
+        took = self.monotonic() - now
+        self._counted_at, self._count_every = now, max(_LOOK_EVERY, took * _LOOK_SHARE)
+        self._on_progress(counts)
+        if self._limits:
+            if self._base is None:
+                self._base = choose_base(counts, self._limits, resumed=self._resumed)
+            if excess := find_excess(counts, self._base, self._limits):
+                self.stop(f"breakers: {excess}")
+
+    def halt(self, fault: str) -> None:
+        """End this sender; the first fault is the one that is told."""
+        with self._lock:
+            self.fault = self.fault or fault
+
+    def fail(self, error: BaseException) -> None:
+        """End this sender with an error that `run` raises; the first one counts."""
+        with self._lock:
+            self.error = self.error or error
+
+    def stop(self, reason: str) -> None:
+        """Stop the edition for every sender, until a person has it resumed."""
+        with self._lock:
+            if self.stopped:
+                return
+            self.stopped = self.fault = reason
+        self.persist(lambda: self._stop_edition(reason), until=self.monotonic() + _STOPPING)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; False when nothing more may leave meanwhile."""
+        while seconds > 0:
+            if not self.goes_on():
+                return False
+            part = min(seconds, _AT_ONCE)
+            self._wait(part)
+            seconds -= part
+        return self.goes_on()
+
+    def persist(self, act: Callable[[], A], *, until: float) -> A:
+        """Write to the ledger, again and again while it cannot be reached. Raises StoreError when it stays away."""
+        failures, first = 0, self.monotonic()
+        while True:
+            try:
+                return act()
+            except StoreUnavailable:
+                failures += 1
+                pause = min(_LONGEST_TRY, 0.1 * 2.0 ** min(failures, 10))
+                last = until if self.goes_on() else min(until, first + _STOPPING)
+                if self.monotonic() + pause > last:
+                    raise
+                self._wait(pause)
+
+    def note_attempts(self, count: int) -> None:
+        """So many messages were marked."""
+        with self._lock:
+            self._attempted += count
+
+    def note_taken(self, lane: str, count: int) -> None:
+        """A lane took so many messages."""
+        with self._lock:
+            self._by_lane[lane] += count
+        self.progressed_at = self.monotonic()
+
+    def note_put_off(self, why: str, count: int) -> None:
+        """So many messages of a claimed batch wait for a reason of ours."""
+        with self._lock:
+            self._put_off[why] += count
+        self.progressed_at = self.monotonic()
+
+    def sum_up(self) -> Sent:
+        """What was done."""
+        return Sent(
+            attempted=self._attempted,
+            fault=self.fault,
+            stopped=self.stopped,
+            by_lane=dict(self._by_lane),
+            put_off=dict(self._put_off),
+        )

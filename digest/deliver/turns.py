@@ -1,0 +1,87 @@
+"""Who goes when: what a day's plan allows, which domains must wait, and what leaves together. Pure."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+
+from digest.deliver.lanes import Lane, WarmUp
+from digest.models import Recipient
+
+WITHIN = 5.0  # seconds that a message may wait for its domain in a claimed batch; else it is put off
+_TOGETHER = 1.0  # seconds: what is due within that much may leave in one request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A recipient, and when their domain takes the message (monotonic seconds; 0: at any time)."""
+
+    due: float
+    recipient: Recipient
+
+
+def fold_domain(email: str) -> str:
+    """The domain of an address, as rates count it: small letters, in ASCII where that can be said. Not its parent's."""
+    domain = email.rpartition("@")[2].strip().rstrip(".").casefold()
+    if not domain.isascii():
+        with suppress(UnicodeError):
+            return domain.encode("idna").decode("ascii")
+    return domain
+
+
+def find_rate(lane: Lane, domain: str) -> float | None:
+    """How fast a domain may be mailed by a lane; None when the lane itself is no faster than that."""
+    rate = lane.domains.get(domain, lane.per_domain)
+    return None if rate is None or rate >= lane.rate else rate
+
+
+def name_pace(lane: Lane, domain: str) -> str:
+    """By which all processes know the pace of a domain. It may be one reader's own: its name is not kept."""
+    return hashlib.blake2b(f"{lane.name}\n{domain}".encode(), digest_size=16).hexdigest()
+
+
+def group_by_domain(lane: Lane, recipients: Sequence[Recipient]) -> dict[str, list[Recipient]]:
+    """The recipients of each domain; under "" those whose domain has no rate of its own."""
+    groups: dict[str, list[Recipient]] = {}
+    for recipient in recipients:
+        domain = fold_domain(recipient.email)
+        groups.setdefault(domain if find_rate(lane, domain) else "", []).append(recipient)
+    return groups
+
+
+def interleave(groups: Mapping[str, tuple[float, float, Sequence[Recipient]]]) -> list[Timed]:
+    """Recipients in the order in which they are due, from each domain's first instant, interval and recipients."""
+    timed = [
+        Timed(due=first + number * interval, recipient=recipient)
+        for first, interval, recipients in groups.values()
+        for number, recipient in enumerate(recipients)
+    ]
+    return sorted(timed, key=lambda one: one.due)
+
+
+def cut(timed: Sequence[Timed], at_once: int) -> list[list[Timed]]:
+    """What leaves together: so many at most, and nothing that is due more than a second before the rest."""
+    slices: list[list[Timed]] = []
+    for one in timed:
+        # What is due by now may go with what is due at any time.
+        if slices and len(slices[-1]) < at_once and one.due - slices[-1][0].due < _TOGETHER:
+            slices[-1].append(one)
+        else:
+            slices.append([one])
+    return slices
+
+
+def find_ceiling(plan: WarmUp, day: date) -> int | None:
+    """How many messages a warm-up plan allows on a day; None when it has ended. Before it starts, as on its first."""
+    days = max(0, (day - plan.start).days)
+    if plan.first > plan.until or days * math.log(plan.growth) > math.log(plan.until / plan.first) + 1e-9:
+        return None
+    return int(plan.first * plan.growth**days + 1e-9)
+
+
+def find_tomorrow(now: datetime, zone: tzinfo) -> datetime:
+    """When the next day begins there."""
+    day = now.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(day, time(), tzinfo=zone)
