@@ -78,6 +78,12 @@ class SendGridTable(_TransportTable):
     categories: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = Field(default=(), max_length=9)
     activity: bool = False  # the Email Activity API, a paid addition, may be asked about what is unknown
 
+    @model_validator(mode="after")
+    def _check_activity(self) -> "SendGridTable":
+        if self.activity and self.region != "global":
+            raise ValueError('it has activity = true; SendGrid keeps none in the region "eu", leave it out')
+        return self
+
 
 def _kind_or_outbox(table: Any) -> str:
     kind = kind_of(table)

@@ -53,6 +53,7 @@ from digest.models.delivering import (
     Receipt,
     Recipient,
     Subscription,
+    Trace,
     Turns,
 )
 from digest.models.editing import (
@@ -178,6 +179,7 @@ __all__ = [
     "Taken",
     "Token",
     "Told",
+    "Trace",
     "Turns",
     "Variant",
     "Viewpoint",

@@ -69,6 +69,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a provider's own records say of one delivery; `raw` its words."""
+
+    send_key: str
+    state: DeliveryState
+    raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
     """A delivery that was claimed, with what is needed to address it."""
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from digest.operate.asking import find_activity, make_asking
 from digest.operate.chores import Chore
 from digest.operate.inbox import open_mailbox, read_inbox, say_read
 from digest.operate.reconciling import find_table, reconcile, say_reconciled
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _DAY = timedelta(days=1)
 _SOON = timedelta(minutes=10)
+_NOW_AND_THEN = timedelta(minutes=15)
 
 
 def list_chores(app: "App") -> list[Chore]:
@@ -27,6 +29,8 @@ def list_chores(app: "App") -> list[Chore]:
         chores.append(
             Chore(name="suppression lists", every=_DAY, first=_SOON, work=lambda: say_reconciled(reconcile(app)))
         )
+    if find_activity(app) is not None:
+        chores.append(Chore(name="email activity", every=_NOW_AND_THEN, first=_SOON, work=make_asking(app)))
     return chores
 
 

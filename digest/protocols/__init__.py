@@ -4,7 +4,7 @@ An adapter is any object with these methods: nothing has to be inherited. `docs/
 each and which contract suite to run.
 """
 
-from digest.protocols.adapters import Lists, Mailbox, Source, Summarizer, Transport
+from digest.protocols.adapters import Activity, Lists, Mailbox, Source, Summarizer, Transport
 from digest.protocols.audience import ManagingStore, RequestStore, SubscriberStore, TokenStore
 from digest.protocols.hearing import BounceRules, CountStore, EventStore
 from digest.protocols.making import AnswerStore, ArchiveStore, EditionStore, EntryStore, KeyStore, RunStore
@@ -12,6 +12,7 @@ from digest.protocols.network import Clock, Fetch, Network, Parallel, Request, R
 from digest.protocols.sending import Ledger, Rates
 
 __all__ = [
+    "Activity",
     "AnswerStore",
     "ArchiveStore",
     "BounceRules",

@@ -7,12 +7,14 @@ from digest.models import (
     Batch,
     Budget,
     Collected,
+    Delivery,
     Incoming,
     Listed,
     Outcome,
     ProviderList,
     Story,
     Summary,
+    Trace,
 )
 
 
@@ -104,6 +106,18 @@ class Lists(Protocol):
 
     def remove(self, name: ProviderList, emails: Sequence[str]) -> None:
         """Take these off one of its lists."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. May be called twice."""
+        ...
+
+
+class Activity(Protocol):
+    """What a provider's own records say of single deliveries. Raises TransportError, and nothing else."""
+
+    def ask(self, deliveries: Sequence[Delivery]) -> Iterator[list[Trace]]:
+        """What is found of them, as the answers come; of those that no list names, nothing is known."""
         ...
 
     def close(self) -> None:

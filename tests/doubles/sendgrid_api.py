@@ -1,5 +1,5 @@
 """SendGrid on loopback: mail/send judges a request by the documented limits and builds each reader's message from it;
-the suppression lists are kept."""
+the suppression lists are kept, and the Email Activity tells of what was delivered."""
 
 import json
 import threading
@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.doubles.sendgrid_activity import ActivityDouble
 
 # The lists, with what a row of each has beside address and time.
 LISTS: dict[str, dict[str, str]] = {
@@ -55,7 +57,9 @@ class SendGridDouble:
         self.lists: dict[str, dict[str, int]] = {name: {} for name in LISTS}  # address → when it came there
         self.asked: list[tuple[str, str, Any]] = []  # of the lists: method, path and body
         self.refusals: list[tuple[int, dict[str, str]]] = []  # given to the next requests about lists, instead
+        self.activity = ActivityDouble()
         self.answer = answer
+        self._lock = threading.Lock()
         self.stalling = threading.Event()  # a request has been dealt with, and its answer is held back
         self._released = threading.Event()
         double = self
@@ -78,6 +82,10 @@ class SendGridDouble:
                     self._reply(200, {"scopes": ["mail.send"]})
                 elif self.path.startswith(("/v3/suppression/", "/v3/asm/")):
                     self._deal_with_lists("GET", None)
+                elif self.path.startswith("/v3/messages"):
+                    known = [(one.send_key, one.email) for one in double.delivered]
+                    status, content, headers = double.activity.answer(self.path, known)
+                    self._reply(status, content, headers)
                 else:
                     self._reply(404, {})
 
@@ -93,13 +101,17 @@ class SendGridDouble:
                 if fault:
                     return self._reply(fault[0], {"errors": [{"message": fault[1]}]})
                 request = json.loads(body)
-                what = double.answer(len(double.requests))
-                double.requests.append(request)
-                double.bodies.append(body)
-                if str(what).startswith("accept"):
-                    double.take(request)
+                with double._lock:
+                    number = len(double.requests)
+                    what = double.answer(number)
+                    double.requests.append(request)
+                    double.bodies.append(body)
+                    if str(what).startswith("accept"):
+                        double.take(request)
                 if what == "accept":
-                    return self._reply(202, None, {"X-Message-Id": f"request-{len(double.requests)}"})
+                    # In the sandbox nothing is queued, and the answer is another.
+                    sandbox = request.get("mail_settings", {}).get("sandbox_mode", {}).get("enable")
+                    return self._reply(200 if sandbox else 202, None, {"X-Message-Id": f"request-{number + 1}"})
                 if str(what).endswith("stall"):
                     double.stalling.set()
                     double.hold(self.rfile)
