@@ -133,6 +133,8 @@ class _Conversation:
         self._handler = handler
         self._number = 0
         self._email = ""
+        self._stage = ""
+        self._accepts = False
 
     def run(self) -> None:
         self._number = self._sink.number()
@@ -154,12 +156,18 @@ class _Conversation:
                     going = self._say("\r\n".join(lines))
                 case b"MAIL":
                     going = self._step("mail")
-                case b"RCPT":
+                    self._stage = "mail" if self._accepts else ""
+                case b"RCPT" if self._stage == "mail":
                     self._email = line.decode("utf-8").partition("<")[2].partition(">")[0]
                     going = self._step("rcpt")
-                case b"DATA":
+                    self._stage = "rcpt" if self._accepts else "mail"
+                case b"DATA" if self._stage == "rcpt":
                     going = self._step("data") and (not self._accepts or self._read_content())
-                case b"RSET" | b"NOOP":
+                    self._stage = ""
+                case b"RCPT" | b"DATA":
+                    going = self._say("503 5.5.1 nobody to mail it to")
+                case b"RSET":
+                    self._stage = ""
                     going = self._say("250 2.0.0 ok")
                 case b"QUIT":
                     self._say("221 2.0.0 bye")
@@ -171,7 +179,7 @@ class _Conversation:
 
     def _step(self, kind: str) -> bool:
         what = self._sink.ask(kind, self._number, self._email) or _GOOD[kind]
-        self._accepts = what[:1] in "23"
+        self._accepts = what.startswith(("2", "3", "crawl 2", "crawl 3"))
         return self._do(what)
 
     def _read_content(self) -> bool:

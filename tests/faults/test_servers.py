@@ -3,6 +3,7 @@
 The real program against real sockets in this process; its clock is turned by its own waiting.
 """
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ from tests.faults.field import REQUEST, Field, Kept
 from tests.faults.sending import Watch, WatchedTransport
 from tests.faults.smtp_sink import SmtpSink, Step
 
+SEEDS = int(os.environ.get("FAULTS_SEEDS", "3"))
 READERS = 24
 PATIENCE = 20.0  # seconds that a transport waits for a server here
 SHORT = 1.5  # the same where a server says nothing for ever
@@ -208,7 +210,7 @@ def test_what_an_smtp_server_does_to_one_message_is_what_is_said_of_it(
     assert outcome.states == expected, outcome.told
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("extensions", [_NEW, ()], ids=["new", "old"])
 def test_an_smtp_server_that_does_anything_at_any_time_makes_nothing_untrue(
     place: Place, seed: int, extensions: tuple[str, ...]
@@ -264,7 +266,7 @@ def test_what_sendgrid_answers_to_one_request_is_what_is_said_of_its_readers(pla
     assert outcome.states == {"accepted": READERS - sum(unknown.values())} | unknown, outcome.told
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_sendgrid_answering_anything_at_any_time_makes_nothing_untrue(place: Place, seed: int) -> None:
     chance = random.Random(seed)
     answers = [what for what in ANSWERS if not str(what).endswith("stall")]
