@@ -10,6 +10,7 @@ Lines: {"start": {…}} is answered with {"pid": …}; {"wait": pid} with how it
 
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -22,10 +23,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
+from sqlalchemy import event
+
 from digest.app import App, system_clock
 from digest.config import load_config
 from digest.deliver import Lane
-from digest.errors import DigestError
+from digest.errors import DigestError, StoreError
 from digest.models import Batch, Claim, Outcome, Planned
 from digest.stores.sql import SqlStore
 
@@ -48,9 +51,13 @@ STEPS = (
 )
 
 
+_BUSY_MILLISECONDS = 2000
+_ROOM = 20_000  # bytes that a quota leaves
+
+
 @dataclass(frozen=True, slots=True)
 class Trap:
-    """At the `number`th time that a step is come by: "kill", "stop", or "clock SECONDS"."""
+    """At the `number`th time that a step is come by: "kill", "stop", "clock SECONDS", "quota FILE" or "read-only"."""
 
     step: str
     number: int
@@ -77,6 +84,7 @@ class Watch:
         self._ahead = timedelta(seconds=ahead)
         self._lock = threading.Lock()
         self._counts = Counter[str]()
+        self.is_read_only = False
 
     def clock(self) -> datetime:
         """The time, as this sender sees it."""
@@ -94,6 +102,15 @@ class Watch:
                 os.kill(os.getpid(), signal.SIGSTOP)
             case ["clock", seconds]:
                 self._ahead += timedelta(seconds=float(seconds))
+            case ["quota", path]:
+                # As a disk that is full, but for what is written over.
+                most = Path(path).stat().st_size + _ROOM
+                resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+            case ["read-only"]:
+                self.is_read_only = True
+
+
+_CHANGES = {"sending": ("before opening", "opened"), "sent": ("before closing", "closed")}
 
 
 class WatchedPlan(Sequence[Planned]):
@@ -121,7 +138,7 @@ class WatchedPlan(Sequence[Planned]):
 
 
 class WatchedLedger:
-    """The real ledger, with steps before and after what it writes."""
+    """The real ledger, with steps before and after what it writes, and one more when it cannot."""
 
     def __init__(self, ledger: Any, watch: Watch) -> None:
         self._ledger = ledger
@@ -131,12 +148,12 @@ class WatchedLedger:
         return getattr(self._ledger, name)
 
     def plan(self, edition: int, planned: Any, **options: Any) -> int:
-        added: int = self._ledger.plan(edition, WatchedPlan(list(planned), self._watch), **options)
+        added: int = self._do("plan", edition, WatchedPlan(list(planned), self._watch), **options)
         self._watch.step("planned")
         return added
 
     def claim(self, *arguments: Any, **options: Any) -> Claim | None:
-        claim: Claim | None = self._ledger.claim(*arguments, **options)
+        claim: Claim | None = self._do("claim", *arguments, **options)
         if claim:
             self._watch.step("claimed")
         return claim
@@ -145,7 +162,7 @@ class WatchedLedger:
         if options.get("settled"):
             self._watch.step("before settle")
         self._watch.step("before mark")
-        marked: bool = self._ledger.mark(*arguments, **options)
+        marked: bool = self._do("mark", *arguments, **options)
         if options.get("settled"):
             self._watch.step("settled")
         if marked:
@@ -154,14 +171,33 @@ class WatchedLedger:
 
     def settle(self, *arguments: Any, **options: Any) -> bool:
         self._watch.step("before settle")
-        settled: bool = self._ledger.settle(*arguments, **options)
+        settled: bool = self._do("settle", *arguments, **options)
         self._watch.step("settled")
         return settled
 
     def release(self, *arguments: Any, **options: Any) -> None:
         self._watch.step("before release")
-        self._ledger.release(*arguments, **options)
+        self._do("release", *arguments, **options)
         self._watch.step("released")
+
+    def begin(self, *arguments: Any, **options: Any) -> bool:
+        self._watch.step("before opening")
+        begun: bool = self._do("begin", *arguments, **options)
+        self._watch.step("opened")
+        return begun
+
+    def finish(self, *arguments: Any, **options: Any) -> bool:
+        self._watch.step("before closing")
+        finished: bool = self._do("finish", *arguments, **options)
+        self._watch.step("closed")
+        return finished
+
+    def _do(self, name: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._ledger, name)(*arguments, **options)
+        except StoreError:
+            self._watch.step("fault")
+            raise
 
 
 class WatchedEditions:
@@ -175,7 +211,7 @@ class WatchedEditions:
         return getattr(self._editions, name)
 
     def set_state(self, number: int, state: Any, *arguments: Any, **options: Any) -> Any:
-        before, after = {"sending": ("before opening", "opened"), "sent": ("before closing", "closed")}[state.value]
+        before, after = _CHANGES.get(state.value, ("", ""))
         self._watch.step(before)
         changed = self._editions.set_state(number, state, *arguments, **options)
         self._watch.step(after)
@@ -213,9 +249,17 @@ class WatchedApp(App):
     def store(self) -> SqlStore:
         """The database."""
         store = SqlStore.open(self.config.store.url, create=False)
+        if self.config.store.url.startswith("sqlite"):
+            store._database.engine.dispose()  # those that it opens from now on have the seams
+            event.listen(store._database.engine, "checkout", self._set_up)
         store.ledger = WatchedLedger(store.ledger, self._watch)  # type: ignore[assignment]
         store.editions = WatchedEditions(store.editions, self._watch)  # type: ignore[assignment]
         return store
+
+    def _set_up(self, connection: Any, *_: object) -> None:
+        """A lock is waited for a moment, not ten seconds; and a file system that has become read-only is imitated."""
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+        connection.execute(f"PRAGMA query_only = {int(self._watch.is_read_only)}")
 
     @cached_property
     def lanes(self) -> list[Lane]:
