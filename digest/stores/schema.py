@@ -156,8 +156,11 @@ deliveries = Table(
     Column("answer", Text),  # the receiver's own words, or why it was skipped
     Column("provider_id", Text),
     UniqueConstraint("edition", "subscription"),
-    Index("ix_deliveries_batch", "batch", "state"),
-    Index("ix_deliveries_state", "edition", "state"),
+    Index("ix_deliveries_batch", "batch"),
+    # Not on PostgreSQL: where no index holds it, a row that is marked or settled is written anew in its own page (HOT),
+    # which takes a third of the time; counting reads the edition's rows instead.
+    Index("ix_deliveries_state", "edition", "state").ddl_if(dialect="sqlite"),
+    postgresql_with={"fillfactor": 50},  # room for that
 )
 
 # When what has a rate may be used again, by all senders together: a transport, a recipient domain.

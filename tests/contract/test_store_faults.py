@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
 
 from digest.errors import StoreError
 from digest.models import Claim, DeliveryState
