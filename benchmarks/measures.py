@@ -15,6 +15,7 @@ from benchmarks.collecting import MEASURES as COLLECTING
 from benchmarks.editing import MEASURES as EDITING
 from benchmarks.figures import Figure, cpu_seconds
 from benchmarks.grounding import MEASURES as GROUNDING
+from benchmarks.handing import MEASURES as HANDING
 from benchmarks.hearing import MEASURES as HEARING
 from benchmarks.making import NOW, ROOT, make_edition
 from benchmarks.pages import MEASURES as PAGES
@@ -162,6 +163,7 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     **PAGES,
     "render": measure_render,
     "address": measure_address,
+    **HANDING,
     "sendgrid": measure_sendgrid,
     "ledger": measure_ledger,
 }

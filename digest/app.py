@@ -65,21 +65,26 @@ class App:
         config: Config,
         *,
         clock: Clock = system_clock,
-        wait: Callable[[float], None] = time.sleep,
+        wait: Callable[[float], None] | None = None,
         on_stage: Callable[[StageReport], None] = lambda _: None,
         on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
         answers: dict[str, str] | None = None,
     ) -> None:
         """`on_stage` hears of each stage as it ends, `on_progress` of deliveries by state as batches are settled.
 
-        `answers` is what a language model said before, where that is to outlive this program's stores.
+        `wait` pauses for some seconds; else a pause is as long, or until somebody calls `stop`. `answers` is what a
+        language model said before, where that is to outlive this program's stores.
         """
         self.config = config
         self.clock = clock
-        self.wait = wait
         self._on_stage = on_stage
-        self._on_progress = on_progress
+        self._tell_progress = on_progress
         self._stopping = threading.Event()
+        self.wait = wait or self._pause
+        # Who turns the clock by waiting turns this one, too.
+        self.monotonic = (lambda: self.clock().timestamp()) if wait else time.monotonic
+        self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
+        self.is_swept = False  # a scheduler looks each minute for what is left to send
         self.asked = threading.Event()  # somebody on a page asked for a mail
         # A preview works on copies of the store, and must not ask again each time.
         self._answers = answers if answers is not None else {}
@@ -99,8 +104,20 @@ class App:
             store.close()
 
     def stop(self) -> None:
-        """Ask a run in another thread to end after the messages that are on their way."""
+        """Ask a run in another thread to end with what it has under way; a pause of its ends at once."""
         self._stopping.set()
+
+    def _pause(self, seconds: float) -> None:
+        self._stopping.wait(seconds)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._stopping.is_set()
+
+    def _on_progress(self, counts: Mapping[str, int]) -> None:
+        self.is_sending = True
+        self._tell_progress(counts)
 
     @cached_property
     def store(self) -> "SqlStore":
@@ -266,12 +283,12 @@ class App:
             lanes=self.lanes,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
-            # Who turns the clock by waiting turns this one, too.
-            monotonic=time.monotonic if self.wait is time.sleep else lambda: self.clock().timestamp(),
+            monotonic=self.monotonic,
             wait=self.wait,
             zone=ZoneInfo(self.config.schedule.timezone),
+            waits_for_rates=not self.is_swept,
             limits=decisions.make_limits(self.config),
-            may_go_on=lambda: not self._stopping.is_set(),
+            may_go_on=lambda: not self.is_stopping,
             on_stage=self._on_stage,
             on_progress=self._on_progress,
         )

@@ -93,8 +93,9 @@ class Ports:
     owner: Owner
     clock: Clock
     monotonic: Callable[[], float]  # seconds that never run backwards, also when the clock is stepped
-    wait: Callable[[float], None]
+    wait: Callable[[float], None]  # for so many seconds, or until it may not go on
     zone: tzinfo = UTC  # in which a day begins
+    waits_for_rates: bool = True  # False: something else looks again, and other editions must not wait meanwhile
     limits: Limits | None = None  # shares of an edition's messages at which it stops
     may_go_on: Callable[[], bool] = lambda: True  # asked before each message
     on_stage: Callable[[StageReport], None] = lambda _: None

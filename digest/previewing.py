@@ -81,7 +81,8 @@ class Previewing:
         # Each try is a message of its own: mailboxes drop one whose Message-ID they have seen.
         batch = replace(batch, messages=tuple(replace(one, send_key=secrets.token_hex(16)) for one in batch.messages))
         try:
-            self._ports.lanes[0].transport.send(batch, lambda _: None, outcomes.extend)
+            announce = self._ports.on_progress
+            self._ports.lanes[0].transport.send(batch, lambda _: announce({"attempted": 1}), outcomes.extend)
         except TransportError as error:
             if not outcomes:
                 raise

@@ -103,7 +103,8 @@ def _judge(
             left = {name: deliveries[name] for name in _UNSETTLED if deliveries.get(name)}
             lost = {name: deliveries[name] for name in ("unknown", "refused") if deliveries.get(name)}
             count = "1 message" if accepted == 1 else f"{accepted} messages"
-            message = f"the edition of {stored.date} went out: {count} accepted"
+            went = "is not sent yet" if stored.state is EditionState.SENDING and left else "went out"
+            message = f"the edition of {stored.date} {went}: {count} accepted"
             for name, number in {**lost, **left}.items():
                 message += f", {number} {name}"
             return ("partial" if left or lost else "done"), message

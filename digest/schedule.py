@@ -164,6 +164,7 @@ class Ticker:
         self._scheduler.add_job(self.tick, at, id="due")
         every = IntervalTrigger(seconds=max(1, int(self._sweep.total_seconds())), timezone=zone)
         self._scheduler.add_job(self.tick, every, id="sweep", next_run_time=self._app.clock().astimezone(zone))
+        self._app.is_swept = True
         self._scheduler.start()
         return self
 
@@ -191,7 +192,7 @@ class Ticker:
         except Exception:  # noqa: BLE001 - a bug must not be met anew each minute, nor end the scheduler
             self._hold_back(now, traceback.format_exc())
         else:
-            if report and report.state is EditionState.SENDING:
+            if report and report.state is EditionState.SENDING and not self._app.is_stopping:
                 self._hold_back(now, report.message)  # unfinished: what stopped it is given time to pass
                 return
             self._faults, self._quiet_until = 0, None

@@ -37,8 +37,10 @@ class Sending:
             ports.editions.set_state(
                 stored.id, EditionState.SENDING, None, now=ports.clock(), only_from=[EditionState.READY]
             )
+        ports.on_progress(ports.ledger.counts(stored.id))  # before anything leaves, and what was done before
         sent = self._sender(stored).run()
         counts = ports.ledger.counts(stored.id)
+        ports.on_progress(counts)
         log.note("deliver", notes=_describe(sent), **counts)
         is_open = ports.ledger.next_due(stored.id) or ports.ledger.leased_until(stored.id)
         if not sent.fault and not is_open:
@@ -116,6 +118,7 @@ class Sending:
             is_open=lambda: ports.editions.state(stored.id) is EditionState.SENDING,
             stop_edition=stop_edition,
             on_progress=ports.on_progress,
+            waits_for_rates=ports.waits_for_rates,
             limits=ports.limits,
             resumed=(stored.reason or "").startswith("resumed"),
             zone=ports.zone,

@@ -9,6 +9,7 @@ import typer
 
 from digest.cli.options import ConfigOption, DayOption, open_app, read_day
 from digest.cli.output import DONE, FAILED, leave, put, say
+from digest.cli.stopping import Stopping
 from digest.errors import ConfigError
 from digest.models import UNSUBSCRIBE_TOKEN, DeliveryState, Viewpoint
 
@@ -187,8 +188,18 @@ def send_test(
     day, viewpoint = read_day(on), _read_viewpoint(subscriber, topics, language)
     with open_app(context, config) as app:
         _require_topics(app, viewpoint)
-        outcome = app.send_test(email, day, viewpoint)
         name = app.lanes[0].transport.name
+        with Stopping(
+            app.stop,
+            tell=lambda: say(f"digest: waiting for the answer of {name}; Ctrl-C again ends at once"),
+            is_under_way=lambda: app.is_sending,
+            at_once=b"digest: ended at once; the message may have been sent\n",
+        ):
+            try:
+                outcome = app.send_test(email, day, viewpoint)
+            except KeyboardInterrupt:
+                say("digest: stopped; nothing was sent")
+                leave(FAILED)
     answer = f": {outcome.raw}" if outcome.raw else ""
     put(f"{outcome.state.value} by {name}{answer}")
     leave(DONE if outcome.state is DeliveryState.ACCEPTED else FAILED)

@@ -1,14 +1,14 @@
 """digest run, serve and status; preview and send-test are registered here too, in their place among these."""
 
-import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from digest.cli import previewing
 from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, read_day
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
+from digest.cli.progress import Progress, count, write_trouble
+from digest.cli.stopping import Stopping
 from digest.config.delivering import OutboxTable
 
 if TYPE_CHECKING:
@@ -45,22 +45,45 @@ def run(
 
     day = read_day(on)
     tell = say if as_json else put
-    with (
-        _Progress() as on_progress,
-        open_app(context, config, on_stage=lambda stage: tell(_line_of(stage)), on_progress=on_progress) as app,
-    ):
-        try:
-            report = app.run(day, send=not no_send, dry=dry_run)
-            if not no_send and not dry_run:
-                take_refusals(app)
-        except KeyboardInterrupt:
-            say("digest: stopped; what was under way is in the ledger, and `digest run` goes on from there")
-            leave(FAILED)
+
+    def on_stage(stage: "StageReport") -> None:
+        progress.end()
+        tell(_line_of(stage))
+
+    with Progress() as progress, open_app(context, config, on_stage=on_stage, on_progress=progress.show) as app:
+        with Stopping(
+            app.stop,
+            tell=lambda: progress.say("digest: stopping with what is under way; Ctrl-C again ends at once"),
+            is_under_way=lambda: app.is_sending,
+            is_drawn=lambda: progress.is_drawn,
+        ) as stopping:
+            try:
+                report = app.run(day, send=not no_send, dry=dry_run)
+                if not no_send and not dry_run:
+                    take_refusals(app)
+            except KeyboardInterrupt:
+                progress.end()
+                say("digest: stopped before anything was sent; `digest run` begins again with what it has")
+                leave(FAILED)
         if as_json:
             put_json(report)
         else:
             _tell_result(app, report, dry_run)
+        if stopping.was_asked:
+            say(f"digest: {describe_stop(report)}")
     leave(_EXIT[report.status])
+
+
+def describe_stop(report: "Report") -> str:
+    """What a run that was asked to stop left, and how it goes on. Pure."""
+    standing = count(report.deliveries)
+    left = standing.total - standing.done
+    if not left:
+        return "nothing was left to stop"
+    accepted = standing.done - standing.unknown - standing.failed
+    further = "".join(f", {words}" for words in write_trouble(standing) if "deferred" not in words)
+    again = f"`digest run --on {report.date}` goes on, nobody gets it twice"
+    return f"stopped; {accepted:,} accepted{further}, {left:,} left: {again}"
 
 
 def _line_of(stage: "StageReport") -> str:
@@ -84,32 +107,6 @@ def _tell_result(app: "App", report: "Report", dry_run: bool) -> None:
         put(f"{'next':<10} `digest preview` shows it")
 
 
-class _Progress:
-    """A Rich progress bar on a terminal, nothing elsewhere: the stages' lines say the same there."""
-
-    def __enter__(self) -> Any:
-        self._bar: Any = None
-        self._task: Any = None
-        return self._show if sys.stderr.isatty() else lambda _: None
-
-    def _show(self, counts: Mapping[str, int]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        open_states = sum(counts.get(state, 0) for state in ("planned", "claimed", "attempted", "deferred"))
-        total = sum(counts.values())
-        if self._bar is None:
-            columns = (TextColumn("deliver   "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("deliver", total=total)
-            self._bar.start()
-        self._bar.update(self._task, completed=total - open_states, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
 def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Else [web] host.", show_default=False)] = None,
@@ -127,7 +124,10 @@ def serve(
         app.require_ready()
         ticker = Ticker(app, on_report=lambda report: say(f"{report.date}: {report.message}"), on_fault=say)
         at = app.config.schedule.at
-        with ticker, Chores(list_chores(app), tell=say), Answering(app, on_fault=say):
+        stopping = Stopping(
+            app.stop, tell=lambda: say("digest: stopping with what is under way; Ctrl-C again ends at once")
+        )
+        with stopping, ticker, Chores(list_chores(app), tell=say), Answering(app, on_fault=say):
             serve_public(
                 app,
                 host=host or app.config.web.host,
@@ -135,6 +135,7 @@ def serve(
                 announce=lambda url: say(
                     f"Serving {url}; an edition is due at {at:%H:%M} {app.config.schedule.timezone} (Ctrl-C ends it)"
                 ),
+                on_signal=stopping.note,
             )
 
 

@@ -55,8 +55,8 @@ class SmtpTable(_TransportTable):
     tls: Literal["starttls", "tls", "none"] = "starttls"
     username: str | None = None
     connections: int = Field(default=4, ge=1, le=50)  # kept open at once, each used by a thread of its own
-    # For one message, from its mark to the answer; it has to fit well into a batch's lease of ten minutes.
-    deadline: Duration = Field(default=timedelta(minutes=3), ge=timedelta(seconds=10), le=timedelta(minutes=8))
+    # For one message, from its mark to the answer: with less left of a batch's lease, none is begun.
+    deadline: Duration = Field(default=timedelta(minutes=3), ge=timedelta(seconds=10), le=timedelta(minutes=3))
     dkim: Dkim | None = None
 
 

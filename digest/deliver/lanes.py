@@ -112,7 +112,7 @@ def address(recipient: Recipient, unsubscribe_url: Callable[[str], str]) -> Mess
 
 def batch_size(lanes: Sequence[Lane]) -> int:
     """How many messages a batch may have: what every transport takes, and what half a lease is enough for."""
-    slowest = min(lane.rate for lane in lanes) * LEASE.total_seconds() / 2
+    slowest = min(lane.rate / lane.connections for lane in lanes) * LEASE.total_seconds() / 2
     hourly = min((lane.per_hour for lane in lanes if lane.per_hour), default=None)
     sizes: list[int] = [int(slowest), *(lane.transport.batch_size for lane in lanes), *([hourly] if hourly else ())]
     return max(1, min(sizes))

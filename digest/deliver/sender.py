@@ -43,9 +43,12 @@ class Sender:
         limits: Limits | None = None,
         resumed: bool = False,
         patience: timedelta = timedelta(seconds=15),
+        waits_for_rates: bool = True,
         zone: tzinfo = UTC,
     ) -> None:
         """`wait(seconds)` pauses a thread; `patience` bounds how long a run waits for what is no rate of ours.
+
+        With `waits_for_rates` it waits for as long as an hourly rate asks; else it leaves that to a later run.
 
         `may_go_on()` is asked before each message; `is_open()`, whether the edition is still to be sent, before each
         batch and each second; `stop_edition(reason)` stops it for every sender. `on_progress` hears of deliveries by
@@ -53,6 +56,7 @@ class Sender:
         """
         self._mailing, self._ledger, self._lanes, self._owner = mailing, ledger, lanes, owner
         self._patience = patience.total_seconds()
+        self._waits_for_rates = waits_for_rates
         self._together = Together(
             mailing.edition,
             ledger,
@@ -157,7 +161,8 @@ class Sender:
         together, now = self._together, self._together.monotonic()
         if self._next_due_in() is None and not self._is_at_work():
             return False  # nothing is left for which to wait
-        if not rest.is_planned and rest.until - together.progressed_at > self._patience:
+        is_waited_for = rest.is_planned and self._waits_for_rates
+        if not is_waited_for and rest.until - together.progressed_at > self._patience:
             together.halt(rest.why)
             return False
         return together.pause(max(0.0, rest.until - now))

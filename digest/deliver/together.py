@@ -1,6 +1,7 @@
 """What all connections of one sender share: whether to go on, the waiting, the looks at the edition, what was done."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -157,11 +158,14 @@ class Together:
                 return act()
             except StoreUnavailable:
                 failures += 1
+                began = self.monotonic()
                 pause = min(_LONGEST_TRY, 0.1 * 2.0 ** min(failures, 10))
                 last = until if self.goes_on() else min(until, first + _STOPPING)
-                if self.monotonic() + pause > last:
+                if began + pause > last:
                     raise
                 self._wait(pause)
+                if self.monotonic() < began + pause / 2:
+                    time.sleep(pause)  # a pause ends at once when somebody says stop; the database is not back by that
 
     def note_attempts(self, count: int) -> None:
         """So many messages were marked."""

@@ -51,7 +51,14 @@ def create_public(app: "App", limits: Limits | None = None) -> FastAPI:
     return public
 
 
-def serve_public(app: "App", *, host: str, port: int, announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM. Raises ConfigError when the address cannot be had."""
+def serve_public(
+    app: "App",
+    *,
+    host: str,
+    port: int,
+    announce: Callable[[str], None],
+    on_signal: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, of which `on_signal` hears. Raises ConfigError when the address cannot be had."""
     proxies = read_networks(app.config.web.proxies)
-    serve(create_public(app), host=host, port=port, announce=announce, proxies=proxies)
+    serve(create_public(app), host=host, port=port, announce=announce, proxies=proxies, on_signal=on_signal)

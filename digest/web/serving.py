@@ -26,6 +26,7 @@ from digest.web.protecting import HEADERS
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+    from types import FrameType
 
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
 _STOP_SECONDS: Final = 20  # what is in work when told to stop
@@ -146,11 +147,18 @@ def configure(app: FastAPI, *, proxies: Sequence[AnyNetwork] = (), limits: Limit
 
 
 def serve(
-    app: FastAPI, *, host: str, port: int, announce: Callable[[str], None], proxies: Sequence[AnyNetwork] = ()
+    app: FastAPI,
+    *,
+    host: str,
+    port: int,
+    announce: Callable[[str], None],
+    proxies: Sequence[AnyNetwork] = (),
+    on_signal: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; port 0 takes a free one. Raises ConfigError when the address cannot be had.
 
-    The socket is bound first, so that `announce(url)` names a port that answers.
+    The socket is bound first, so that `announce(url)` names a port that answers. `on_signal` hears of each signal as it
+    comes, in the signal's handler: requests that are in work may take a while yet.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, or asyncio leaves Nagle's algorithm on: a page's head and body would wait 40 ms for each other.
@@ -165,7 +173,7 @@ def serve(
         raise ConfigError(f"{host}:{port}", "it cannot be listened on", remedy=remedy) from error
     shown = f"[{host}]" if ":" in host else host
     announce(f"http://{shown}:{listener.getsockname()[1]}/")
-    server = uvicorn.Server(configure(app, proxies=proxies))
+    server = _Server(configure(app, proxies=proxies), on_signal)
     try:
         with _returning(server):
             server.run(sockets=[listener])
@@ -173,11 +181,23 @@ def serve(
         listener.close()
 
 
+class _Server(uvicorn.Server):
+    """uvicorn's, which tells nobody of a signal until it has ended."""
+
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+
+    def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
+        super().handle_exit(sig, frame)
+        self._on_signal()
+
+
 @contextlib.contextmanager
 def _returning(server: uvicorn.Server) -> Iterator[None]:
-    """Let the server return when told to end by SIGTERM, so that all else is ended in turn.
+    """Let the server return when told to end, so that all else is ended in turn.
 
-    uvicorn ends well and then raises the signal again, which would end the process where it stands: in the midst of a
+    uvicorn ends well and then raises the signals again, which would end the process where it stands: in the midst of a
     batch, or of a mail that somebody asked for.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -187,8 +207,9 @@ def _returning(server: uvicorn.Server) -> Iterator[None]:
     def end(*_: object) -> None:
         server.should_exit = True
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

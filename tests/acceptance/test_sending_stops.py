@@ -1,0 +1,78 @@
+"""An edition that is refused for what it is stops, and the operator is told by whoever takes the mail."""
+
+import json
+
+import pytest
+
+from tests.acceptance.conftest import Desk
+from tests.doubles.smtp_server import SmtpServer
+
+OUTBOX = 'kind = "outbox"                       # outbox'
+POLICY = "550 5.7.1 this mail is not wanted here"
+
+
+def use(desk: Desk, server: SmtpServer, fallback: SmtpServer) -> None:
+    """Send by one server, and by another where that one is away."""
+    path = desk.folder / "config.toml"
+    table = 'kind = "smtp"\nhost = "127.0.0.1"\nport = {}\ntls = "none"'
+    ways = table.format(server.port)
+    other = ", ".join(table.format(fallback.port).splitlines())
+    text = path.read_text().replace(OUTBOX, f"{ways}\n#").replace('path = "outbox"\n', "")
+    text = text.replace("fallback = []", f"fallback = [{{ {other} }}]").replace(
+        'per_domain = "20/s"', 'per_domain = "off"'
+    )
+    path.write_text(text.replace("to = []", 'to = ["desk@rehearsal.test"]'))
+
+
+@pytest.fixture
+def readers(sample_desk: Desk) -> Desk:
+    """A desk with a few readers."""
+    table = sample_desk.folder / "readers.csv"
+    table.write_text("email\n" + "".join(f"reader{number}@rehearsal.test\n" for number in range(8)))
+    assert sample_desk.digest("subscribers", "import", str(table), "--consent", "yes").code == 0
+    return sample_desk
+
+
+def test_a_policy_refusal_stops_the_edition_and_is_told(readers: Desk) -> None:
+    refusing = {"on": True}
+
+    def answer(address: str) -> str:
+        return POLICY if refusing["on"] and not address.startswith("desk@") else "250 2.0.0 queued"
+
+    with SmtpServer(on_data=answer) as first, SmtpServer() as second:
+        use(readers, first, second)
+        run = readers.digest("run", "--json")
+        assert run.code == 3
+        (report,) = run.rows
+        assert report["state"] == "stopped"
+        assert "policy: " in report["message"]
+        assert POLICY in report["message"]
+        assert second.messages == []  # nobody was tried elsewhere
+        (alert,) = [message for message in first.messages if message.recipient == "desk@rehearsal.test"]
+        assert b"has stopped" in alert.content
+        readers.digest("run")
+        assert sum(message.recipient == "desk@rehearsal.test" for message in first.messages) == 1
+
+        refusing["on"] = False
+        assert readers.digest("editions", "resume").code == 0
+        done = json.loads(readers.digest("run", "--json").out.splitlines()[-1])
+    assert done["state"] == "sent"
+    assert done["deliveries"].keys() == {"accepted"}
+
+
+def test_the_alert_goes_by_another_way_where_the_first_refuses_that_too(readers: Desk) -> None:
+    with SmtpServer(on_data=lambda _: POLICY) as first, SmtpServer() as second:
+        use(readers, first, second)
+        assert readers.digest("run").code == 3
+        assert [message.recipient for message in second.messages] == ["desk@rehearsal.test"]
+
+
+def test_a_server_that_is_away_is_stood_in_for(readers: Desk) -> None:
+    with SmtpServer() as first, SmtpServer() as second:
+        use(readers, first, second)
+    with SmtpServer() as third:
+        path = readers.folder / "config.toml"
+        path.write_text(path.read_text().replace(f"port = {second.port}", f"port = {third.port}"))
+        run = readers.digest("run", "--json")
+        assert run.code == 0
+        assert len(third.messages) == run.rows[0]["deliveries"]["accepted"]
