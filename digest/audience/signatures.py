@@ -1,6 +1,6 @@
 """Whether SendGrid signed what came: ECDSA on P-256 with SHA-256, over the timestamp and the body as they came.
 
-The only module that knows cryptography.
+The only module of its room that knows cryptography.
 """
 
 import base64

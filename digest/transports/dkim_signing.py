@@ -12,10 +12,13 @@ import base64
 import hashlib
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import dkim
+import dns.exception
+import dns.resolver
 import idna
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,7 +29,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from dkim.canonicalization import Relaxed, compress_whitespace, strip_trailing_whitespace
 
-from digest.errors import ConfigError
+from digest.errors import ConfigError, Refused
 from digest.transports.mime import Sign, Template
 
 # In the order in which they are signed: first what all readers share. From and Subject stand twice, so that a second
@@ -39,17 +42,45 @@ _SMALLEST_KEY = 1024  # bits; RFC 8301 §3.2
 _WIDTH = 72
 _FOLD = "\r\n "
 _LABELS = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*", re.IGNORECASE)
+_PUBLIC = re.compile(r"(?:^|;)\s*p\s*=([^;]*)")
+_DNS_SECONDS = 5.0
 _NAMES = 'such as domain = "news.example.com", selector = "s2026"'
 _MAKE = "make one: `openssl genrsa -out KEY 2048`"
 
 _PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
 
+class NoAnswerError(Exception):
+    """The DNS does not answer: then nothing is known."""
+
+
+def look_up_record(name: str, resolver: dns.resolver.Resolver | None = None) -> str | None:
+    """A TXT record of the DNS, None when there is none of that name. Raises NoAnswerError.
+
+    It asks the servers that this machine asks, unless it is told another resolver.
+    """
+    try:
+        asked = resolver or dns.resolver.get_default_resolver()
+        found = list(asked.resolve(f"{name}.", "TXT", lifetime=_DNS_SECONDS))
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return None
+    except (dns.exception.DNSException, OSError) as error:
+        raise NoAnswerError from error
+    texts = [b"".join(record.strings).decode("utf-8", "replace") for record in found]
+    return max(texts, key=lambda text: "p=" in text, default=None)
+
+
 class Signer:
     """Signs for one domain with one key."""
 
-    def __init__(self, *, domain: str, selector: str, key: Path) -> None:
-        """`key` is a PEM file, RSA or Ed25519, without a password. Raises ConfigError."""
+    def __init__(
+        self, *, domain: str, selector: str, key: Path, look_up: Callable[[str], str | None] = look_up_record
+    ) -> None:
+        """`key` is a PEM file, RSA or Ed25519, without a password. Raises ConfigError.
+
+        `look_up` gives the TXT record of a name, or None, or raises NoAnswerError; it is asked by `check` alone.
+        """
+        self._look_up = look_up
         self.domain = _read_name("domain", domain)
         self.selector = _read_name("selector", selector)
         self._key = _load_key(key)
@@ -71,6 +102,21 @@ class Signer:
             return f"v=DKIM1; k=ed25519; p={base64.b64encode(shown).decode()}"
         shown = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return f"v=DKIM1; k=rsa; p={base64.b64encode(shown).decode()}"
+
+    def check(self) -> str:
+        """Whether receivers will find the key; returns what was found. Raises Refused when they will not."""
+        try:
+            found = self._look_up(self.record_name)
+        except NoAnswerError:
+            return f"signed for {self.domain}; the DNS does not answer whether its key is there"
+        remedy = f"publish this TXT record, on one line: {self.record}"
+        if found is None:
+            raise Refused(
+                "DKIM", f"the DNS has no key at {self.record_name}: every signature would fail", remedy=remedy
+            )
+        if _read_key(found) != _read_key(self.record):
+            raise Refused("DKIM", f"the DNS has another key at {self.record_name}", remedy=remedy)
+        return f"signed for {self.domain}, and its key is in the DNS"
 
     def prepare(self, template: Template) -> Sign:
         """What signs each message of a template."""
@@ -107,6 +153,12 @@ class Signer:
         if isinstance(self._key, Ed25519PrivateKey):
             return self._key.sign(digest)
         return self._key.sign(digest, PKCS1v15(), Prehashed(SHA256()))
+
+
+def _read_key(record: str) -> str:
+    """The public key of a record (RFC 6376 §3.6.1)."""
+    found = _PUBLIC.search(record)
+    return "".join(found[1].split()) if found else ""
 
 
 def _canonicalize(head: bytes) -> dict[str, bytes]:

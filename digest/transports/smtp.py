@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # it loads much, for those who sign
 
 # Nothing that could end the address or the command (RFC 5321 §4.1.2); quoted local parts with spaces are no readers'.
 _ENVELOPE = re.compile(r"[^\s<>\x00-\x1f\x7f-\x9f]+@[^\s<>@\x00-\x1f\x7f-\x9f]+")
+_WAITS = 6  # so many of them make a message's deadline, unless it is said
 
 
 class SmtpTransport:
@@ -45,11 +46,11 @@ class SmtpTransport:
         password: str | None = None,
         signer: "Signer | None" = None,
         seconds: float = 30.0,
-        deadline: float = 180.0,
+        deadline: float | None = None,
         idle_seconds: float = 30.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`seconds` bounds each wait for the server, `deadline` connecting, and all of one message, in seconds.
+        """`seconds` bounds each wait for the server, `deadline` connecting, and all of one message: six times that.
 
         After `idle_seconds` the server is asked whether it is still there, before a message is marked. Raises
         ConfigError.
@@ -59,7 +60,8 @@ class SmtpTransport:
         )
         self._told = f"SmtpTransport(host={host!r}, port={port}, tls={tls!r})"
         self._signer = signer
-        self._seconds, self._deadline, self._idle_seconds = seconds, deadline, idle_seconds
+        self._seconds, self._idle_seconds = seconds, idle_seconds
+        self._deadline = _WAITS * seconds if deadline is None else deadline
         self._monotonic = monotonic
         self._connection: Connection | None = None
         self._used_at = 0.0
@@ -100,10 +102,10 @@ class SmtpTransport:
         return [template.address(message, sign) for message in batch.messages]
 
     def check(self) -> str:
-        """Connect and log in. Raises TransportError."""
+        """Connect and log in, and see whether receivers will find the key of the signature. Raises TransportError."""
         self._connect(self._deadline)
-        signs = f"; signed for {self._signer.domain}" if self._signer else ""
-        return self._server.describe() + signs
+        found = [self._server.describe(), *([self._signer.check()] if self._signer else [])]
+        return "; ".join(found)
 
     def close(self) -> None:
         """Say goodbye to the server, if it still listens."""
