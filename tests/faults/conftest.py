@@ -1,7 +1,10 @@
 """Fields for senders to be killed in."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +12,12 @@ from tests.doubles.postgresql import PostgresServer
 from tests.faults.field import Field, Launcher, Sinks, grounds
 
 Sow = Callable[..., Field]
+FULL = bool(os.environ.get("FAULTS_FULL"))  # `make faults` tries everything with everything
+
+
+def mix(*choices: Sequence[Any], every: int) -> list[tuple[Any, ...]]:
+    """Everything with everything; in a short run every so-manieth of it."""
+    return list(product(*choices))[:: 1 if FULL else every]
 
 
 @pytest.fixture(scope="module")

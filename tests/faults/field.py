@@ -39,7 +39,7 @@ from tests.faults.sending import Start, Trap
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUEST = 10  # readers in one batch, and with SendGrid in one request: an edition is to have several
-SECONDS = 60.0  # after which something that is waited for is not coming
+SECONDS = 40.0  # after which something that is waited for is not coming
 _CONSENT = datetime(2026, 3, 1, tzinfo=UTC)
 _TEXT = "".join(f"Story {number}: what happened, and who said so.\r\n" for number in range(400))  # about 18 kB
 
@@ -104,7 +104,7 @@ class Launcher:
 
     def wait(self, pid: int) -> dict[str, int]:
         """How it ended, or that it has stopped."""
-        return self._ask({"wait": pid})
+        return self._ask({"wait": pid, "seconds": SECONDS})
 
     def close(self) -> None:
         """End it."""
@@ -236,8 +236,10 @@ class Field:
         *,
         readers: int = 40,
         connections: int = 1,
+        reports: Path | None = None,
     ) -> None:
-        """`transport` is "smtp" or "sendgrid"."""
+        """`transport` is "smtp" or "sendgrid"; `reports`: where senders say how they ended, if not in the folder."""
+        self._reports = reports or folder
         self.folder, self.url, self.transport = folder, url, transport
         self.launcher, self.sinks = launcher, sinks
         self.connections = connections
@@ -283,9 +285,11 @@ class Field:
     def start(self, day: str, *traps: Trap, ahead: float = 0.0) -> "Running":
         """A sender of that edition."""
         self._starts += 1
-        name = f"report{self._starts}.json"
-        start = Start(folder=str(self.folder), day=day, name=name, traps=traps, ahead=ahead, batch_size=REQUEST)
-        return Running(self.launcher, self.launcher.start(start), self.folder / name)
+        report = self._reports / f"report{self._starts}.json"
+        start = Start(
+            folder=str(self.folder), day=day, report=str(report), traps=traps, ahead=ahead, batch_size=REQUEST
+        )
+        return Running(self.launcher, self.launcher.start(start), report)
 
     def close(self) -> None:
         """Let go of the store."""

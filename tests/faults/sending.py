@@ -5,7 +5,7 @@ what a sender does and not what Python does. A sender is the program itself: an 
 config.toml, `app.run(day)`, the real transports. Only at named steps, where the ledger, the editions and the transports
 are called and return, it looks whether the test wants something of it: to kill itself, to stop, to set its clock.
 
-Lines: {"start": {…}} is answered with {"pid": …}; {"wait": pid} with how it ended, or that it is stopped.
+Lines: {"start": {…}} is answered with {"pid": …}; {"wait": pid, "seconds": …} with how it ended, or that it is stopped.
 """
 
 import json
@@ -14,12 +14,13 @@ import resource
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -52,12 +53,12 @@ STEPS = (
 
 
 _BUSY_MILLISECONDS = 2000
-_ROOM = 20_000  # bytes that a quota leaves
+_QUOTA = 8_000  # bytes of a file that may be written: less than any database has
 
 
 @dataclass(frozen=True, slots=True)
 class Trap:
-    """At the `number`th time that a step is come by: "kill", "stop", "clock SECONDS", "quota FILE" or "read-only"."""
+    """At the `number`th time that a step is come by: "kill", "stop", "clock SECONDS", "quota" or "read-only"."""
 
     step: str
     number: int
@@ -70,7 +71,7 @@ class Start:
 
     folder: str
     day: str
-    name: str  # of its report, in the folder
+    report: str  # the file in which it says how it ended
     traps: Sequence[Trap] = ()
     ahead: float = 0.0  # seconds that its clock is ahead of everybody's
     batch_size: int = 0  # messages in one batch; 0: as the transport has it
@@ -102,10 +103,8 @@ class Watch:
                 os.kill(os.getpid(), signal.SIGSTOP)
             case ["clock", seconds]:
                 self._ahead += timedelta(seconds=float(seconds))
-            case ["quota", path]:
-                # As a disk that is full, but for what is written over.
-                most = Path(path).stat().st_size + _ROOM
-                resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+            case ["quota"]:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (_QUOTA, resource.RLIM_INFINITY))
             case ["read-only"]:
                 self.is_read_only = True
 
@@ -137,15 +136,26 @@ class WatchedPlan(Sequence[Planned]):
             yield plan
 
 
-class WatchedLedger:
-    """The real ledger, with steps before and after what it writes, and one more when it cannot."""
+class WatchedSlice:
+    """A slice of the real store; a step when it cannot do what it is asked for."""
 
-    def __init__(self, ledger: Any, watch: Watch) -> None:
-        self._ledger = ledger
+    def __init__(self, slice_: Any, watch: Watch) -> None:
+        self._slice = slice_
         self._watch = watch
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
+        return partial(self._do, name)
+
+    def _do(self, name: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._slice, name)(*arguments, **options)
+        except StoreError:
+            self._watch.step("fault")
+            raise
+
+
+class WatchedLedger(WatchedSlice):
+    """The real ledger, with steps before and after what it writes."""
 
     def plan(self, edition: int, planned: Any, **options: Any) -> int:
         added: int = self._do("plan", edition, WatchedPlan(list(planned), self._watch), **options)
@@ -192,28 +202,14 @@ class WatchedLedger:
         self._watch.step("closed")
         return finished
 
-    def _do(self, name: str, *arguments: Any, **options: Any) -> Any:
-        try:
-            return getattr(self._ledger, name)(*arguments, **options)
-        except StoreError:
-            self._watch.step("fault")
-            raise
 
-
-class WatchedEditions:
+class WatchedEditions(WatchedSlice):
     """The real editions, with steps around the change to "sending" and the one to "sent"."""
-
-    def __init__(self, editions: Any, watch: Watch) -> None:
-        self._editions = editions
-        self._watch = watch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._editions, name)
 
     def set_state(self, number: int, state: Any, *arguments: Any, **options: Any) -> Any:
         before, after = _CHANGES.get(state.value, ("", ""))
         self._watch.step(before)
-        changed = self._editions.set_state(number, state, *arguments, **options)
+        changed = self._do("set_state", number, state, *arguments, **options)
         self._watch.step(after)
         return changed
 
@@ -254,6 +250,7 @@ class WatchedApp(App):
             event.listen(store._database.engine, "checkout", self._set_up)
         store.ledger = WatchedLedger(store.ledger, self._watch)  # type: ignore[assignment]
         store.editions = WatchedEditions(store.editions, self._watch)  # type: ignore[assignment]
+        store.rates = WatchedSlice(store.rates, self._watch)  # type: ignore[assignment]
         return store
 
     def _set_up(self, connection: Any, *_: object) -> None:
@@ -271,7 +268,7 @@ class WatchedApp(App):
 
 
 def send(start: Start) -> int:
-    """One sender's life; its report, or its fault, is in the folder when it ends by itself."""
+    """One sender's life; its report, or its fault, is in a file when it ends by itself."""
     folder = Path(start.folder)
     try:
         watch = Watch(start.traps, start.ahead)
@@ -288,7 +285,7 @@ def send(start: Start) -> int:
         said, code = {"message": str(error), "error": type(error).__name__}, 1
     except Exception:  # noqa: BLE001 - a bug, which the test is to see
         said, code = {"bug": traceback.format_exc()}, 70
-    (folder / start.name).write_text(json.dumps(said, default=str))
+    Path(start.report).write_text(json.dumps(said, default=str))
     return code
 
 
@@ -308,6 +305,7 @@ def fork(start: Start) -> int:
         return pid
     code = 70
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1):
             os.dup2(null, number)
@@ -316,22 +314,36 @@ def fork(start: Start) -> int:
         os._exit(code)
 
 
+def wait(pid: int, seconds: float) -> dict[str, int]:
+    """How a sender ended, or that it has stopped; one that does neither in time is killed."""
+    deadline = time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(pid, os.WUNTRACED | os.WNOHANG)
+        if done and os.WIFSTOPPED(status):
+            return {"stopped": os.WSTOPSIG(status)}
+        if done and os.WIFSIGNALED(status):
+            return {"killed": os.WTERMSIG(status)}
+        if done:
+            return {"exited": os.WEXITSTATUS(status)}
+        left = deadline - time.monotonic()
+        if left <= 0:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return {"late": pid}
+        signal.sigtimedwait([signal.SIGCHLD], left)
+
+
 def main() -> None:
     """Start and wait for senders until stdin ends."""
     warm_up()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])  # it is waited for
     while line := sys.stdin.readline():
         match json.loads(line):
             case {"start": fields}:
                 traps = tuple(Trap(**trap) for trap in fields.pop("traps", ()))
                 said = {"pid": fork(Start(traps=traps, **fields))}
-            case {"wait": pid}:
-                _, status = os.waitpid(pid, os.WUNTRACED)
-                if os.WIFSTOPPED(status):
-                    said = {"stopped": os.WSTOPSIG(status)}
-                elif os.WIFSIGNALED(status):
-                    said = {"killed": os.WTERMSIG(status)}
-                else:
-                    said = {"exited": os.WEXITSTATUS(status)}
+            case {"wait": pid, "seconds": seconds}:
+                said = wait(pid, seconds)
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
 

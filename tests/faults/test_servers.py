@@ -3,7 +3,6 @@
 The real program against real sockets in this process; its clock is turned by its own waiting.
 """
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,11 +22,12 @@ from digest.transports.sendgrid import SendGridTransport
 from digest.transports.smtp import SmtpTransport
 from tests.doubles.clock import Clock
 from tests.doubles.sendgrid_api import SendGridDouble
+from tests.faults.conftest import FULL
 from tests.faults.field import REQUEST, Field, Kept
 from tests.faults.sending import Watch, WatchedTransport
 from tests.faults.smtp_sink import SmtpSink, Step
 
-SEEDS = int(os.environ.get("FAULTS_SEEDS", "3"))
+SEEDS = 40 if FULL else 2
 READERS = 24
 PATIENCE = 20.0  # seconds that a transport waits for a server here
 SHORT = 1.5  # the same where a server says nothing for ever
