@@ -67,7 +67,9 @@ def _fill(app: App) -> list[str]:
     )
     store = app.store
     store.subscribers.add_many("bench", readers, now=NOW)
-    planned = [Planned(subscriber=r, send_key=r.key[::-1], variant="all") for r in store.subscribers.reached("bench")]
+    planned = [
+        Planned(subscriber=r, send_key=r.key[::-1], variant="all") for r in list(store.subscribers.reached("bench"))
+    ]
     edition = Edition(
         newsletter="bench", name="Bench", cadence="daily", date=NOW.date(), subject="s", language="en",
         direction="ltr", sections=(), composed_at=NOW, cutoff_at=NOW,

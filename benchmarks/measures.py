@@ -135,7 +135,9 @@ def measure_ledger() -> Iterator[Figure]:
             for n in range(count)
         )
         store.subscribers.add_many("bench", readers, now=NOW)
-        planned = [Planned(subscriber=r, send_key=r.key, variant="all") for r in store.subscribers.reached("bench")]
+        planned = [
+            Planned(subscriber=r, send_key=r.key, variant="all") for r in list(store.subscribers.reached("bench"))
+        ]
         edition = replace(make_edition(), sections=())
         number = store.editions.save(edition, [], EditionState.READY, None, now=NOW).id
         owner, lease = this_owner("bench"), NOW + timedelta(hours=1)

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from digest.adapters import make_transport, profile_of
 from digest.audience.addresses import parse_address
 from digest.config import Config
+from digest.config.values import is_custom
 from digest.errors import RenderError
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ def _make_lane(table: Any, config: Config) -> "Lane":
     return Lane(
         transport=make_transport(table, config.secrets),
         connect=partial(make_transport, table, config.secrets),
-        connections=getattr(table, "connections", 1),
+        # An adapter of the operator's own may have keys of any name and kind.
+        connections=1 if is_custom(table.kind) else getattr(table, "connections", 1),
         key=_name_lane(table),
         rate=table.rate,
         per_hour=table.per_hour,
@@ -152,6 +154,8 @@ def _make_lane(table: Any, config: Config) -> "Lane":
 
 def _name_lane(table: Any) -> str:
     """By which all newsletters and processes of a database know that they share it."""
+    if is_custom(table.kind):
+        return str(table.kind)
     host, port = getattr(table, "host", ""), getattr(table, "port", "")
     return " ".join(part for part in (table.kind, f"{host}:{port}" if host and port else host) if part)
 

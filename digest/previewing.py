@@ -66,7 +66,7 @@ class Previewing:
             transport=self._ports.lanes[0].transport.name,
             findings=self._rendering.inspect(composed.edition, [kept]),
             stored=stored is not None,
-            is_for_nobody=bool(self._settings.segment) and not self._sending.members(),
+            is_for_nobody=bool(self._settings.segment) and not any(True for _ in self._sending.members()),
             previous=self._find_previous(day, rendition.variant),
             borne=find_borne(self._ports.entries, composed.edition),
         )

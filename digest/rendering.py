@@ -1,6 +1,6 @@
 """Edition → renditions and what preflight finds in them: for a run, a revision and a preview alike."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property, partial
 
 from digest import compose, preflight
@@ -26,7 +26,7 @@ class Rendering:
     def _spoken(self) -> Collection[str]:
         return self._ports.languages()
 
-    def choose_variants(self, edition: Edition, readers: Sequence[Subscriber]) -> list[Variant]:
+    def choose_variants(self, edition: Edition, readers: Iterable[Subscriber]) -> list[Variant]:
         """The variants that these readers need, and the whole edition."""
         wanted = {variant for reader in readers if (variant := self.choose_variant(edition, reader))}
         return sorted({Variant(), *wanted}, key=lambda variant: (variant.topics, variant.language or ""))

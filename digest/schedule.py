@@ -72,9 +72,10 @@ def next_due(schedule: Schedule, now: datetime) -> datetime | None:
 def is_over(schedule: Schedule, stored: StoredEdition, now: datetime) -> bool:
     """Whether an edition is too old to be news. Pure.
 
-    Its time begins when it is due, or when it became ready: by hand it may be made, or approved, long after.
+    Its time begins when it is due, or when it became ready: by hand it may be made, or approved, long after. It begins
+    anew when a person lets it go on.
     """
-    instants = [at for at in (due_at(schedule, stored.date), stored.dated_at) if at]
+    instants = [at for at in (due_at(schedule, stored.date), stored.dated_at, stored.resumed_at) if at]
     return bool(instants) and now - max(instants) > schedule.max_lateness
 
 
@@ -100,6 +101,10 @@ def ensure_due(app: "App", now: datetime) -> Report | None:
     if due is None:
         return None
     newest = [stored for stored in editions.newest(slug, _LOOK_BACK) if stored.date <= due.day]
+    # Whatever its age: a person may have let it go on.
+    known = {stored.id for stored in newest}
+    open_ = editions.newest(slug, _LOOK_BACK, state=EditionState.SENDING)
+    newest += [stored for stored in open_ if stored.date <= due.day and stored.id not in known]
     for stored in newest:
         if stored.state in {EditionState.READY, EditionState.SENDING} and is_over(schedule, stored, now):
             app.close_late(

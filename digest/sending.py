@@ -1,11 +1,20 @@
 """A ready edition → planned, delivered, closed: the half of a run that may be interrupted anywhere and go on."""
 
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
 from digest import deliver, extract, reread
+from digest.errors import StoreError
 from digest.log import Log
-from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition, Subscriber, describe_pause
+from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition, Subscriber, Variant, describe_pause
 from digest.ports import Ports, Settings
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
+
+_NO_STORY: Final = "none of the reader's topics has a story today"
+_CHOICES: Final = 10_000  # of topics and languages, which repeat from reader to reader
+_AT_HAND: Final = 16  # renditions, of some hundred kilobytes each
 
 
 class Sending:
@@ -19,35 +28,53 @@ class Sending:
 
     def send(self, stored: StoredEdition, log: Log) -> str | None:
         """Plan and deliver; returns what stopped the sender before the end, if anything did."""
-        ports, edition = self._ports, stored.edition
-        if edition is None:
+        ports = self._ports
+        if stored.edition is None:
             return None
         if stored.state is EditionState.READY:
-            planned = self._plan(edition)
-            if not any(plan.variant for plan in planned):
+            if not self._is_wanted(stored.id, stored.edition):
                 log.note("deliver", notes=["nobody to send it to"], planned=0)
                 return None
-            self._reread(edition, log)
-            missing = {plan.variant for plan in planned if plan.variant} - ports.editions.renditions(stored.id).keys()
-            variants = [
-                v for v in self._rendering.choose_variants(edition, [p.subscriber for p in planned]) if v.key in missing
-            ]
-            ports.editions.add_renditions(stored.id, self._rendering.render(edition, variants))
-            ports.ledger.plan(stored.id, planned, batch_size=deliver.batch_size(ports.lanes), now=ports.clock())
-            ports.editions.set_state(
-                stored.id, EditionState.SENDING, None, now=ports.clock(), only_from=[EditionState.READY]
-            )
+            self._reread(stored.edition, log)
+            stored = self._begin(stored)
+            if stored.state is not EditionState.SENDING:
+                return None
         ports.on_progress(ports.ledger.counts(stored.id))  # before anything leaves, and what was done before
         sent = self._sender(stored).run()
         counts = ports.ledger.counts(stored.id)
         ports.on_progress(counts)
         log.note("deliver", notes=_describe(sent), **counts)
-        is_open = ports.ledger.next_due(stored.id) or ports.ledger.leased_until(stored.id)
-        if not sent.fault and not is_open:
-            ports.editions.set_state(
-                stored.id, EditionState.SENT, None, now=ports.clock(), only_from=[EditionState.SENDING]
-            )
+        if not sent.fault:
+            ports.ledger.finish(stored.id, now=ports.clock())
         return sent.fault
+
+    def _is_wanted(self, number: int, edition: Edition) -> bool:
+        """Whether anybody gets it, or was to get it when a run before this one was interrupted."""
+        return any(plan.variant for plan in self._plan(edition)) or self._ports.ledger.next_due(number) is not None
+
+    def _begin(self, stored: StoredEdition) -> StoredEdition:
+        """Plan a ready edition, and let it be sent: as it is, with a rendition of all that was planned.
+
+        What a person changes meanwhile, or another process plans, is taken up; until then nobody can claim anything.
+        """
+        ports, size = self._ports, deliver.batch_size(self._ports.lanes)
+        while stored.state is EditionState.READY and stored.edition:
+            ports.ledger.plan(stored.id, self._plan(stored.edition), batch_size=size, now=ports.clock())
+            # As they were planned: a run before this one may have planned for topics that were others then.
+            for name in sorted(ports.ledger.unrendered(stored.id)):
+                self._add_rendition(stored, stored.edition, Variant.of(name))
+            ports.ledger.begin(stored.id, as_of=stored.changed_at, now=ports.clock())
+            stored = ports.editions.get(stored.id) or stored
+        return stored
+
+    def _add_rendition(self, stored: StoredEdition, edition: Edition, variant: Variant) -> None:
+        present = {section.id for section in edition.sections}
+        if not edition.items or (variant.topics and present.isdisjoint(variant.topics)):
+            # A person took out its stories after it was planned, and before it was sent.
+            self._ports.ledger.give_up(stored.id, _NO_STORY, now=self._ports.clock(), variant=variant.key)
+            return
+        rendered = self._rendering.render(edition, [variant])
+        self._ports.editions.add_renditions(stored.id, rendered, as_of=stored.changed_at)
 
     def _reread(self, edition: Edition, log: Log) -> None:
         """Look at the lead pages once more, and tell what is not as it was when they were read."""
@@ -62,24 +89,35 @@ class Sending:
         """End an edition that is too old: what waits is skipped with the reason, a ready one is missed."""
         ports, now = self._ports, self._ports.clock()
         if stored.state is EditionState.READY:
-            ports.editions.set_state(stored.id, EditionState.MISSED, reason, now=now, only_from=[EditionState.READY])
+            moved = ports.editions.set_state(
+                stored.id, EditionState.MISSED, reason, now=now, only_from=[EditionState.READY]
+            )
+            if moved:  # it may have been planned
+                ports.ledger.give_up(stored.id, reason, now=now)
             return
         ports.ledger.recover(stored.id, now=now)
         ports.ledger.give_up(stored.id, reason, now=now)
-        if ports.ledger.leased_until(stored.id) is None:
-            ports.editions.set_state(stored.id, EditionState.SENT, reason, now=now, only_from=[EditionState.SENDING])
+        ports.ledger.finish(stored.id, reason, now=now)
 
-    def members(self) -> list[Subscriber]:
+    def members(self) -> Iterator[Subscriber]:
         """Those who get the editions now."""
         ports = self._ports
-        return [reader for reader in ports.subscribers.reached(self._settings.newsletter) if ports.is_member(reader)]
+        return (reader for reader in ports.subscribers.reached(self._settings.newsletter) if ports.is_member(reader))
 
-    def _plan(self, edition: Edition) -> list[Planned]:
+    def _plan(self, edition: Edition) -> Iterator[Planned]:
         """Who gets which variant, and why someone is left out."""
-        planned, now = [], self._ports.clock()
+
+        @lru_cache(maxsize=_CHOICES)
+        def choose(topics: tuple[str, ...], language: str | None) -> str | None:
+            alike = Subscriber(email="", topics=topics, language=language)
+            variant = self._rendering.choose_variant(edition, alike)
+            return variant.key if variant else None
+
+        now = self._ports.clock()
         for reader in self._ports.subscribers.reached(self._settings.newsletter):
-            variant = self._rendering.choose_variant(edition, reader)
-            reason = None if variant else "none of the reader's topics has a story today"
+            variant, reason = choose(reader.topics, reader.language), None
+            if variant is None:
+                reason = _NO_STORY
             if reader.frequency != edition.cadence:
                 variant, reason = None, f"the reader asked for the {reader.frequency} edition"
             if reader.paused_until and reader.paused_until > now:
@@ -87,9 +125,7 @@ class Sending:
             if not self._ports.is_member(reader):
                 variant, reason = None, f'the reader is not of the segment "{self._settings.segment}"'
             send_key = self._ports.send_key(edition, reader.key)
-            name = variant.key if variant else None
-            planned.append(Planned(subscriber=reader, send_key=send_key, variant=name, reason=reason))
-        return planned
+            yield Planned(subscriber=reader, send_key=send_key, variant=variant, reason=reason)
 
     def _sender(self, stored: StoredEdition) -> deliver.Sender:
         ports = self._ports
@@ -134,19 +170,21 @@ def _describe(sent: deliver.Sent) -> list[str]:
 
 
 class _Renditions:
-    """An edition's renditions by variant; read again when another process has planned one that was not there before."""
+    """An edition's renditions by variant, as they are mailed; the last few are kept at hand."""
 
     def __init__(self, editions: EditionStore, stored: StoredEdition, rendering: Rendering) -> None:
         self._editions = editions
         self._stored = stored
         self._rendering = rendering
-        self._known: dict[str, Rendition] = {}
+        self._read_once = lru_cache(maxsize=_AT_HAND)(self._read)
 
     def __call__(self, variant: str) -> Rendition:
-        if variant not in self._known:
-            kept, edition = self._editions.renditions(self._stored.id), self._stored.edition
-            self._known = {
-                name: self._rendering.as_mailed(edition, rendition) if edition else rendition
-                for name, rendition in kept.items()
-            }
-        return self._known[variant]
+        return self._read_once(variant)
+
+    def _read(self, variant: str) -> Rendition:
+        kept, edition = self._editions.rendition(self._stored.id, variant), self._stored.edition
+        if kept is None:
+            raise StoreError(
+                f"edition {self._stored.date}", f"variant {variant} is gone", remedy="restore a backup of the database"
+            )
+        return self._rendering.as_mailed(edition, kept) if edition else kept

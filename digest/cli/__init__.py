@@ -14,6 +14,7 @@ from digest.cli import (
     reconciling,
     revising,
     running,
+    settling,
     sources,
     starting,
     subscribers,
@@ -61,6 +62,7 @@ reconciling.register(subscribers.commands)
 transferring.register(subscribers.commands)
 commands.add_typer(subscribers.commands, name="subscribers")
 revising.register(editions.commands)
+settling.register(editions.commands)
 commands.add_typer(editions.commands, name="editions")
 commands.add_typer(events.commands, name="events")
 commands.add_typer(inbox.commands, name="inbox")

@@ -80,7 +80,7 @@ def show_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         if deliveries or missing:
-            rows = [
+            rows = (
                 {
                     "email": delivery.email,
                     "state": delivery.state,
@@ -89,7 +89,7 @@ def show_edition(
                     "answer": delivery.answer,
                 }
                 for delivery in app.store.ledger.deliveries(stored.id, missing=missing)
-            ]
+            )
             put_rows(rows, as_json=as_json, empty="nobody is missing" if missing else "no delivery was planned yet")
             return
         if why and stored.edition:
@@ -197,30 +197,3 @@ def hold_edition(
         stored = find_edition(app, edition)
         hold(app, stored, f"{Held.OPERATOR}: {reason}")
         put(f"the edition of {stored.date} is held")
-
-
-@commands.command("stop")
-def stop_edition(
-    context: typer.Context,
-    edition: EditionArgument = "latest",
-    reason: Annotated[str, typer.Option(help="Why; kept with the edition.")] = "by hand",
-    config: ConfigOption = None,
-) -> None:
-    """Stop sending an edition, after the batch that is under way."""
-    from digest.operate.revising import stop_edition as stop
-
-    with open_app(context, config) as app:
-        stored = find_edition(app, edition)
-        stop(app, stored, f"stopped {reason}")
-        put(f"the edition of {stored.date} is stopped; `digest editions resume {stored.date}` goes on with it")
-
-
-@commands.command("resume")
-def resume_edition(context: typer.Context, edition: EditionArgument = "latest", config: ConfigOption = None) -> None:
-    """Go on with an edition that was stopped; nobody gets it twice."""
-    from digest.operate.revising import resume_edition as resume
-
-    with open_app(context, config) as app:
-        stored = find_edition(app, edition)
-        resume(app, stored, "resumed by hand")
-        put(f"the edition of {stored.date} goes on; `digest run --on {stored.date}` sends it")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from enum import Enum
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ import typer
 from digest.errors import ConfigError, DigestError
 
 DONE, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
+_PAGE = 1000  # rows whose columns are aligned together
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -37,18 +39,25 @@ def put_json(value: Any) -> None:
     put(json.dumps(to_json(value), ensure_ascii=False))
 
 
-def put_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
-    """A listing: JSON Lines, or columns (aligned on a terminal, else tab-separated); `empty` is said when it is."""
+def put_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
+    """A listing: JSON Lines, or columns (aligned on a terminal, else tab-separated); `empty` is said when it is.
+
+    Rows are printed as they come: there may be a million.
+    """
+    rest = iter(rows)
+    first = next(rest, None)
     if as_json:
-        for row in rows:
+        for row in chain([first] if first is not None else [], rest):
             put_json(row)
-    elif not rows:
+    elif first is None:
         say(empty)
     elif sys.stdout.isatty():
-        _put_table(rows)
+        rest = chain([first], rest)
+        while page := list(islice(rest, _PAGE)):
+            _put_table(page)
     else:
-        put("\t".join(rows[0]))
-        for row in rows:
+        put("\t".join(first))
+        for row in chain([first], rest):
             put("\t".join(_cell(value) for value in row.values()))
 
 

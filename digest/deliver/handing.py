@@ -9,14 +9,14 @@ from typing import TypeVar
 from digest.deliver.lanes import LEASE, Lane, Mailing, address, back_off
 from digest.deliver.pacing import Pacing
 from digest.deliver.together import Together
-from digest.deliver.turns import Timed, cut
+from digest.deliver.turns import Timed, cut, delay
 from digest.errors import Ambiguous, PolicyRefused, Refused, StoreError, Unavailable
 from digest.models import Batch, Claim, DeliveryState, Outcome, Recipient
 from digest.protocols import Ledger, Transport
 
-# No transport takes longer over what it has announced (SMTP a message, SendGrid a request): with less than that left of
-# a lease nothing is begun.
-LONGEST_SEND = timedelta(minutes=3)
+# No transport takes longer over what it has announced (SMTP a message, SendGrid a request; their own deadlines are at
+# most three minutes): with less than that left of a lease nothing is begun.
+LONGEST_SEND = timedelta(minutes=4)
 _DEFERRED, _ACCEPTED = DeliveryState.DEFERRED, DeliveryState.ACCEPTED
 A = TypeVar("A")
 _SHORT = 0.001  # seconds: a pause that is not worth the call
@@ -111,7 +111,9 @@ class Connection:
             admission = self._pacing.admit(lane, recipients[:room], until=until)
             left: list[Recipient] = list(recipients[room:])
             self._postpone(handing, admission.late, admission.late_until)
-            for slice_ in cut(admission.timed, lane.at_once):
+            late = 0.0
+            for part in cut(admission.timed, lane.at_once):
+                slice_, late = delay(part, self._together.monotonic(), late)
                 left += self._send_slice(place, handing, slice_)
             self._flush(handing)
         finally:

@@ -49,7 +49,7 @@ class Pacing:
         groups = group_by_domain(lane, recipients)
         free = groups.pop("", [])
         if not groups:
-            return Admission(timed=[Timed(due=0.0, recipient=recipient) for recipient in free])
+            return Admission(timed=[Timed(due=0.0, recipient=recipient, is_paced=False) for recipient in free])
         domains = sorted(groups)
         rates = [find_rate(lane, domain) or lane.rate for domain in domains]
         turns = [

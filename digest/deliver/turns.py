@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from digest.deliver.lanes import Lane, WarmUp
@@ -16,10 +16,11 @@ _TOGETHER = 1.0  # seconds: what is due within that much may leave in one reques
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A recipient, and when their domain takes the message (monotonic seconds; 0: at any time)."""
+    """A recipient, and when they are due (monotonic seconds)."""
 
     due: float
     recipient: Recipient
+    is_paced: bool = True  # their domain says so; else they may be mailed at any time
 
 
 def fold_domain(email: str) -> str:
@@ -54,7 +55,7 @@ def group_by_domain(lane: Lane, recipients: Sequence[Recipient]) -> dict[str, li
 def interleave(groups: Mapping[str, tuple[float, float, Sequence[Recipient]]]) -> list[Timed]:
     """Recipients in the order in which they are due, from each domain's first instant, interval and recipients."""
     timed = [
-        Timed(due=first + number * interval, recipient=recipient)
+        Timed(due=first + number * interval, recipient=recipient, is_paced=interval > 0)
         for first, interval, recipients in groups.values()
         for number, recipient in enumerate(recipients)
     ]
@@ -71,6 +72,19 @@ def cut(timed: Sequence[Timed], at_once: int) -> list[list[Timed]]:
         else:
             slices.append([one])
     return slices
+
+
+def delay(slice_: Sequence[Timed], now: float, late: float) -> tuple[list[Timed], float]:
+    """The slice as late as the batch is by now, and how late that is.
+
+    Who was held up must not catch up with the pace of a domain at once: what comes later in the batch is as late.
+    """
+    first = next((one.due for one in slice_ if one.is_paced), None)
+    if first is not None:
+        late = max(late, now - first)
+    if late <= 0:
+        return list(slice_), 0.0
+    return [replace(one, due=one.due + late) if one.is_paced else one for one in slice_], late
 
 
 def find_ceiling(plan: WarmUp, day: date) -> int | None:

@@ -78,6 +78,12 @@ class Variant:
         topics = "+".join(self.topics) or "all"
         return f"{topics}@{self.language}" if self.language else topics
 
+    @classmethod
+    def of(cls, key: str) -> "Variant":
+        """The variant of that name."""
+        topics, _, language = key.partition("@")
+        return cls(topics=() if topics == "all" else tuple(topics.split("+")), language=language or None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendition:

@@ -87,8 +87,11 @@ class SubscriberStore(Protocol):
         """Unsubscribe by the operator's hand; False when unknown."""
         ...
 
-    def reached(self, newsletter: str) -> list[Subscriber]:
-        """The active ones that may be mailed; those who paused too: planning leaves them out, with the reason."""
+    def reached(self, newsletter: str) -> Iterator[Subscriber]:
+        """The active ones that may be mailed; those who paused too: planning leaves them out, with the reason.
+
+        One after the other, however many there are.
+        """
         ...
 
 

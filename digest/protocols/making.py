@@ -150,8 +150,15 @@ class EditionStore(Protocol):
         """The renditions by variant."""
         ...
 
-    def add_renditions(self, edition: int, renditions: Sequence[Rendition]) -> None:
-        """Keep further variants of an edition; those it has already stay as they are."""
+    def rendition(self, edition: int, variant: str) -> Rendition | None:
+        """One of them."""
+        ...
+
+    def add_renditions(self, edition: int, renditions: Sequence[Rendition], *, as_of: datetime | None = None) -> None:
+        """Keep further variants of an edition; those it has already stay as they are.
+
+        With `as_of`, only when nothing of it was changed since: they are of what it was then.
+        """
         ...
 
     def set_state(

@@ -33,8 +33,8 @@ class Ledger(Protocol):
         """
         ...
 
-    def variants(self, edition: int) -> set[str]:
-        """The variants that were planned."""
+    def unrendered(self, edition: int) -> set[str]:
+        """The variants that something waits for, and that have no rendition."""
         ...
 
     def begin(self, edition: int, *, as_of: datetime | None, now: datetime) -> bool:

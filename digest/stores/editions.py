@@ -145,9 +145,19 @@ class SqlEditions:
             for row in rows
         }
 
-    def add_renditions(self, edition: int, renditions_: Sequence[Rendition]) -> None:
-        """Keep further variants; those it has already stay as they are."""
+    def rendition(self, edition: int, variant: str) -> Rendition | None:
+        """One of them."""
+        query = select(renditions).where(renditions.c.edition == edition, renditions.c.variant == variant)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return Rendition(variant=row.variant, subject=row.subject, html=row.html, text=row.text) if row else None
+
+    def add_renditions(self, edition: int, renditions_: Sequence[Rendition], *, as_of: datetime | None = None) -> None:
+        """Keep further variants; those it has already stay as they are. With `as_of`, unless it was changed since."""
         with self._database.write() as connection:
+            changed_at = connection.execute(select(editions.c.changed_at).where(editions.c.id == edition)).scalar()
+            if as_of is not None and changed_at != as_of:
+                return
             present = set(
                 connection.execute(select(renditions.c.variant).where(renditions.c.edition == edition)).scalars()
             )
@@ -174,6 +184,8 @@ class SqlEditions:
             values["dated_at"] = now
         if state is EditionState.SENT:
             values["sent_at"] = now
+        if state is EditionState.SENDING:  # by a person: what is ready begins in the ledger
+            values["resumed_at"] = now
         with self._database.write() as connection:
             return _change(connection, edition, only_from, values, as_of)
 

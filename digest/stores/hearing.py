@@ -34,6 +34,7 @@ _STEPS: Final = (
     DeliveryState.BOUNCED,
     DeliveryState.COMPLAINED,
 )
+_ARRIVED: Final = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
 _BECOMES: Final = {
     EventKind.QUEUED: DeliveryState.ACCEPTED,
     EventKind.SENT: DeliveryState.ACCEPTED,
@@ -196,7 +197,9 @@ def _move_deliveries(connection: Connection, fresh: Sequence[_Fresh], now: datet
     for delivery, (step, _, one) in furthest.items():
         moves[step].append({"which": delivery, "said": None if one.match.is_erased else one.event.answer})
     for step, rows in moves.items():
-        lower = (*_UNTOLD, *(state.value for state in _STEPS[:step]))
+        lower = [*_UNTOLD, *(state.value for state in _STEPS[:step])]
+        if _STEPS[step] in _ARRIVED:  # though a person, who could not know, had settled it as failed
+            lower.append(DeliveryState.REFUSED.value)
         change = (
             update(deliveries)
             # Not IN: its list cannot be bound for many rows at once.

@@ -39,10 +39,10 @@ class SqlLedger:
                 return 0
             return planning.insert_planned(connection, edition, spool, batch_size, now)
 
-    def variants(self, edition: int) -> set[str]:
-        """The variants that were planned."""
+    def unrendered(self, edition: int) -> set[str]:
+        """The variants that something waits for, and that have no rendition."""
         with self._database.read() as connection:
-            return opening.read_variants(connection, edition)
+            return opening.read_unrendered(connection, edition)
 
     def begin(self, edition: int, *, as_of: datetime | None, now: datetime) -> bool:
         """Let a ready edition be sent, when each planned variant has its rendition and nothing was changed since."""

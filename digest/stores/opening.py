@@ -24,18 +24,16 @@ def hold_out(connection: Connection, edition: int) -> bool:
     return _hold(connection, edition) in _OUT
 
 
-def read_variants(connection: Connection, edition: int) -> set[str]:
-    """The variants for which something was planned."""
-    query = select(batches.c.variant).where(batches.c.edition == edition).distinct()
-    return set(connection.execute(query).scalars())
+def read_unrendered(connection: Connection, edition: int) -> set[str]:
+    """The variants that something waits for, and that have no rendition."""
+    is_rendered = exists().where(renditions.c.edition == edition, renditions.c.variant == batches.c.variant)
+    query = select(batches.c.variant).where(batches.c.edition == edition, batches.c.state != "done", ~is_rendered)
+    return set(connection.execute(query.distinct()).scalars())
 
 
 def begin(connection: Connection, edition: int, as_of: datetime | None, now: datetime) -> bool:
     """Ready → sending, unless something of it was changed since, or a planned variant has no rendition."""
-    if not hold_ready(connection, edition):
-        return False
-    query = select(renditions.c.variant).where(renditions.c.edition == edition)
-    if read_variants(connection, edition) - set(connection.execute(query).scalars()):
+    if not hold_ready(connection, edition) or read_unrendered(connection, edition):
         return False
     unchanged = editions.c.changed_at == as_of if as_of is not None else true()
     return _move(connection, edition, unchanged, state=EditionState.SENDING, changed_at=now)

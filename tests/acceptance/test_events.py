@@ -142,7 +142,7 @@ def _open(folder: Path, key: ec.EllipticCurvePrivateKey, tables: str) -> Iterato
         edition = save_edition(app.store).id
         planned = [
             Planned(subscriber=one, send_key=f"{one.key[::-1]}", variant="all")
-            for one in app.store.subscribers.reached("morning")
+            for one in list(app.store.subscribers.reached("morning"))
         ]
         place.send_keys = {plan.subscriber.email: plan.send_key for plan in planned}
         app.store.ledger.plan(edition, planned, batch_size=100, now=NOW)

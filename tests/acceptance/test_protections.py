@@ -54,7 +54,7 @@ def way_out(app: App) -> str:
 
 def is_subscribed(app: App) -> bool:
     """Whether the reader still gets the newsletter."""
-    return len(app.store.subscribers.reached("morning")) == 1
+    return len(list(app.store.subscribers.reached("morning"))) == 1
 
 
 @contextlib.contextmanager

@@ -168,7 +168,7 @@ def test_who_left_comes_back_by_a_confirmed_request_and_by_nothing_else(pages: P
     assert back and back.state is ACTIVE
     assert not pages.app.store.subscribers.is_suppressed("morning", ADA)
     assert back.key == reader.key  # the links of old mails lead out as before
-    assert pages.app.store.subscribers.reached("morning") == [back]
+    assert list(pages.app.store.subscribers.reached("morning")) == [back]
 
 
 def test_the_page_after_leaving_has_a_way_back(pages: Pages) -> None:

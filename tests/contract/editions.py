@@ -43,7 +43,7 @@ def add_readers(store: SqlStore, count: int) -> list[Subscriber]:
         for number in range(count)
     ]
     assert store.subscribers.add_many("morning", readers, now=NOW) == count
-    return store.subscribers.reached("morning")
+    return list(store.subscribers.reached("morning"))
 
 
 def plan(store: SqlStore, count: int, *, batch_size: int = 10) -> int:

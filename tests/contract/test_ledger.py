@@ -35,7 +35,7 @@ def outcomes(deliveries: list[int], state: DeliveryState = DeliveryState.ACCEPTE
 
 def test_everybody_is_planned_once_however_often_it_is_planned(store: SqlStore) -> None:
     edition = plan(store, 25)
-    readers = store.subscribers.reached("morning")
+    readers = list(store.subscribers.reached("morning"))
     again = [Planned(subscriber=reader, send_key=f"key-{reader.key}", variant="all") for reader in readers]
     assert store.ledger.plan(edition, again, batch_size=10, now=NOW) == 0
     assert store.ledger.counts(edition) == {"planned": 25}
@@ -97,7 +97,7 @@ def test_threads_that_claim_at_once_never_share_a_batch(store: SqlStore) -> None
 
 def test_who_left_since_the_planning_is_skipped_at_the_claim(store: SqlStore) -> None:
     edition = plan(store, 3)
-    reader = store.subscribers.reached("morning")[1]
+    reader = list(store.subscribers.reached("morning"))[1]
     store.subscribers.leave("morning", reader.key, now=NOW)
     taken = take(store, edition)
     assert reader.email not in {recipient.email for recipient in taken.recipients}
@@ -108,7 +108,7 @@ def test_who_left_since_the_planning_is_skipped_at_the_claim(store: SqlStore) ->
 
 def test_who_paused_since_the_planning_is_skipped_at_the_claim_and_who_pauses_no_more_is_not(store: SqlStore) -> None:
     edition = plan(store, 3)
-    still, over, _ = store.subscribers.reached("morning")
+    still, over, _ = list(store.subscribers.reached("morning"))
     for reader, until in ((still, NOW + timedelta(hours=1)), (over, NOW)):
         assert store.subscribers.choose("morning", reader.key, Choices(), paused_until=until, now=NOW)
     assert still.email not in {recipient.email for recipient in take(store, edition).recipients}
@@ -118,7 +118,7 @@ def test_who_paused_since_the_planning_is_skipped_at_the_claim_and_who_pauses_no
 
 def test_a_batch_in_which_everybody_left_is_passed_over(store: SqlStore) -> None:
     edition = plan(store, 4, batch_size=2)
-    for reader in store.subscribers.reached("morning")[:2]:
+    for reader in list(store.subscribers.reached("morning"))[:2]:
         store.subscribers.leave("morning", reader.key, now=NOW)
     assert len(take(store, edition).recipients) == 2
     assert claim(store, edition) is None

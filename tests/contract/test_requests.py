@@ -157,10 +157,10 @@ def test_who_comes_back_keeps_key_name_and_tags_and_stays_suppressed_elsewhere(
     reader = store.subscribers.find("morning", "ada@mail.org")
     assert reader and known
     assert (reader.email, reader.key, reader.name, reader.tags) == ("Ada@mail.org", known.key, "Ada", ("press",))
-    assert store.subscribers.reached("morning") == [reader]
+    assert list(store.subscribers.reached("morning")) == [reader]
     assert not store.subscribers.is_suppressed("morning", "ada@mail.org")
     assert store.subscribers.is_suppressed("evening", "ada@mail.org")
-    assert store.subscribers.reached("evening") == []
+    assert list(store.subscribers.reached("evening")) == []
     with store._database.read() as connection:
         assert connection.exec_driver_sql("SELECT hard_bounced_on, soft_bounces FROM people").one() == (None, 0)
 

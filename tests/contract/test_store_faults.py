@@ -220,7 +220,7 @@ def test_reading_who_may_be_mailed_needs_no_writer_s_lock(store: SqlStore, store
     add_readers(store, 2)
     with closing(sqlite3.connect(path_of(store_url), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert len(store.subscribers.reached("morning")) == 2
+        assert len(list(store.subscribers.reached("morning"))) == 2
         assert not store.subscribers.is_suppressed("morning", "reader00000@rehearsal.test")
 
 

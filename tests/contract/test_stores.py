@@ -265,18 +265,18 @@ def test_who_left_is_not_reached_and_not_revived_but_stays_in_another_newsletter
     assert store.subscribers.leave("morning", found.key, now=NOW)
     assert store.subscribers.leave("morning", found.key, now=NOW)
     assert not store.subscribers.leave("morning", "0" * 32, now=NOW)
-    assert store.subscribers.reached("morning") == []
+    assert list(store.subscribers.reached("morning")) == []
     assert not store.subscribers.add("morning", reader("jo@mail.org"), now=NOW)
     assert store.subscribers.is_suppressed("morning", "JO@mail.org")
     assert not store.subscribers.is_suppressed("evening", "jo@mail.org")
-    assert len(store.subscribers.reached("evening")) == 1
+    assert len(list(store.subscribers.reached("evening"))) == 1
 
 
 def test_who_is_said_to_have_left_in_one_row_and_to_stay_in_another_has_left(store: SqlStore) -> None:
     gone = reader("JO@mail.org", state=SubscriberState.UNSUBSCRIBED)
     store.subscribers.add_many("morning", [reader("jo@mail.org"), gone], now=NOW)
     assert [one.state for one in store.subscribers.everyone("morning")] == [SubscriberState.UNSUBSCRIBED]
-    assert store.subscribers.reached("morning") == []
+    assert list(store.subscribers.reached("morning")) == []
 
 
 def test_an_imported_bounce_is_suppressed_in_every_newsletter(store: SqlStore) -> None:
@@ -307,7 +307,7 @@ def test_a_suppression_key_that_was_rolled_back_is_never_used(store: SqlStore, s
 def test_only_the_active_are_reached(store: SqlStore) -> None:
     store.subscribers.add("morning", reader("a@mail.org", state=SubscriberState.PENDING), now=NOW)
     store.subscribers.add("morning", reader("b@mail.org"), now=NOW)
-    assert [found.email for found in store.subscribers.reached("morning")] == ["b@mail.org"]
+    assert [found.email for found in list(store.subscribers.reached("morning"))] == ["b@mail.org"]
     assert store.subscribers.remove("morning", "b@mail.org", now=NOW)
     assert not store.subscribers.remove("morning", "nobody@mail.org", now=NOW)
     assert [r.state.value for r in store.subscribers.everyone("morning")] == ["pending", "unsubscribed"]

@@ -69,7 +69,7 @@ class Sender:
 
     def run(self) -> None:
         """Plan, and send until nothing is left."""
-        readers = self._store.subscribers.reached("morning")
+        readers = list(self._store.subscribers.reached("morning"))
         planned = [Planned(subscriber=reader, send_key=f"key-{reader.key}", variant="all") for reader in readers]
         watched = Watched(planned, lambda: self._step("planning"))
         self._store.ledger.plan(self._edition, watched, batch_size=BATCH, now=self._now)

@@ -12,6 +12,7 @@ from digest.deliver.lanes import Health, Lane, WarmUp, back_off
 from digest.deliver.turns import (
     Timed,
     cut,
+    delay,
     find_ceiling,
     find_rate,
     find_tomorrow,
@@ -79,6 +80,16 @@ def test_nothing_leaves_together_that_is_more_than_a_second_apart() -> None:
     timed = [Timed(due=due, recipient=recipient("a@b.test")) for due in (0.0, 0.5, 0.9, 1.0, 1.5, 9.0)]
     assert [[one.due for one in slice_] for slice_ in cut(timed, 50)] == [[0.0, 0.5, 0.9], [1.0, 1.5], [9.0]]
     assert [len(slice_) for slice_ in cut(timed[:3], 2)] == [2, 1]
+
+
+def test_what_was_held_up_keeps_its_pace_afterwards() -> None:
+    paced = [Timed(due=due, recipient=recipient("a@b.test")) for due in (10.0, 10.5)]
+    free = Timed(due=10.0, recipient=recipient("c@d.test"), is_paced=False)
+    assert delay([free, *paced], 9.0, 0.0) == ([free, *paced], 0.0)
+    held, late = delay([free, *paced], 14.0, 0.0)
+    assert ([one.due for one in held], late) == ([10.0, 14.0, 14.5], 4.0)
+    after, still = delay([Timed(due=11.0, recipient=recipient("a@b.test"))], 14.6, late)
+    assert (after[0].due, still) == (15.0, 4.0)
 
 
 @pytest.mark.parametrize(
