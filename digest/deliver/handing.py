@@ -37,6 +37,7 @@ class _Handing:
     claim: Claim
     begin_until: float  # when the last message may be begun (monotonic seconds)
     held_until: float  # when the lease ends
+    marks: int = 0  # with those that were marked again, for another lane
     attempted: set[int] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
     unwritten: list[Outcome] = field(default_factory=list)  # known here, not yet in the ledger: one message's at most
@@ -106,7 +107,7 @@ class Connection:
         """By one lane: as many as it has room for now; returns those who are left. Raises TransportError."""
         lane, until = self._lanes[place], handing.held_until
         room, give_back = self._pacing.take_of_day(lane, len(recipients), until=until)
-        before = len(handing.attempted)
+        before = handing.marks
         try:
             admission = self._pacing.admit(lane, recipients[:room], until=until)
             left: list[Recipient] = list(recipients[room:])
@@ -118,7 +119,7 @@ class Connection:
             self._flush(handing)
         finally:
             with suppress(StoreError):  # then the day has a few messages less
-                give_back(room - (len(handing.attempted) - before))
+                give_back(room - (handing.marks - before))
         return left
 
     def _send_slice(self, place: int, handing: _Handing, slice_: Sequence[Timed]) -> list[Recipient]:
@@ -129,7 +130,7 @@ class Connection:
         if handing.unwritten and lane.per_hour is not None:
             self._flush(handing)
         count = self._pacing.take_of_hour(lane, len(slice_), until=until)
-        going, before = slice_[:count], len(handing.attempted)
+        going, before = slice_[:count], handing.marks
         if going:
             start = self._pacing.take_turns(lane, count, until=until)
             if start is None:
@@ -139,7 +140,7 @@ class Connection:
                 self._hand_over(place, handing, [one.recipient for one in going], due)
             finally:
                 with suppress(StoreError):
-                    unused = count - (len(handing.attempted) - before)
+                    unused = count - (handing.marks - before)
                     self._pacing.give_back_of_hour(lane, unused, until=until)
         return [one.recipient for one in slice_[count:]]
 
@@ -198,6 +199,7 @@ class Connection:
             raise _LostClaim
         handing.unwritten.clear()
         handing.attempted.update(deliveries)
+        handing.marks += len(deliveries)
         self._together.note_attempts(len(deliveries))
         # It may have taken long, or the whole process was stopped meanwhile.
         if self._together.monotonic() >= handing.begin_until:
@@ -235,6 +237,7 @@ class Connection:
                 handing, lambda now: self._ledger.postpone(handing.claim, deliveries, due_at=due_at, now=now)
             ):
                 raise _LostClaim
+            handing.settled.update(deliveries)  # they are of another batch now
             self._together.note_put_off(
                 "put off for a while, for their domains take no more at a time", len(deliveries)
             )

@@ -136,10 +136,15 @@ class Sender:
         together, edition = self._together, self._mailing.edition
         owner = replace(self._owner, name=f"{self._owner.name}-{number}")
         until = together.monotonic() + LEASE.total_seconds()
+        tries = 0
 
         def recover_and_claim() -> Claim | None:
-            now = together.now()
-            if number == 0 and together.monotonic() - self._recovered_at >= _RECOVER_EVERY:
+            nonlocal tries
+            now, tries = together.now(), tries + 1
+            if tries > 1:
+                # The answer was lost: what was claimed all the same, nobody works on.
+                self._ledger.recover(edition, now=now, idle=owner)
+            elif number == 0 and together.monotonic() - self._recovered_at >= _RECOVER_EVERY:
                 self._ledger.recover(edition, now=now)
                 self._recovered_at = together.monotonic()
             return self._ledger.claim(edition, owner, lease_until=now + LEASE, now=now)

@@ -143,12 +143,13 @@ def flaky(store: SqlStore, **faults: Sequence[str]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["mark", "settle", "release", "recover", "next_due"])
+@pytest.mark.parametrize("step", ["claim", "mark", "settle", "release", "recover", "next_due"])
 def test_a_database_that_is_away_for_a_while_is_waited_for(store: SqlStore, step: str, when: str) -> None:
     edition, transport, clock = plan(store, 25), Scripted(), Clock(NOW)
     with flaky(store, **{step: [when] * 3}):
         sent = make_sender(store, edition, [Lane(transport=transport, rate=1000.0)], clock).run()
     assert sent.fault is None
+    assert clock.waited < 15
     assert len(transport.mailed) == len(set(transport.mailed)) == 25
     assert store.ledger.counts(edition) == {"accepted": 25}
 
@@ -304,6 +305,14 @@ def test_what_a_domain_cannot_take_now_is_put_off_and_all_are_mailed_at_its_rate
     assert sum(sent.put_off.values()) < 300
 
 
+def test_what_was_put_off_for_its_domain_is_not_tried_by_the_next_lane_at_once(store: SqlStore) -> None:
+    edition, clock = plan(store, 60, batch_size=60), Clock(NOW)
+    first = Scripted(lambda number: Unavailable("first", "closed") if number == 5 else "accept", "first")
+    lanes = [Lane(transport=one, rate=500.0, per_domain=2.0) for one in (first, Scripted(name="second"))]
+    assert make_sender(store, edition, lanes, clock).run().fault is None
+    assert store.ledger.counts(edition) == {"accepted": 60}
+
+
 def test_a_request_for_many_holds_a_second_of_a_domain_at_most(store: SqlStore) -> None:
     edition, clock = plan(store, 60, batch_size=60), Clock(NOW)
     sizes: list[int] = []
@@ -362,6 +371,19 @@ def test_what_was_not_sent_is_not_counted_to_the_day(store: SqlStore) -> None:
     flaky_ = Scripted(lambda number: Unavailable("smtp", "closed") if number in {3, 7, 9} else "accept")
     make_sender(store, edition, [Lane(transport=flaky_, rate=100.0, key="smtp", warm_up=warm_up)], clock).run()
     assert 22 <= store.ledger.counts(edition)["accepted"] <= 25
+
+
+def test_what_the_first_lane_could_not_send_counts_to_the_day_of_the_second(store: SqlStore) -> None:
+    edition, clock = plan(store, 30), Clock(NOW)
+    down = Scripted(lambda _: Unavailable("first", "closed"), "first")
+    warm_up = WarmUp(start=date(2026, 3, 2), first=10, growth=1.2, until=1000)
+    second = Scripted(name="second")
+    lanes = [
+        Lane(transport=down, rate=1000.0, key="first"),
+        Lane(transport=second, rate=1000.0, key="second", warm_up=warm_up),
+    ]
+    assert make_sender(store, edition, lanes, clock).run().fault
+    assert len(second.mailed) == 10
 
 
 LIMITS = Limits(failures=0.1, bounces=0.05, complaints=0.02, after=20)
