@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -398,6 +399,12 @@ class App:
         from digest.stores.sql import SqlStore
 
         return SqlStore.upgrade(self.config.store.url)
+
+    def restore_store(self, backup: Path) -> str:
+        """Put a backup in the place of a missing or empty database; returns what was done. Raises StoreError."""
+        from digest.stores.sql import SqlStore
+
+        return SqlStore.restore(self.config.store.url, backup)
 
     def _require_sources(self) -> None:
         if not self.config.sources:

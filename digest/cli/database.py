@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from digest.cli.options import ConfigOption, JsonOption, open_app
-from digest.cli.output import put, put_json, put_rows
+from digest.cli.output import put, put_json, put_rows, say
 
 commands = typer.Typer(help="The database: bring it up to date, check it, copy it.", no_args_is_help=True)
 
@@ -40,3 +40,33 @@ def back_up_database(
     with open_app(context, config) as app:
         app.store.backup(target)
     put(str(target))
+
+
+@commands.command("restore")
+def restore_database(
+    context: typer.Context,
+    backup: Annotated[Path, typer.Argument(help="What `digest db backup` wrote.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put a backup in the place of a database that is missing or empty."""
+    with open_app(context, config) as app:
+        result = app.restore_store(backup)
+    if as_json:
+        put_json({"subject": "database", "result": result})
+    else:
+        put(result)
+
+
+@commands.command("copy")
+def copy_database(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="URL", help="As in [store] url; a new or an empty database.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Move to another database: every row, from SQLite to PostgreSQL or back. Stop what writes first."""
+    with open_app(context, config) as app:
+        copied = app.store.copy(target)
+    put_rows([{"table": table, "rows": rows} for table, rows in copied.items()], as_json=as_json, empty="")
+    say("Everything is there. Name the new database in [store] url or DIGEST_STORE_URL, and start again.")

@@ -10,7 +10,7 @@ import typer
 from digest.cli.options import ConfigOption, DayOption, open_app, read_day
 from digest.cli.output import DONE, FAILED, leave, put, say
 from digest.cli.stopping import Stopping
-from digest.errors import ConfigError
+from digest.errors import ConfigError, StoreError
 from digest.models import UNSUBSCRIBE_TOKEN, DeliveryState, Viewpoint
 
 if TYPE_CHECKING:
@@ -160,19 +160,27 @@ def _serve_preview(
             webbrowser.open(url)
 
     with open_app(context, config) as app:
+
+        def stamp() -> str:
+            try:
+                return app.store.stamp()
+            except StoreError:  # the next look says what is wrong
+                return ""
+
         _require_topics(app, start)
         watched = [app.config.path, app.config.path.parent / "templates", *app.store.files]
         script = app.renderer.read_file("web/preview.js")
         today = app.today  # of the configuration and the clock alone
-    desk = Desk(
-        preview=look,
-        send_test=try_out,
-        renderer=load_renderer,
-        script=script,
-        watched=watched,
-        today=lambda: day or today(),
-    )
-    serve_preview(desk, start=start, port=port, announce=announce)
+        desk = Desk(
+            preview=look,
+            send_test=try_out,
+            renderer=load_renderer,
+            script=script,
+            watched=watched,
+            today=lambda: day or today(),
+            stamp=stamp,
+        )
+        serve_preview(desk, start=start, port=port, announce=announce)
 
 
 def send_test(

@@ -28,7 +28,7 @@ def check_everything(app: "App") -> list[Checked]:
     return [
         Checked(subject="configuration", result="ok", message=str(app.config.path)),
         *_check_newsletter(app),
-        _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.store.check().items())),
+        *_check_database(app),
         _try("templates", lambda: app.renderer.check()),
         _try("subject", app.try_subject),
         *_check_segments(app),
@@ -38,6 +38,16 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_events(app),
         *([_try("inbox", lambda: check_inbox(app))] if app.config.inbox.kind != "none" else []),
     ]
+
+
+def _check_database(app: "App") -> Iterator[Checked]:
+    yield _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.store.check().items()))
+    try:
+        risk = app.store.find_risk()
+    except DigestError:
+        return  # which the line before says
+    if risk:
+        yield Checked(subject="durability", result="warning", message=risk, remedy="see docs/postgresql.md")
 
 
 def _try(subject: str, check: Callable[[], str]) -> Checked:

@@ -67,7 +67,7 @@ def import_file(
     with ExitStack() as stack:
         stack.enter_context(_quick_collection())
         table = stack.enter_context(open_table(path, mapping=mapping, encoding=encoding))
-        store = stack.enter_context(app.scratch()) if dry else app.store
+        store = stack.enter_context(app.scratch(takes_readers=True)) if dry else app.store
         name = _name(path, newsletter, consent)
         done = Imported(ignored=table.ignored, encoding=table.encoding)
         done.resumed_after = 0 if dry else store.subscribers.marked(newsletter, name)

@@ -132,9 +132,17 @@ class Database(ABC):
         """What else an operator may want to know of it. Raises StoreError."""
         return {}
 
+    def find_risk(self) -> str | None:
+        """What may be lost of that which it says is written; None: nothing, or not for its sake. Raises StoreError."""
+        return None
+
     @abstractmethod
     def back_up(self, target: Path) -> None:
         """A consistent copy in a file, also while others write. Raises StoreError."""
+
+    @abstractmethod
+    def restore(self, backup: Path) -> None:
+        """Become what a backup of this kind of database holds, where nothing is yet. Raises StoreError."""
 
     @abstractmethod
     def scratch(self, *, takes_readers: bool = False) -> "Database":
@@ -154,6 +162,10 @@ class Database(ABC):
     @abstractmethod
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator; StoreUnavailable where trying again may help."""
+
+    def stamp(self) -> str:
+        """Another text when something may have changed, where no files tell. Raises StoreError."""
+        return ""
 
     @property
     def files(self) -> list[Path]:

@@ -18,7 +18,7 @@ from digest.models import DeliveryState, Effect, Event, EventKind, Heard, Subscr
 from digest.protocols import BounceRules
 from digest.stores.database import number_on
 from digest.stores.matching import Match, chunks, match_events
-from digest.stores.schema import deliveries, events, people, subscriptions
+from digest.stores.schema import batches, deliveries, events, people, subscriptions
 from digest.stores.standing import judge
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
@@ -89,6 +89,7 @@ def take(
     new = [event for event in unique if (event.provider, event.event_id) not in known]
     highest = connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one()
     matches = match_events(connection, suppressing, new)
+    _lock_deliveries(connection, {match.delivery for match in matches if match.delivery})
     fresh = [
         _Fresh(
             id=highest + place,
@@ -129,6 +130,22 @@ def take(
         quarantined=len(aside),
         waves=tuple(waves),
     )
+
+
+def _lock_deliveries(connection: Connection, numbers: set[int]) -> None:
+    """Beside senders, who settle many at once: all of them take the batch first, then what is in it.
+
+    In the order of their numbers, and before the events are kept, since each of these holds its delivery too.
+    """
+    chosen = list(chunks(sorted(numbers)))
+    held: set[int] = set()
+    for chunk in chosen:
+        query = select(deliveries.c.batch).where(deliveries.c.id.in_(chunk), deliveries.c.batch.is_not(None))
+        held.update(connection.execute(query.distinct()).scalars())
+    for table, parts in ((batches, chunks(sorted(held))), (deliveries, chosen)):
+        for part in parts:
+            lock = select(table.c.id).where(table.c.id.in_(part)).order_by(table.c.id)
+            connection.execute(lock.with_for_update(key_share=True)).close()
 
 
 def _read_known(connection: Connection, heard: Sequence[Event]) -> set[tuple[str, str]]:

@@ -12,23 +12,21 @@ from typing import Any, Final
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.types.string import StrDumper
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError, StoreUnavailable
 from digest.stores.columns import passing
 from digest.stores.database import OPTION, Database, Spelling
+from digest.stores.dumping import MAGIC, begins_with, dump, restore
+from digest.stores.postgresql_faults import explain
 from digest.stores.schema import metadata
 
 _WRITERS: Final = 0x64696765_7374  # "digest": the number of the advisory lock that writers take
-_LOCK_SECONDS: Final = 10
+_LOCK_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 60  # a sender that was halted in a transaction is thrown out: others wait for its locks
-_BESIDE: Final = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED",
-    f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'",
-    f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
-)
+_SCRATCH: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 _FORGETS: Final = "digest_forgets"  # whether this connection would tell of a commit before it is on the disk
 
 # Who is cut off from the server, or the server from them, learns of it within a minute.
@@ -49,45 +47,6 @@ _AUDIENCE: Final = frozenset(
 )
 _TAKEN_IN: Final = frozenset(["people", "subscriptions", "suppressions", "imports"])
 
-# By SQLSTATE, or its class: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_UNREACHABLE = ("it cannot be reached", "check that it runs, and [store] url")
-_NOT_LET_IN = ("it does not let us in", "check user and password in [store] url or DIGEST_STORE_URL")
-_NO_DATABASE = ("there is no database of that name", "make it with createdb, or change [store] url")
-_NO_CONNECTION_LEFT = ("it has no connection left", "raise max_connections, or run fewer workers")
-_STARTING = ("it is being shut down or started", "wait until it is up again")
-_FAULTS = {
-    "28": _NOT_LET_IN,
-    "3D000": _NO_DATABASE,
-    "42501": ("this user may not do that there", "grant it the schema, or name another user in [store] url"),
-    "25006": ("it cannot be written", "it is a standby, or set read-only; name the primary in [store] url"),
-    "53100": ("the disk is full", "make room; nothing of this step was written"),
-    "53200": ("it has no memory left", "give the server more, or run fewer workers"),
-    "XX001": ("it is damaged", "restore a backup"),
-    "XX002": ("it is damaged", "restore a backup"),
-}
-_MAY_PASS = {
-    "08": _UNREACHABLE,
-    "57P": _STARTING,
-    "53300": _NO_CONNECTION_LEFT,
-    "55P03": ("it is locked by another process", "wait until that one is done, or stop it"),
-    "40": ("another process was at the same rows", "try again"),
-    "25P": ("this process was halted for too long, and its transaction ended", "try again"),
-    "57014": ("it ended what took too long", "raise statement_timeout, or try again"),
-}
-# Who is not let in gets words alone, and no SQLSTATE.
-_REFUSALS: Final[tuple[tuple[str, tuple[str, str], type[StoreError]], ...]] = (
-    ("does not exist", _NO_DATABASE, StoreError),
-    ("authentication failed", _NOT_LET_IN, StoreError),
-    ("no password supplied", _NOT_LET_IN, StoreError),
-    ("pg_hba.conf", _NOT_LET_IN, StoreError),
-    ("is not permitted to log in", _NOT_LET_IN, StoreError),
-    ("permission denied", _NOT_LET_IN, StoreError),
-    ("connection slots", _NO_CONNECTION_LEFT, StoreUnavailable),
-    ("too many", _NO_CONNECTION_LEFT, StoreUnavailable),
-    ("starting up", _STARTING, StoreUnavailable),
-    ("shutting down", _STARTING, StoreUnavailable),
-)
-
 
 class PostgresDatabase(Database):
     """A database of a PostgreSQL server."""
@@ -100,7 +59,7 @@ class PostgresDatabase(Database):
         super().__init__()
         self._url = _read_url(url)
         place = f"{self._url.host or 'the local socket'}{f':{self._url.port}' if self._url.port else ''}"
-        self.name = f"database {self._url.database or ''} on {place}"
+        self.name = f"database {self._url.database or self._url.username or ''} on {place}"
         self.engine: Engine = create_engine(
             self._url,
             connect_args={name: value for name, value in _CONNECT.items() if name not in self._url.query},
@@ -108,6 +67,7 @@ class PostgresDatabase(Database):
             max_overflow=max(0, connections - 4),
             isolation_level="AUTOCOMMIT",  # how a transaction begins is ours
         )
+        self._lock_seconds = _LOCK_SECONDS
         event.listen(self.engine, "connect", self._set_up)
         event.listen(self.engine, "begin", self._start)
 
@@ -129,22 +89,43 @@ class PostgresDatabase(Database):
         return None
 
     def describe(self) -> dict[str, str]:
-        """Its version, and whether what it was told survives a power cut of its machine. Raises StoreError."""
+        """The server's version. Raises StoreError."""
+        return {"server": f"PostgreSQL {self._ask('server_version')}"}
+
+    def find_risk(self) -> str | None:
+        """Whether a power cut of the server may take what it said was written. Raises StoreError.
+
+        That it may forget its last commits (synchronous_commit) is no risk: writers who need them say so.
+        """
+        if self._ask("fsync") == "off":
+            return "fsync is off: a power cut of the server may destroy everything"
+        if self._ask("full_page_writes") == "off":
+            return "full_page_writes is off: a power cut of the server may damage pages that were being written"
+        return None
+
+    def _ask(self, setting: str) -> str:
         with self.read() as connection:
-            version, fsync, commit = connection.exec_driver_sql(
-                "SELECT current_setting('server_version'), current_setting('fsync'), "
-                "current_setting('synchronous_commit')"
-            ).one()
-        durability = "claims and marks wait for the disk"
-        if fsync == "off":
-            durability = "RISK: fsync is off, a power cut may destroy everything; set it on"
-        elif commit == "off":
-            durability += ", though synchronous_commit is off"
-        return {"server": f"PostgreSQL {version}", "durability": durability}
+            return str(connection.execute(select(func.current_setting(setting))).scalar())
+
+    def stamp(self) -> str:
+        """How many rows were ever written: the server counts them. Raises StoreError."""
+        counted = (
+            "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) "
+            "FROM pg_stat_user_tables WHERE schemaname = current_schema()"
+        )
+        with self.read() as connection:
+            return str(connection.exec_driver_sql(counted).scalar())
 
     def back_up(self, target: Path) -> None:
-        """Raises StoreError: the server's own tools do that."""
-        raise NotImplementedError(target)
+        """By pg_dump. Raises StoreError."""
+        dump(self._url, self.name, target)
+
+    def restore(self, backup: Path) -> None:
+        """By pg_restore. Raises StoreError."""
+        if not begins_with(backup, MAGIC):
+            remedy = "make one with `digest db backup`; `digest db copy` moves a SQLite file here"
+            raise StoreError(str(backup), "it is no dump of PostgreSQL's", remedy=remedy)
+        restore(self._url, self.name, backup)
 
     def scratch(self, *, takes_readers: bool = False) -> "Database":
         """This database, with tables of one's own in front of those that are written. Raises StoreError."""
@@ -161,7 +142,7 @@ class PostgresDatabase(Database):
 
     def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:
         """In one exchange, that is never prepared: the server prepares single statements only."""
-        steps = list(_BESIDE)
+        steps = self._begin_beside()
         if not lasting:
             steps.append("SET LOCAL synchronous_commit = off")
         elif about.get(_FORGETS):
@@ -170,20 +151,7 @@ class PostgresDatabase(Database):
 
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""
-        original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        state = getattr(original, "sqlstate", None) or ""
-        for faults, kind in ((_FAULTS, StoreError), (_MAY_PASS, StoreUnavailable)):
-            for code, (message, remedy) in faults.items():
-                if state.startswith(code):
-                    return kind(self.name, message, remedy=remedy)
-        words = " ".join(str(original).split())
-        if isinstance(original, psycopg.OperationalError) and not state:
-            for said, (message, remedy), refused in _REFUSALS:
-                if said in words:
-                    return refused(self.name, message, remedy=remedy)
-            message, remedy = _UNREACHABLE
-            return StoreUnavailable(self.name, message, remedy=remedy)
-        return StoreError(self.name, words[:300])
+        return explain(self.name, error)
 
     def _set_up(self, connection: psycopg.Connection[Any], record: Any) -> None:
         connection.autocommit = True
@@ -192,13 +160,20 @@ class PostgresDatabase(Database):
         row = connection.execute("SHOW synchronous_commit").fetchone()
         record.info[_FORGETS] = row is not None and row[0] == "off"
 
+    def _begin_beside(self) -> list[str]:
+        return [
+            "BEGIN ISOLATION LEVEL READ COMMITTED",
+            f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1000)}",
+            f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
+        ]
+
     def _start(self, connection: Connection) -> None:
         """As one statement, since each is a way to the server and back."""
         kind = connection.get_execution_options().get(OPTION)
         if kind == "read":
             connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return
-        steps = list(_BESIDE)
+        steps = self._begin_beside()
         if kind in {"fast", "bulk"}:
             steps.append("SET LOCAL synchronous_commit = off")
         elif connection.info.get(_FORGETS):
@@ -243,8 +218,12 @@ class _Scratch(PostgresDatabase):
                 connection.execute(str(CreateTable(table).compile(dialect=self.engine.dialect)).encode())
         self._is_made = True
 
+    def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:  # noqa: ARG002
+        """As all others: what a scratch database is told lasts as long as it does."""
+        cursor.execute(_SCRATCH)
+
     def _start(self, connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+        connection.exec_driver_sql(_SCRATCH)
 
 
 def _copy_steps(table: Table, schema: str) -> list[str]:

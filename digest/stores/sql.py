@@ -12,6 +12,7 @@ from sqlalchemy import inspect
 from digest.errors import StoreError
 from digest.stores.answers import SqlAnswers
 from digest.stores.archive import SqlArchive
+from digest.stores.copying import copy_all, find_filled
 from digest.stores.counting import SqlCounts
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
@@ -93,6 +94,10 @@ class SqlStore:
             raise StoreError(self._database.name, f"it is damaged: {damage}", remedy="restore a backup")
         return {"path": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
 
+    def find_risk(self) -> str | None:
+        """What a power cut may take of that which was written, as it is set up; None: nothing. Raises StoreError."""
+        return self._database.find_risk()
+
     def backup(self, target: Path) -> None:
         """A consistent copy, also while others write. Raises StoreError; never overwrites."""
         if target.exists():
@@ -107,6 +112,26 @@ class SqlStore:
             if isinstance(error, StoreError):
                 raise
             raise StoreError(str(target), "it cannot be written") from error
+
+    @classmethod
+    def restore(cls, url: str, backup: Path) -> str:
+        """Put a backup where there is no database, or an empty one; returns what was done. Raises StoreError."""
+        database = find_database(url)
+        try:
+            _require_empty(database)
+            database.restore(backup)
+            revision, _ = _inspect(database)
+            return f"{database.name}: restored from {backup}, at revision {revision}"
+        finally:
+            database.close()
+
+    def copy(self, url: str) -> dict[str, int]:
+        """Every row into another database, which is made or empty; returns how many, by table. Raises StoreError."""
+        target = SqlStore.open(url)
+        try:
+            return copy_all(self._database, target._database)  # noqa: SLF001 - another of these
+        finally:
+            target.close()
 
     @classmethod
     def empty(cls) -> "SqlStore":
@@ -130,6 +155,10 @@ class SqlStore:
     def files(self) -> list[Path]:
         """Where it lies, if that is in files here: the database, and what is not yet in it."""
         return self._database.files
+
+    def stamp(self) -> str:
+        """Another text when something may have changed, where no `files` tell. Raises StoreError."""
+        return self._database.stamp()
 
     def close(self) -> None:
         """Let go of the connections. May be called twice."""
@@ -157,6 +186,21 @@ def find_database(url: str) -> Database:
             remedy='name a file, as in "sqlite:///digest.db"',
         )
     return SqliteDatabase(Path(path))
+
+
+def _require_empty(database: Database) -> None:
+    """Raises StoreError where anything would be lost."""
+    revision, foreign = _inspect(database)
+    if foreign:
+        raise _not_ours(database)
+    if revision is None:
+        return
+    filled = "things of another version"
+    if revision == _head():
+        with database.read() as connection:
+            filled = find_filled(connection) or ""
+    if filled:
+        raise StoreError(database.name, f"it is not empty: there are {filled}", remedy="name a new one in [store] url")
 
 
 def _make_or_recognize(database: Database, *, create: bool) -> None:

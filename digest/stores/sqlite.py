@@ -17,7 +17,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from digest.errors import StoreError, StoreUnavailable
 from digest.stores.database import OPTION, Database, Spelling
+from digest.stores.dumping import begins_with
 
+_MAGIC = b"SQLite format 3\0"  # with which the file begins
 _BUSY_SECONDS = 10.0
 _BULK_PAGES = 32_000  # of the write-ahead log, 128 MB: with 1,000, each commit of an import writes most pages twice
 _CACHE_KB = 20_000  # pages of a connection: with SQLite's own 2 MB, imports of a million wait for the disk
@@ -108,6 +110,24 @@ class SqliteDatabase(Database):
         except sqlite3.Error as error:
             raise StoreError(str(target), "it cannot be written") from error
 
+    def restore(self, backup: Path) -> None:
+        """In the place of this file, which holds nothing. Raises StoreError."""
+        if not begins_with(backup, _MAGIC):
+            remedy = "make one with `digest db backup`; `digest db copy` moves what lies on a server here"
+            raise StoreError(str(backup), "it is no SQLite database", remedy=remedy)
+        draft = self.path.with_name(f".{self.path.name}.part")
+        try:
+            SqliteDatabase(backup.resolve())._copy(draft)  # noqa: SLF001 - another of these
+            _require_whole(draft, backup)
+            self.delete()
+            draft.replace(self.path)
+        except sqlite3.Error as error:
+            raise self.explain(error) from None
+        except OSError as error:
+            raise StoreError(self.name, "it cannot be written") from error
+        finally:
+            SqliteDatabase(draft).delete()
+
     def scratch(self, *, takes_readers: bool = False) -> "SqliteDatabase":  # noqa: ARG002 - a copy has everything
         """A copy in the temporary folder. Raises StoreError."""
         copy = SqliteDatabase.temporary()
@@ -157,6 +177,17 @@ class SqliteDatabase(Database):
             kind = StoreUnavailable if code & 0xFF in _MAY_PASS else StoreError
             return kind(self.name, message, remedy=remedy)
         return StoreError(self.name, " ".join(str(original).split()))
+
+
+def _require_whole(draft: Path, backup: Path) -> None:
+    with closing(sqlite3.connect(draft)) as copy:
+        damage = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        ours = "SELECT count(*) FROM sqlite_master WHERE name IN ('editions', 'deliveries', 'alembic_version')"
+        is_ours = copy.execute(ours).fetchone()[0] == 3
+    if damage != "ok":
+        raise StoreError(str(backup), f"it is damaged: {damage}", remedy="restore another")
+    if not is_ours:
+        raise StoreError(str(backup), "it holds a database of another program", remedy="restore another")
 
 
 def _set_up(connection: sqlite3.Connection, _: object) -> None:

@@ -23,7 +23,6 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
-    bindparam,
     func,
     literal,
     or_,
@@ -234,15 +233,10 @@ def _add(connection: Connection, newsletter: str, now: datetime, *, is_mixed: bo
 
 def _recognize(connection: Connection) -> int:
     """Note who is known by each address already: once, since the index of all addresses is what costs."""
-    known = connection.execute(
-        select(_incoming.c.place, people.c.id)
-        .join(people, people.c.email_key == _incoming.c.email_key)
-        .where(_incoming.c.person.is_(None))
-    ).all()
-    if known:
-        change = update(_incoming).where(_incoming.c.place == bindparam("at")).values(person=bindparam("who"))
-        connection.execute(change, [{"at": place, "who": person} for place, person in known])
-    return len(known)
+    change = update(_incoming).values(person=people.c.id)
+    return count_rows(
+        connection, change.where(people.c.email_key == _incoming.c.email_key, _incoming.c.person.is_(None))
+    )
 
 
 def _those(*columns: ColumnElement[Any]) -> Select[Any]:

@@ -56,6 +56,7 @@ class Desk:
     script: str  # the page's own, read at the start: it must be there when nothing else can be read
     watched: Sequence[Path]  # files and folders whose change is a new version
     today: Callable[[], date]  # the edition's day: another one is a new version
+    stamp: Callable[[], str]  # of a database that lies in no files; it raises nothing
 
 
 class Shown:
@@ -85,7 +86,7 @@ class Shown:
 
     def version(self) -> str:
         """Another text whenever a watched file has changed."""
-        seen = hashlib.sha256(str(self.desk.today()).encode())
+        seen = hashlib.sha256(f"{self.desk.today()} {self.desk.stamp()}".encode())
         for path in _files_in(self.desk.watched):
             try:
                 seen.update(f"{path}{path.stat().st_mtime_ns}".encode())

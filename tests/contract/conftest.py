@@ -6,16 +6,26 @@ from pathlib import Path
 import pytest
 
 from digest.stores.sql import SqlStore
+from tests.doubles.postgresql import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def migrated(postgresql: PostgresServer) -> str:
+    """The name of a database of this version, to make others like it: in half the time that migrations take."""
+    url = postgresql.create()
+    SqlStore.open(url).close()
+    return url.rpartition("/")[2]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database."""
+    """The address of an empty database; of one of this version for those who open it at once."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'digest.db'}"
         return
     server = request.getfixturevalue("postgresql")
-    url = server.create()
+    is_open = "store" in request.fixturenames
+    url = server.create(like=request.getfixturevalue("migrated")) if is_open else server.create()
     yield url
     server.drop(url)
 
