@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # it loads much, for those who sign
 
 # Nothing that could end the address or the command (RFC 5321 §4.1.2); quoted local parts with spaces are no readers'.
 _ENVELOPE = re.compile(r"[^\s<>\x00-\x1f\x7f-\x9f]+@[^\s<>@\x00-\x1f\x7f-\x9f]+")
+_WHILE = 2.0  # seconds after which a connection that nothing went over is no new one: marking may have to wait its turn
 _WAITS = 6  # so many of them make a message's deadline, unless it is said
 
 
@@ -171,7 +172,8 @@ class SmtpTransport:
                 return Verdict(state=DeliveryState.REFUSED), words
             mail = _mail_command(connection, sender, filled.size, needs_utf8=needs_utf8)
             rcpt = f"RCPT TO:<{address}>\r\n".encode()
-            was_used, connection.is_used = connection.is_used, True
+            was_used = connection.is_used or self._monotonic() - self._used_at > _WHILE
+            connection.is_used = True
             connection.expire_in(until - self._monotonic(), each=self._seconds)
             try:
                 step, reply = hand_over(connection, mail, rcpt, filled.content)

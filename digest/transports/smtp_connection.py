@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 _LONGEST_LINE = 4096  # RFC 5321 §4.5.3.1.5 allows 512
@@ -78,7 +79,7 @@ class Connection(smtplib.SMTP):
         self.is_used = False  # whether a message went over it
         self.must_reset = False  # whether the server may hold the envelope of a message that came to nothing
         self.expire_in(seconds, each=each)
-        super().__init__(timeout=each)
+        super().__init__(local_hostname=_find_own_name(), timeout=each)
         self._host = host  # the name that the server's certificate has to be for
         try:
             code, words = self.connect(host, port)
@@ -219,6 +220,12 @@ class Connection(smtplib.SMTP):
         if left <= 0:
             raise TimeoutError("it took too long")
         sock.settimeout(left)
+
+
+@cache
+def _find_own_name() -> str:
+    """What EHLO says, as smtplib finds it: that may ask the DNS, and wait for it, so it is done once."""
+    return smtplib.SMTP().local_hostname
 
 
 def _say(error: OSError) -> str:

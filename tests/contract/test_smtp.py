@@ -7,7 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from digest.adapters import make_transport
+from digest.config.delivering import SmtpTable
+from digest.config.schema import Secrets
 from digest.errors import ConfigError, PolicyRefused, Refused, Unavailable
 from digest.models import DeliveryState, Letterhead
 from digest.transports.smtp import SmtpTransport
@@ -103,6 +107,16 @@ def test_what_a_refusal_left_behind_is_cleared_before_the_next_message(offers: S
 
 
 @pytest.mark.parametrize("offers", WAYS)
+@pytest.mark.parametrize("reply", ["502 5.5.1 what?", "drop", "421 4.3.2 closing"])
+def test_a_server_that_does_not_clear_it_gets_the_next_message_on_a_new_connection(
+    reply: str, offers: Sequence[str]
+) -> None:
+    with SmtpScript({"RCPT": ["550 5.1.1 no", "250 ok"], "RSET": reply}, offers=offers) as server:
+        assert states(send(server, 2)) == [REFUSED, ACCEPTED]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("offers", WAYS)
 def test_an_answer_too_many_is_not_taken_for_the_next_one(offers: Sequence[str]) -> None:
     account = Account()
     with (
@@ -175,6 +189,22 @@ def test_a_connection_that_was_closed_while_idle_is_opened_again_before_anything
         assert server.connections == 2
         assert len(server.contents) == 3
     assert states(account) == [ACCEPTED] * 2
+
+
+@pytest.mark.parametrize("offers", WAYS)
+def test_a_connection_that_ended_while_a_message_waited_for_its_turn_costs_it_nothing(offers: Sequence[str]) -> None:
+    now = [0.0]
+    account = Account()
+    with SmtpScript({}, offers=offers) as server, connected(server, monotonic=lambda: now[0]) as transport:
+
+        def wait_and_mark(deliveries: Sequence[int]) -> None:
+            account.on_attempt(deliveries)
+            now[0] += 60
+            server.hang_up()
+
+        transport.send(make_batch(2), wait_and_mark, account.on_outcome)
+    assert states(account) == [ACCEPTED, ACCEPTED]
+    assert len(server.contents) == 2
 
 
 def test_after_a_long_rest_the_server_is_asked_whether_it_is_there() -> None:
@@ -301,6 +331,12 @@ def test_a_password_never_travels_in_the_clear(host: str) -> None:
     with pytest.raises(ConfigError, match="unencrypted"):
         SmtpTransport(host=host, port=587, tls="none", username="u", password="p")
     SmtpTransport(host=host, port=587, tls="starttls", username="u", password="p")
+
+
+def test_a_configuration_that_would_send_it_so_is_told_of_at_the_start() -> None:
+    table = SmtpTable(kind="smtp", host="mail.example.com", tls="none", username="u")
+    with pytest.raises(ConfigError, match="unencrypted"):
+        make_transport(table, Secrets(smtp_password=SecretStr("p")))
 
 
 @pytest.mark.parametrize("host", ["localhost", "smtp.localhost", "127.0.0.9", "::1"])
