@@ -19,9 +19,9 @@ from benchmarks.handing import MEASURES as HANDING
 from benchmarks.hearing import MEASURES as HEARING
 from benchmarks.making import NOW, ROOT, make_edition
 from benchmarks.pages import MEASURES as PAGES
+from benchmarks.sendgrid import MEASURES as SENDGRID
 from digest.models import (
     UNSUBSCRIBE_TOKEN,
-    Batch,
     DeliveryState,
     EditionState,
     Letterhead,
@@ -36,7 +36,6 @@ from digest.render import Renderer
 from digest.stores.owners import this_owner
 from digest.stores.sql import SqlStore
 from digest.transports import mime
-from digest.transports.sendgrid import SendGridTransport
 
 
 def wall_seconds(command: list[str], times: int = 5) -> float:
@@ -116,15 +115,6 @@ def measure_address() -> Iterator[Figure]:
     yield Figure.beside("address", ours, "ms/message", "EmailMessage each", peer, "aim 0.05 ms")
 
 
-def measure_sendgrid() -> Iterator[Figure]:
-    """The body of a request of a thousand readers; the exchange itself is not in it."""
-    batch = Batch(rendition=make_rendition(), letterhead=LETTERHEAD, messages=make_messages(1000))
-    transport = SendGridTransport(api_key="SG.bench")
-    ours = cpu_seconds(lambda: transport.render(batch)) * 1000
-    transport.close()
-    yield Figure(name="sendgrid body of 1,000", value=ours, unit="ms", note="aim 20 ms a request")
-
-
 def measure_ledger() -> Iterator[Figure]:
     """100,000 recipients planned, claimed, marked and settled in batches of a thousand, on disk."""
     count = 100_000
@@ -166,6 +156,6 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "render": measure_render,
     "address": measure_address,
     **HANDING,
-    "sendgrid": measure_sendgrid,
+    **SENDGRID,
     "ledger": measure_ledger,
 }

@@ -68,7 +68,7 @@ def open_desk(folder: Path, api: SendGridDouble, readers: int, *, transport: str
         assert ledger.mark(claim, numbers, transport, now=NOW)
         ledger.settle(claim, [Outcome(delivery=n, state=DeliveryState.UNKNOWN) for n in numbers], now=NOW)
         ledger.release(claim, now=NOW)
-        api.delivered = [Delivered(one.email, one.send_key, None) for one in claim.recipients]  # type: ignore[arg-type]
+        api.delivered = [Delivered(one.email, one.send_key) for one in claim.recipients]
         yield Desk(app, api, clock, edition, [one.send_key for one in claim.recipients])
 
 
@@ -173,7 +173,7 @@ def test_a_message_from_before_the_attempt_is_another_one(desk: Desk) -> None:
 
 def test_an_address_that_is_met_twice_is_asked_about_twice(desk: Desk) -> None:
     activity = SendGridActivity(api_key=desk.api.api_key, host=desk.api.url, clock=desk.clock)
-    desk.api.delivered = [Delivered("jo@xn--bcher-kva.example", key, None) for key in ("a1", "b2")]  # type: ignore[arg-type]
+    desk.api.delivered = [Delivered("jo@xn--bcher-kva.example", key) for key in ("a1", "b2")]
     desk.api.activity.statuses = {"b2": "delivered"}
     deliveries = [
         Delivery(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from digest.errors import Refused, Unavailable
+from digest.errors import PolicyRefused, Refused, TransportError, Unavailable
 from digest.models import DeliveryState
 from digest.transports.sendgrid import SendGridTransport
 from digest.transports.smtp import SmtpTransport
@@ -378,3 +378,75 @@ def test_an_address_never_stands_twice_in_a_request() -> None:
         transport.close()
         assert len(api.requests) == 2
     assert {outcome.state for outcome in account.outcomes.values()} == {DeliveryState.ACCEPTED}
+
+
+def test_a_reader_whose_links_are_too_long_is_refused_and_the_others_are_not() -> None:
+    batch = make_batch(3)
+    first, second, third = batch.messages
+    messages = (first, replace(second, unsubscribe_url="https://news.test/" + "x" * 10_000), third)
+    account = Account()
+    with SendGridDouble() as api:
+        transport = _sendgrid(api)
+        transport.send(replace(batch, messages=messages), account.on_attempt, account.on_outcome)
+        transport.close()
+        assert len(api.delivered) == 2
+    assert account.outcomes[2].state is DeliveryState.REFUSED
+    assert "10,000" in account.outcomes[2].raw
+    assert account.said.index(("attempt", 2)) < account.said.index(("outcome", 2))
+    assert account.outcomes[1].state is account.outcomes[3].state is DeliveryState.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "words", "error", "remedy"),
+    [
+        (401, None, "The provided authorization grant is invalid, expired, or revoked", Refused, "API_KEY"),
+        (403, None, "access forbidden", Refused, "API_KEY"),
+        (401, None, "Maximum credits exceeded", Unavailable, "credits"),
+        (
+            403,
+            "from",
+            "The from address does not match a verified Sender Identity.",
+            PolicyRefused,
+            "verify the sender",
+        ),
+        (403, None, "brief@news.test is not a verified sender", PolicyRefused, "verify the sender"),
+        (403, None, "Your account is temporarily suspended", PolicyRefused, "support"),
+    ],
+)
+def test_whom_sendgrid_does_not_let_in_is_said_with_a_remedy(
+    status: int, field: str | None, words: str, error: type[TransportError], remedy: str
+) -> None:
+    account = Account()
+    answer = (status, {"errors": [{"field": field, "message": words}]})
+    with SendGridDouble(answer=lambda _: answer) as api:
+        transport = _sendgrid(api)
+        with pytest.raises(error, match=remedy) as caught:
+            transport.send(make_batch(3), account.on_attempt, account.on_outcome)
+        transport.close()
+    assert type(caught.value) is error
+    assert "@" not in str(caught.value)
+    assert account.outcomes == {}
+
+
+def test_what_was_accepted_before_a_limit_stays_so_and_the_rest_was_not_sent() -> None:
+    account = Account()
+    answers: list[str | int] = ["accept", 429]
+    with SendGridDouble(answer=lambda number: answers[number]) as api:
+        transport = _sendgrid(api)
+        with pytest.raises(Unavailable) as caught:
+            transport.send(make_batch(1500), account.on_attempt, account.on_outcome)
+        transport.close()
+        assert len(api.delivered) == 1000
+    assert caught.value.wait_seconds == 60
+    assert len(account.outcomes) == 1000
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+def test_in_the_sandbox_alone_200_is_accepted(sandbox: bool) -> None:
+    account = Account()
+    with SendGridDouble(answer=lambda _: 200) as api:
+        transport = _sendgrid(api, sandbox=sandbox)
+        transport.send(make_batch(2), account.on_attempt, account.on_outcome)
+        transport.close()
+    state = DeliveryState.ACCEPTED if sandbox else DeliveryState.UNKNOWN
+    assert {outcome.state for outcome in account.outcomes.values()} == {state}

@@ -5,9 +5,10 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -35,7 +36,13 @@ class Delivered:
 
     email: str
     send_key: str
-    message: EmailMessage
+    person: dict[str, Any] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def message(self) -> EmailMessage:
+        """Built when it is looked at: a thousand take seconds."""
+        return build_message(self.request, self.person)
 
 
 class SendGridDouble:
@@ -186,7 +193,7 @@ class SendGridDouble:
 
     def take(self, request: dict[str, Any]) -> None:
         """Answer for a request: its messages are on their way."""
-        self.delivered += build_messages(request)
+        self.delivered += deliver(request)
 
     def hold(self, stream: BinaryIO) -> None:
         """Give no answer, for as long as the test runs."""
@@ -257,25 +264,30 @@ def judge(body: bytes) -> tuple[int, str] | None:
     return next(((400, words) for words, is_so in faults.items() if is_so), None)
 
 
-def build_messages(request: dict[str, Any]) -> list[Delivered]:
-    """Each reader's message, substitutions applied."""
-    built = []
-    for person in request["personalizations"]:
-        replace = person.get("substitutions", {})
+def deliver(request: dict[str, Any]) -> list[Delivered]:
+    """Each reader's message."""
+    return [
+        Delivered(person["to"][0]["email"], person["custom_args"]["send_key"], person, request)
+        for person in request["personalizations"]
+    ]
 
-        def fill(text: str, replace: dict[str, str] = replace) -> str:
-            for tag, value in replace.items():
-                text = text.replace(tag, value)
-            return text
 
-        message = EmailMessage(policy=SMTP.clone(max_line_length=998))
-        message["From"] = f"{request['from'].get('name', '')} <{request['from']['email']}>"
-        message["To"] = person["to"][0]["email"]
-        message["Subject"] = fill(request["subject"])
-        for name, value in {**request.get("headers", {}), **person.get("headers", {})}.items():
-            message[name] = value
-        plain, html = (part["value"] for part in request["content"])
-        message.set_content(fill(plain))
-        message.add_alternative(fill(html), subtype="html")
-        built.append(Delivered(person["to"][0]["email"], person["custom_args"]["send_key"], message))
-    return built
+def build_message(request: dict[str, Any], person: dict[str, Any]) -> EmailMessage:
+    """A reader's message, substitutions applied."""
+    replace = person.get("substitutions", {})
+
+    def fill(text: str) -> str:
+        for tag, value in replace.items():
+            text = text.replace(tag, value)
+        return text
+
+    message = EmailMessage(policy=SMTP.clone(max_line_length=998))
+    message["From"] = f"{request['from'].get('name', '')} <{request['from']['email']}>"
+    message["To"] = person["to"][0]["email"]
+    message["Subject"] = fill(request["subject"])
+    for name, value in {**request.get("headers", {}), **person.get("headers", {})}.items():
+        message[name] = value
+    plain, html = (part["value"] for part in request["content"])
+    message.set_content(fill(plain))
+    message.add_alternative(fill(html), subtype="html")
+    return message
