@@ -37,7 +37,7 @@ def main() -> int:
                     field = Field(folder, url, transport, launcher, sinks, connections=connections, readers=60)
                     chance = random.Random(f"{seed} {store} {transport} {connections}")
                     try:
-                        rows += _rows(field, f"{store}, {transport} × {connections}", kills // 8 + 1, chance)
+                        rows += _rows(field, f"{store}, {transport} × {connections}", -(-kills // 8), chance)
                     finally:
                         field.close()
     total = Kept()
@@ -51,6 +51,8 @@ def main() -> int:
 def _rows(field: Field, name: str, kills: int, chance: random.Random) -> list[tuple[str, Kept]]:
     at_random = kill_at_random(field, kills, chance)
     print(print_table([(f"{name}, at random", at_random)]), flush=True)  # noqa: T201
+    if field.connections > 1:
+        return [(f"{name}, at random", at_random)]
     named = Kept()
     for step, number, answer in name_steps(field.transport):
         kept = kill_at_step(field, step, number, answer)

@@ -128,6 +128,10 @@ class Place:
                 except DigestError as error:
                     told.append(str(error))
             clock.wait(15 * 60)
+            # What stopped it was told to the operator, who has it go on.
+            field.store.editions.set_state(
+                trial.edition, EditionState.SENDING, "resumed by hand", now=clock(), only_from=[EditionState.STOPPED]
+            )
         states = {state.value: len(emails) for state, emails in trial.states().items() if emails}
         return Outcome(trial.check(), states, told)
 
