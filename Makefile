@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run preview test check format bench fuzz lock clean
+.PHONY: help install run preview test check format bench fuzz faults lock clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ bench: $(STAMP) ## every measurement, beside its peer
 
 fuzz: $(STAMP) ## a million broken and hostile documents through the parser and the sanitiser; about twenty minutes
 	FUZZ_INPUTS=$${FUZZ_INPUTS:-500000} $(BIN)/python -m pytest --timeout=0 tests/unit/test_fuzz.py
+
+faults: $(STAMP) ## kill 300 senders and more, at random and at each step; FAULTS_KILLS, FAULTS_SEED; about five minutes
+	FAULTS_FULL=1 $(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m tests.faults
 
 lock: $(STAMP) ## take the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --output-file requirements.txt

@@ -11,7 +11,7 @@ from email.policy import SMTP
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.doubles.sendgrid_activity import ActivityDouble
@@ -46,14 +46,17 @@ class Delivered:
 
 
 class SendGridDouble:
-    """`with SendGridDouble() as api: api.url, api.api_key, api.requests, api.delivered`.
+    """`with SendGridDouble() as api: api.url, api.api_key, api.requests, api.delivered`; methods may be overridden.
 
     `answer` may replace what is done with a valid request: "accept" (202), a status, a status and its body,
-    "drop" (hangs up), "stall" (no answer), and "accept-and-drop" and "accept-and-stall", which take it first.
+    "drop" (hangs up), "stall" (no answer), "garbage" (no HTTP), and the same with "accept-and-" before it, or such a
+    status, as in "accept-and-502": that takes it first.
     """
 
+    KEY = "SG.loopback-key"
+
     def __init__(self, *, answer: Callable[[int], str | int | tuple[int, object]] = lambda number: "accept") -> None:
-        self.api_key = "SG.loopback-key"
+        self.api_key = self.KEY
         self.requests: list[dict[str, Any]] = []
         self.bodies: list[bytes] = []
         self.delivered: list[Delivered] = []
@@ -75,6 +78,10 @@ class SendGridDouble:
                 super().setup()
                 double.connections += 1
 
+            def finish(self) -> None:
+                super().finish()
+                double.close()
+
             def do_GET(self) -> None:
                 if self.headers["Authorization"] != f"Bearer {double.api_key}":
                     self._reply(401, {"errors": [{"message": "authorization required"}]})
@@ -90,7 +97,7 @@ class SendGridDouble:
                     self._reply(404, {})
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = double.receive(self.rfile, int(self.headers["Content-Length"]))
                 if self.headers["Authorization"] != f"Bearer {double.api_key}":
                     return self._reply(401, {"errors": [{"message": "authorization required"}]})
                 if self.path.startswith("/v3/asm/"):
@@ -107,14 +114,19 @@ class SendGridDouble:
                     double.requests.append(request)
                     double.bodies.append(body)
                     if str(what).startswith("accept"):
-                        double.delivered += deliver(request)
+                        double.take(request)
                 if what == "accept":
                     # In the sandbox nothing is queued, and the answer is another.
                     sandbox = request.get("mail_settings", {}).get("sandbox_mode", {}).get("enable")
                     return self._reply(200 if sandbox else 202, None, {"X-Message-Id": f"request-{number + 1}"})
                 if str(what).endswith("stall"):
                     double.stalling.set()
-                    double._released.wait(60)
+                    double.hold(self.rfile)
+                if str(what).endswith("garbage"):
+                    self.wfile.write(b"+OK who is there?\r\n\r\n")
+                words, _, status = str(what).rpartition("-")
+                if words == "accept-and" and status.isdigit():
+                    return self._reply(int(status), {"errors": [{"message": f"told to say {status}"}]})
                 if isinstance(what, tuple):
                     return self._reply(*what)
                 if isinstance(what, int):
@@ -149,7 +161,13 @@ class SendGridDouble:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def get_request(self) -> Any:
+                connection = super().get_request()
+                double.open()
+                return connection
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
 
     def __enter__(self) -> "SendGridDouble":
@@ -162,6 +180,24 @@ class SendGridDouble:
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def open(self) -> None:
+        """A connection has come."""
+
+    def close(self) -> None:
+        """A connection has ended."""
+
+    def receive(self, stream: BinaryIO, length: int) -> bytes:
+        """The body of a request."""
+        return stream.read(length)
+
+    def take(self, request: dict[str, Any]) -> None:
+        """Answer for a request: its messages are on their way."""
+        self.delivered += deliver(request)
+
+    def hold(self, stream: BinaryIO) -> None:
+        """Give no answer, for as long as the test runs."""
+        self._released.wait(60)
 
     @property
     def url(self) -> str:
