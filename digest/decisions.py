@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from digest.ports import CanaryMailbox, Settings
     from digest.render import Brand, Renderer
 
+_SHARE_OF_A_DOMAIN = 0.4  # of a lane's rate, unless the operator says otherwise
 _INSTALLED = Path(__file__).parent / "share"
 _CHECKOUT = Path(__file__).parent.parent
 
@@ -187,11 +188,17 @@ def _make_lane(table: Any, config: Config) -> "Lane":
         key=_name_lane(table),
         rate=table.rate,
         per_hour=table.per_hour,
-        # An outbox is one folder, whatever the domains are.
-        per_domain=None if table.kind == "outbox" or table.per_domain == "off" else table.per_domain,
+        per_domain=_rate_of_domains(table),
         domains={} if table.kind == "outbox" else {fold_domain(name): rate for name, rate in table.domains.items()},
         warm_up=WarmUp(start=plan.start, first=plan.first, growth=plan.growth, until=plan.until) if plan else None,
     )
+
+
+def _rate_of_domains(table: Any) -> float | None:
+    """Messages a second to one recipient domain; None: as many as the lane takes."""
+    if table.kind == "outbox" or table.per_domain == "off":  # an outbox is one folder, whatever the domains are
+        return None
+    return float(_SHARE_OF_A_DOMAIN * table.rate if table.per_domain is None else table.per_domain)
 
 
 def _name_lane(table: Any) -> str:

@@ -33,7 +33,7 @@ class Dkim(_Table):
 class _TransportTable(_Table):
     rate: Rate = 50.0
     per_hour: int | None = Field(default=None, ge=1)  # at most so many in any hour
-    per_domain: Rate | Literal["off"] = 20.0  # to one recipient domain
+    per_domain: Rate | Literal["off"] | None = None  # to one recipient domain; None: two fifths of `rate`
     domains: dict[str, Rate] = Field(default_factory=dict)  # of single domains, in place of per_domain
     warm_up: WarmUp | None = None
     fallback: tuple["FallbackTable", ...] = ()

@@ -18,9 +18,7 @@ def use(desk: Desk, server: SmtpServer, fallback: SmtpServer) -> None:
     ways = table.format(server.port)
     other = ", ".join(table.format(fallback.port).splitlines())
     text = path.read_text().replace(OUTBOX, f"{ways}\n#").replace('path = "outbox"\n', "")
-    text = text.replace("fallback = []", f"fallback = [{{ {other} }}]").replace(
-        'per_domain = "20/s"', 'per_domain = "off"'
-    )
+    text = text.replace("fallback = []", f"fallback = [{{ {other} }}]")
     path.write_text(text.replace("to = []", 'to = ["desk@rehearsal.test"]'))
 
 

@@ -35,7 +35,6 @@ def _use(desk: Desk, transport: str) -> None:
         text.replace(outbox, f"{transport}\n#")
         .replace('path = "outbox"\n', "")
         .replace('rate = "50/s"', 'rate = "1000/s"')
-        .replace('per_domain = "20/s"', 'per_domain = "off"')  # all readers are of one
     )
     config.write_text(text)
 
