@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from email.message import EmailMessage
 from itertools import count as count_up
 
@@ -17,6 +16,7 @@ from benchmarks.figures import Figure, cpu_seconds
 from benchmarks.grounding import MEASURES as GROUNDING
 from benchmarks.handing import MEASURES as HANDING
 from benchmarks.hearing import MEASURES as HEARING
+from benchmarks.ledger import MEASURES as LEDGER
 from benchmarks.making import NOW, ROOT, make_edition
 from benchmarks.pages import MEASURES as PAGES
 from benchmarks.sendgrid import MEASURES as SENDGRID
@@ -24,17 +24,12 @@ from digest.models import (
     UNSUBSCRIBE_TOKEN,
     DeliveryState,
     EditionState,
+    Batch,
     Letterhead,
     Message,
-    Outcome,
-    Planned,
     Rendition,
-    Subscriber,
-    SubscriberState,
 )
 from digest.render import Renderer
-from digest.stores.owners import this_owner
-from digest.stores.sql import SqlStore
 from digest.transports import mime
 
 
@@ -143,6 +138,13 @@ def measure_ledger() -> Iterator[Figure]:
         assert store.ledger.counts(number) == {"accepted": count}
         store.close()
     yield Figure(name="ledger 100,000", value=seconds, unit="s", note="aim 60 s for 1,000,000")
+def measure_sendgrid() -> Iterator[Figure]:
+    """The body of a request of a thousand readers; the exchange itself is not in it."""
+    batch = Batch(rendition=make_rendition(), letterhead=LETTERHEAD, messages=make_messages(1000))
+    transport = SendGridTransport(api_key="SG.bench")
+    ours = cpu_seconds(lambda: transport.render(batch)) * 1000
+    transport.close()
+    yield Figure(name="sendgrid body of 1,000", value=ours, unit="ms", note="aim 20 ms a request")
 
 
 MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -158,4 +160,6 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     **HANDING,
     **SENDGRID,
     "ledger": measure_ledger,
+    "sendgrid": measure_sendgrid,
+    **LEDGER,
 }

@@ -1,5 +1,6 @@
 """What stops a sender or an edition by itself: lost answers, one refusal for everybody, shares that are too high."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -8,6 +9,8 @@ from digest.models import DeliveryState, Outcome
 
 # In a row, with nothing accepted between, before a sender stops by itself.
 _MOST_UNKNOWN, _MOST_LOST_ANSWERS, _MOST_REFUSALS = 50, 3, 10
+
+_ADDRESS = re.compile(r"[^\s<>()\"',;:]+@(?=[\w.-])")
 
 _SETTLED = ("accepted", "refused", "unknown", "delivered", "bounced", "dropped", "complained")
 _ACCEPTED, _UNKNOWN, _REFUSED = DeliveryState.ACCEPTED, DeliveryState.UNKNOWN, DeliveryState.REFUSED
@@ -83,3 +86,8 @@ def choose_base(counts: Mapping[str, int], limits: Limits, *, resumed: bool) -> 
     From nothing; but when somebody has seen too high a share, and had it resumed all the same, from there.
     """
     return counts if resumed and find_excess(counts, {}, limits) else {}
+
+
+def without_addresses(words: str) -> str:
+    """A receiver's words without the local parts of addresses in them: faults are read and logged anywhere. Pure."""
+    return _ADDRESS.sub("…@", words)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from digest.deliver.breaking import Breaker, Limits, choose_base, find_excess
+from digest.deliver.breaking import Breaker, Limits, choose_base, find_excess, without_addresses
 from digest.errors import StoreUnavailable
 from digest.protocols import Clock, Ledger
 
@@ -125,7 +125,7 @@ class Together:
     def halt(self, fault: str) -> None:
         """End this sender; the first fault is the one that is told."""
         with self._lock:
-            self.fault = self.fault or fault
+            self.fault = self.fault or without_addresses(fault)
 
     def fail(self, error: BaseException) -> None:
         """End this sender with an error that `run` raises; the first one counts."""
@@ -134,6 +134,7 @@ class Together:
 
     def stop(self, reason: str) -> None:
         """Stop the edition for every sender, until a person has it resumed."""
+        reason = without_addresses(reason)
         with self._lock:
             if self.stopped:
                 return

@@ -38,6 +38,7 @@ class Spool:
     def __init__(self, planned: Iterable[Planned]) -> None:
         """Takes them all when it is entered."""
         self._planned = planned
+        self._sizes: list[int] = []  # in bytes, of some thousands each
 
     def __enter__(self) -> Self:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)
@@ -46,7 +47,7 @@ class Spool:
             while chunk := [
                 (plan.subscriber.id, plan.send_key, plan.variant, plan.reason) for plan in islice(rest, _CHUNK)
             ]:
-                marshal.dump(chunk, self._file)
+                self._sizes.append(self._file.write(marshal.dumps(chunk)))
         except OSError as error:
             self._file.close()
             raise StoreError(
@@ -64,10 +65,9 @@ class Spool:
 
     def __iter__(self) -> Iterator[list[_Row]]:
         """Some thousands at a time, in the order in which they came."""
-        end = self._file.tell()
         self._file.seek(0)
-        while self._file.tell() < end:
-            yield marshal.load(self._file)  # noqa: S302 - our own, of a moment ago
+        for size in self._sizes:
+            yield marshal.loads(self._file.read(size))  # noqa: S302 - our own, of a moment ago
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import pytest
 from digest.app import App
 from digest.config import load_config
 from digest.models import EditionState
+from digest.operate.settling import retry_edition
 from digest.schedule import Ticker, ensure_due
 from tests.acceptance.conftest import Desk
 from tests.doubles.clock import Clock
@@ -76,6 +77,36 @@ def test_an_edition_that_is_too_old_is_ended_and_everybody_without_it_is_named(
         assert (missing.email, missing.state) == ("reader@rehearsal.test", "skipped")
         assert "no news any more" in (missing.answer or "")
         assert server.messages == []
+
+
+def test_what_was_given_up_as_too_old_is_sent_when_the_operator_asks_for_it(
+    sample_desk: Desk, port: int, clock: Clock
+) -> None:
+    with use(sample_desk, port, clock) as app:
+        ensure_due(app, clock())
+        clock.wait(5 * 3600)
+        ensure_due(app, clock())
+        (stored,) = app.store.editions.newest("morning")
+        assert retry_edition(app, stored) == 1
+    with SmtpServer() as server, use(sample_desk, server.port, clock) as app:
+        clock.wait(3600)
+        report = ensure_due(app, clock())
+        assert report
+        assert (report.state, len(server.messages)) == (EditionState.SENT, 1)
+        assert ensure_due(app, clock()) is None
+
+
+def test_an_edition_whose_sender_was_killed_after_the_last_answer_is_closed(
+    sample_desk: Desk, port: int, clock: Clock
+) -> None:
+    with use(sample_desk, port, clock) as app:
+        ensure_due(app, clock())
+        (stored,) = app.store.editions.newest("morning")
+        app.store.ledger.give_up(stored.id, "settled, and then nothing more was written", now=clock())
+        assert stored.state is EditionState.SENDING
+        report = ensure_due(app, clock())
+        assert report
+        assert report.state is EditionState.SENT
 
 
 def test_an_edition_that_was_ready_and_never_sent_is_missed(sample_desk: Desk, port: int, clock: Clock) -> None:

@@ -68,11 +68,9 @@ def test_the_alert_goes_by_another_way_where_the_first_refuses_that_too(readers:
 
 
 def test_a_server_that_is_away_is_stood_in_for(readers: Desk) -> None:
-    with SmtpServer() as first, SmtpServer() as second:
-        use(readers, first, second)
-    with SmtpServer() as third:
-        path = readers.folder / "config.toml"
-        path.write_text(path.read_text().replace(f"port = {second.port}", f"port = {third.port}"))
+    with SmtpServer() as second:
+        with SmtpServer() as first:
+            use(readers, first, second)
         run = readers.digest("run", "--json")
         assert run.code == 0
-        assert len(third.messages) == run.rows[0]["deliveries"]["accepted"]
+        assert len(second.messages) == run.rows[0]["deliveries"]["accepted"] > 1

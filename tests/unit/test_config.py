@@ -50,6 +50,7 @@ def test_the_shipped_configuration_is_sound_and_names_every_key_that_has_a_defau
         "summarizer",
         "fetch",
         "transport",
+        "breakers",
         "alerts",
         "store",
         "engine",

@@ -1,5 +1,6 @@
 """When an edition is due."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -116,3 +117,12 @@ def test_an_edition_has_its_time_from_when_it_was_due_and_ready(
     assert is_over(Schedule(max_lateness="4h"), stored, now) is over
     decision = decide(Due(day=DAY, at=AT), stored, schedule=Schedule(max_lateness="4h"), now=now, is_first=False)
     assert decision == ("nothing" if over else "run")
+
+
+def test_an_edition_that_a_person_let_go_on_is_as_young_as_that() -> None:
+    schedule = Schedule(timezone="UTC")
+    now = AT + 3 * schedule.max_lateness
+    resumed = replace(_stored(EditionState.SENDING, AT), resumed_at=now - schedule.max_lateness)
+    assert is_over(schedule, replace(resumed, resumed_at=None), now)
+    assert not is_over(schedule, resumed, now)
+    assert is_over(schedule, resumed, now + timedelta(seconds=1))

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.deliver.breaking import Limits, choose_base, find_excess
+from digest.deliver.breaking import Limits, choose_base, find_excess, without_addresses
 from digest.deliver.lanes import Health, Lane, WarmUp, back_off
 from digest.deliver.turns import (
     Timed,
@@ -188,3 +188,15 @@ def test_a_provider_that_says_how_long_to_wait_is_obeyed_and_success_forgets_fai
 
 def test_the_longest_rest_is_a_quarter_of_an_hour() -> None:
     assert back_off(10_000).total_seconds() == 900
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("550 5.7.1 <jo.doe+x@example.org>: access denied", "550 5.7.1 <…@example.org>: access denied"),
+        ("550 no relaying for jo@example.org, sorry", "550 no relaying for …@example.org, sorry"),
+        ("550 5.7.1 blocked @ 10:00", "550 5.7.1 blocked @ 10:00"),
+    ],
+)
+def test_a_fault_names_no_reader(said: str, told: str) -> None:
+    assert without_addresses(said) == told
