@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # it loads much, for those who sign
 
 # Nothing that could end the address or the command (RFC 5321 §4.1.2); quoted local parts with spaces are no readers'.
 _ENVELOPE = re.compile(r"[^\s<>\x00-\x1f\x7f-\x9f]+@[^\s<>@\x00-\x1f\x7f-\x9f]+")
+_ADDRESS = re.compile(r"[^\s<>,;:'\"()]+@[^\s<>,;:'\"()]+")
 _WHILE = 2.0  # seconds after which a connection that nothing went over is no new one: marking may have to wait its turn
 _WAITS = 6  # so many of them make a message's deadline, unless it is said
 
@@ -90,10 +91,10 @@ class SmtpTransport:
             self._strikes = self._strikes + 1 if verdict.is_server else 0
             if self._strikes > 1:
                 # What was marked has not left: this message and the rest may go elsewhere.
-                raise Unavailable(self._server.subject, f"it takes no mail now: {words}")
+                raise Unavailable(self._server.subject, f"it takes no mail now: {_hide_addresses(words)}")
             on_outcome([Outcome(delivery=message.delivery, state=verdict.state, raw=words)])
             if verdict.fault:
-                fault = f"the server refuses this mail for everybody: {words}"
+                fault = f"the server refuses this mail for everybody: {_hide_addresses(words)}"
                 raise verdict.fault(self._server.subject, fault, remedy=verdict.remedy)
 
     def render(self, batch: Batch) -> list[bytes]:
@@ -196,3 +197,8 @@ def _mail_command(connection: Connection, sender: str, size: int, *, needs_utf8:
     declared = f" SIZE={size}" if connection.has_extn("size") else ""
     utf8 = " BODY=8BITMIME SMTPUTF8" if needs_utf8 else ""
     return f"MAIL FROM:<{sender}>{declared}{utf8}\r\n".encode()
+
+
+def _hide_addresses(words: str) -> str:
+    """A server may repeat whom it was asked for; a fault goes into reports and logs."""
+    return _ADDRESS.sub("…", words)

@@ -377,6 +377,23 @@ def test_a_refusal_of_the_sender_stops_everything_and_refuses_nobody(
 
 @pytest.mark.parametrize(
     ("verb", "reply"),
+    [(".", "550 5.7.1 <reader1@rehearsal.test>: not wanted"), ("RCPT", "421 4.3.2 reader1@rehearsal.test")],
+)
+def test_a_fault_names_no_reader(verb: str, reply: str) -> None:
+    account = Account()
+    with (
+        SmtpScript({verb: reply}) as server,
+        connected(server) as transport,
+        pytest.raises((Refused, Unavailable)) as caught,
+    ):
+        transport.send(make_batch(2), account.on_attempt, account.on_outcome)
+    assert reply[:9] in str(caught.value)
+    assert "@" not in str(caught.value)
+    assert account.outcomes[1].raw == reply  # in the ledger, where the reader stands anyway
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply"),
     [
         ("RCPT", "550 5.1.1 no such user"),
         ("RCPT", "550 5.7.1 this mailbox takes no lists"),
