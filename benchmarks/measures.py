@@ -146,7 +146,6 @@ def measure_sendgrid() -> Iterator[Figure]:
     transport.close()
     yield Figure(name="sendgrid body of 1,000", value=ours, unit="ms", note="aim 20 ms a request")
 
-
 MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "start": measure_start,
     **COLLECTING,

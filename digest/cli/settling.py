@@ -79,15 +79,25 @@ def settle_edition(
         list[str] | None, typer.Option("--email", help="Whose; may be repeated.", show_default=False)
     ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="All that are unknown.")] = False,
+    ask_provider: Annotated[
+        bool, typer.Option("--ask-provider", help="Let SendGrid's email activity say; six requests a minute.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Of whom nobody knows whether they got it: list them with what is known, or decide."""
     from digest.operate.settling import list_unknown, settle_by_hand
 
+    decides = accepted or failed or everybody or bool(email)
+    if ask_provider and decides:
+        remedy = "ask first, then decide on those who are left"
+        raise ConfigError("editions settle", "either the provider says or you do", remedy=remedy)
     _require_sense(accepted=accepted, failed=failed, emails=email, everybody=everybody)
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
+        if ask_provider:
+            _ask_provider(app, stored, as_json=as_json)
+            return
         if not (accepted or failed):
             rows: Iterator[dict[str, object]] = (
                 {
@@ -108,6 +118,16 @@ def settle_edition(
         if failed and settled:
             words += f"; `digest editions retry {stored.date}` plans them again"
         _tell(app, stored, words, as_json=as_json, settled=settled)
+
+
+def _ask_provider(app: "App", stored: "StoredEdition", *, as_json: bool) -> None:
+    from digest.operate.asking import ask_about_unknown
+
+    app.store.ledger.recover(stored.id, now=app.clock())  # also what senders left who are gone
+    asked = ask_about_unknown(app, stored.id, on_settled=lambda count: say(f"{count} are known by now"))
+    said = ", ".join(f"{count} {state}" for state, count in sorted(asked.settled.items())) or "nothing new"
+    words = f"of {asked.unknown} unknown deliveries that its provider may know: {said}; {asked.left} are left"
+    _tell(app, stored, words, as_json=as_json, unknown=asked.unknown, **asked.settled, left=asked.left)
 
 
 def _require_sense(*, accepted: bool, failed: bool, emails: list[str] | None, everybody: bool) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from digest.adapters import read_sendgrid_key
 from digest.config.delivering import SendGridTable
 from digest.errors import ConfigError
-from digest.models import DeliveryState, Trace
+from digest.models import DeliveryState, Trace, Turns
 from digest.operate.reconciling import find_table
 from digest.protocols import Activity
 
@@ -162,9 +162,9 @@ def _make_pace(app: "App", most: int | None) -> Callable[[], bool]:
             return False
         left = None if left is None else left - 1
         now = app.clock()
-        pause = app.store.rates.reserve(_PACE, 1, per_second=_PER_SECOND, burst=1, now=now) - now
-        if pause > timedelta():
-            app.wait(pause.total_seconds())
+        (granted,) = app.store.rates.reserve([Turns(key=_PACE, count=1, per_second=_PER_SECOND)], now=now)
+        if granted.at > now:
+            app.wait((granted.at - now).total_seconds())
         return True
 
     return may_ask

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 # Many load balancers close what was idle for a minute: a request that meets the closing is lost.
-_LONGEST_IDLE = 20.0
+_LONGEST_IDLE = 50.0
 _PIECE = 16_384
 
 
@@ -77,7 +77,7 @@ class KeptConnections:
                 return self._ask(kept, deadline, method, path, headers, body, limit)
         try:
             fresh = self._connect(deadline)
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, RuntimeError) as error:
             raise NotSent(_describe(error)) from error
         return self._ask(fresh, deadline, method, path, headers, body, limit)
 
@@ -141,6 +141,8 @@ class KeptConnections:
                     raise (Lost if has_begun else NotSent)(said) from None
             is_kept = is_whole and not is_cut() and connection.sock is not None
             return answer
+        except OSError as error:  # of the timer, before anything was begun
+            raise NotSent(_describe(error)) from None
         finally:
             if is_kept:
                 with self._lock:
@@ -255,7 +257,10 @@ class _Connection(http.client.HTTPConnection):
 
         timer = threading.Timer(max(0.0, seconds), cut)
         timer.daemon = True
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError as error:  # without it there would be no deadline
+            raise OSError("no thread can be started") from error
         try:
             yield lambda: is_cut
         finally:

@@ -88,7 +88,8 @@ class SendGridTransport:
             try:
                 answer = self._client.post_mail(join(request, shared))
             except NotSent as error:
-                raise Unavailable(self._subject, f"no connection: {error}") from error.__cause__
+                words = "no connection" if error.__cause__ else f"no connection: {error}"
+                raise Unavailable(self._subject, words) from error.__cause__
             except Ambiguous as error:
                 on_outcome(_all(request, DeliveryState.UNKNOWN, str(error)))
                 continue

@@ -254,6 +254,8 @@ def test_events_settle_what_was_unknown_and_nothing_goes_back(desk: Desk) -> Non
     assert desk.counts()["dropped"] == 1
     assert {bounced, dropped} <= desk.missing()
     assert taken not in desk.missing()
+    states = {one.send_key: one.state for one in desk.app.store.ledger.deliveries(desk.edition)}
+    assert states[bounced] is states[late] is DeliveryState.BOUNCED
     # What events have settled is not settled again by what the records say.
     desk.api.activity.statuses = dict.fromkeys(desk.keys, "delivered")
     asked = ask_about_unknown(desk.app, desk.edition)
