@@ -7,6 +7,7 @@ import typer
 
 from digest.cli import (
     database,
+    drilling,
     editions,
     events,
     inbox,
@@ -68,6 +69,7 @@ commands.add_typer(events.commands, name="events")
 commands.add_typer(inbox.commands, name="inbox")
 commands.add_typer(inspecting.commands, name="inspect")
 commands.add_typer(tokens.commands, name="tokens")
+drilling.register(commands)
 commands.add_typer(database.commands, name="db")
 
 

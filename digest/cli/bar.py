@@ -17,18 +17,20 @@ _SHORTEST, _LONGEST = 10, 60  # columns of the bar itself
 class Bar:
     """One line on stderr that draws itself anew four times a second. What stdout says stays there."""
 
-    def __init__(self, standing: Standing, write_speed: Callable[[Standing], str]) -> None:
-        """`write_speed` is asked each time: a rate falls while nothing comes."""
+    def __init__(
+        self, standing: Standing, write_speed: Callable[[Standing], str], *, console: Console | None = None
+    ) -> None:
+        """`write_speed` is asked each time: a rate falls while nothing comes. `console` is stderr's, if not another."""
         self._standing = standing
         self._write_speed = write_speed
-        self._console = Console(stderr=True)
+        self._console = console or Console(stderr=True)
         self._live = Live(
             console=self._console,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
             refresh_per_second=4,
-            get_renderable=self._render,
+            get_renderable=self.draw,
         )
 
     def start(self) -> None:
@@ -47,7 +49,7 @@ class Bar:
         """Take it away, and show the cursor."""
         self._live.stop()
 
-    def _render(self) -> RenderableType:
+    def draw(self) -> RenderableType:
         """As much as there is room for: a line that wraps cannot be drawn over, and a terminal may be made narrower."""
         standing, room = self._standing, self._console.width - 1
         counts = f"{standing.done:,}/{standing.total:,}"

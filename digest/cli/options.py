@@ -13,6 +13,7 @@ from digest.errors import ConfigError
 
 if TYPE_CHECKING:
     from digest.app import App
+    from digest.config import Config
 
 ConfigOption = Annotated[
     Path | None,
@@ -38,11 +39,17 @@ SegmentOption = Annotated[
 def open_app(context: typer.Context, config: Path | None, **arguments: Any) -> "Iterator[App]":
     """The App of the chosen configuration, closed at the end. Raises ConfigError."""
     from digest.app import App
+
+    with App(load(context, config), **arguments) as app:
+        yield app
+
+
+def load(context: typer.Context, config: Path | None) -> "Config":
+    """The chosen configuration. Raises ConfigError."""
     from digest.config import find_config, load_config
 
     chosen = config or (context.obj or {}).get("config")
-    with App(load_config(find_config(chosen, os.environ), os.environ), **arguments) as app:
-        yield app
+    return load_config(find_config(chosen, os.environ), os.environ)
 
 
 def read_day(text: str | None) -> date | None:

@@ -1,7 +1,7 @@
 """Changes to config.toml that keep its comments and order (tomlkit)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,14 @@ def remove_source_table(path: Path, name: str) -> None:
     index = next(i for i, table in enumerate(sources) if table.get("id") == name)
     del sources[index]
     _write(path, tomlkit.dumps(document))
+
+
+def write_tables(path: Path, tables: Mapping[str, Any]) -> None:
+    """Write a whole configuration of TOML's own values; it is not read back. Raises ConfigError."""
+    try:
+        path.write_text(tomlkit.dumps(tables), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(str(path), "it cannot be written") from error
 
 
 def _make_id(source: NewSource, taken: set[str]) -> str:

@@ -87,6 +87,15 @@ class SqlStore:
         finally:
             database.close()
 
+    @classmethod
+    def is_new(cls, url: str) -> bool:
+        """Whether nothing is in that database, of ours or anybody's; it is left so. Raises StoreError."""
+        database = find_database(url)
+        try:
+            return _inspect(database) == (None, False)
+        finally:
+            database.engine.dispose()
+
     def check(self) -> dict[str, str]:
         """Its place, revision and integrity, and what is known of its server. Raises StoreError."""
         damage = self._database.find_damage()

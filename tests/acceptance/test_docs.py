@@ -12,7 +12,7 @@ from digest.config.delivering import OutboxTable, SendGridTable, SmtpTable
 from digest.config.schema import Config, FeedSourceTable, FileSourceTable
 from tests.acceptance.conftest import Desk
 
-PAGES = ["README.md", "docs/tutorial.md", "docs/commands.md", "docs/models.md"]
+PAGES = ["README.md", "docs/tutorial.md", "docs/commands.md", "docs/models.md", "docs/drill.md"]
 
 
 def _commands(page: str) -> set[str]:

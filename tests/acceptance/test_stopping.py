@@ -12,7 +12,6 @@ import sys
 import termios
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -88,13 +87,12 @@ def finish(process: "subprocess.Popen[str]") -> Ran:
     return Ran(process.returncode, out, err)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["sigint", "sigterm"])
-def test_the_first_signal_settles_what_is_in_flight_and_says_how_to_go_on(ready: Desk, number: int) -> None:
+def test_the_first_signal_settles_what_is_in_flight_and_says_how_to_go_on(ready: Desk) -> None:
     with Gate(3) as gate:
         use(ready, gate.server.port)
         process = ready.start("run", "--json")
         assert gate.reached.wait(60)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         assert "stopping with what is under way" in read_until(process, "stopping")
         gate.opened.set()
         stopped = finish(process)
@@ -111,6 +109,9 @@ def test_the_first_signal_settles_what_is_in_flight_and_says_how_to_go_on(ready:
         got = gate.got()
     assert again.rows[0]["deliveries"] == {"accepted": READERS}
     assert again.code == 0
+    assert f"deliver    3 of {READERS} (25 %)\n" in again.err, "plain lines, for nobody looks"
+    assert f"deliver    {READERS} of {READERS} (100 %)\n" in again.err
+    assert "\x1b" not in again.err
     assert len(got) == READERS and set(got.values()) == {1}
 
 
@@ -121,24 +122,6 @@ def read_until(process: "subprocess.Popen[str]", words: str) -> str:
         if words in line:
             return line
     raise AssertionError(f"it ended without saying {words!r}")
-
-
-def test_the_second_signal_ends_at_once_and_the_ledger_is_true(ready: Desk) -> None:
-    with Gate(3) as gate:
-        use(ready, gate.server.port)
-        process = ready.start("run")
-        assert gate.reached.wait(60)
-        process.send_signal(signal.SIGINT)
-        read_until(process, "stopping")
-        process.send_signal(signal.SIGINT)
-        ended = finish(process)  # while the server still holds its answer back
-        assert ended.code == 1
-        assert "ended at once" in ended.err
-        gate.opened.set()
-        (report,) = ready.digest("run", "--json").rows
-        got = gate.got()
-    assert report["deliveries"] == {"accepted": READERS - 1, "unknown": 1}
-    assert set(got.values()) == {1}
 
 
 def test_a_pause_of_the_sender_ends_with_the_signal(ready: Desk) -> None:
@@ -234,30 +217,21 @@ class Terminal:
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
 
-def widths(drawn: str) -> Iterator[int]:
-    """How wide each line was drawn."""
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
-    return (len(line.rstrip()) for line in re.split(r"[\r\n]+", plain))
-
-
-@pytest.mark.parametrize(("columns", "has_words"), [(100, True), (30, False)])
-def test_a_terminal_gets_a_bar_that_is_taken_away_again(ready: Desk, columns: int, has_words: bool) -> None:
+def test_a_terminal_gets_a_bar_that_is_taken_away_again(ready: Desk) -> None:
     with Gate(5) as gate:
         use(ready, gate.server.port)
-        with Terminal(ready, "run", columns=columns, NO_COLOR="1") as terminal:
+        with Terminal(ready, "run", NO_COLOR="1") as terminal:
             assert gate.reached.wait(60)
             wait_for(lambda: f"/{READERS}" in terminal.drawn, 30, "the bar")
             gate.opened.set()
             out = terminal.finish()
     assert terminal.process.returncode == 0
-    assert ("deliver" in terminal.drawn) is has_words
-    assert max(widths(terminal.drawn)) <= columns
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", terminal.drawn), "NO_COLOR"
     assert terminal.drawn.rindex(SHOW_CURSOR) > terminal.drawn.rindex(HIDE_CURSOR)
     assert f"deliver    accepted {READERS}" in out, "what stdout says stays there"
 
 
-def test_a_terminal_is_as_it_was_after_a_signal_and_after_two(ready: Desk) -> None:
+def test_the_second_signal_ends_at_once_with_the_ledger_true_and_the_terminal_as_it_was(ready: Desk) -> None:
     with Gate(3) as gate:
         use(ready, gate.server.port)
         with Terminal(ready, "run") as terminal:
@@ -266,19 +240,15 @@ def test_a_terminal_is_as_it_was_after_a_signal_and_after_two(ready: Desk) -> No
             terminal.process.send_signal(signal.SIGINT)
             wait_for(lambda: "stopping with what is under way" in terminal.drawn, 30, "the word")
             terminal.process.send_signal(signal.SIGINT)
-            terminal.finish()
+            terminal.finish()  # while the server still holds its answer back
+        gate.opened.set()
+        (report,) = ready.digest("run", "--json").rows
+        got = gate.got()
     assert terminal.process.returncode == 1
+    assert "ended at once" in terminal.drawn
     assert terminal.drawn.rindex(SHOW_CURSOR) > terminal.drawn.rindex(HIDE_CURSOR)
-
-
-def test_elsewhere_there_are_plain_lines(ready: Desk) -> None:
-    with SmtpServer() as server:
-        use(ready, server.port)
-        done = ready.digest("run", "--json")
-    assert len(done.rows) == 1
-    assert f"deliver    0 of {READERS} (0 %)\n" in done.err
-    assert f"deliver    {READERS} of {READERS} (100 %)\n" in done.err
-    assert "\x1b" not in done.err
+    assert report["deliveries"] == {"accepted": READERS - 1, "unknown": 1}
+    assert set(got.values()) == {1}
 
 
 def test_a_test_mail_that_is_on_its_way_is_waited_for(ready: Desk) -> None:
@@ -294,8 +264,18 @@ def test_a_test_mail_that_is_on_its_way_is_waited_for(ready: Desk) -> None:
     assert done.out.startswith("accepted by smtp")
 
 
-def test_serving_ends_well_with_ctrl_c(ready: Desk) -> None:
-    process = ready.start("serve", "--port", "0")
-    read_until(process, "Serving")
-    process.send_signal(signal.SIGINT)
-    assert finish(process).code == 0
+def test_serving_ends_with_ctrl_c_and_with_it_the_sender(ready: Desk) -> None:
+    config = ready.folder / "config.toml"
+    config.write_text(config.read_text().replace('at = "07:00"', 'at = "00:00"'))  # the edition is due already
+    with Gate(3) as gate:
+        use(ready, gate.server.port)
+        process = ready.start("serve", "--port", "0")
+        assert gate.reached.wait(60)
+        process.send_signal(signal.SIGINT)
+        read_until(process, "stopping with what is under way")
+        gate.opened.set()
+        ended = finish(process)
+        got = gate.got()
+    assert ended.code == 0
+    assert f"is not sent yet: 3 messages accepted, {READERS - 3} planned" in ended.err
+    assert len(got) == 3

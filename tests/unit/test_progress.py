@@ -1,7 +1,12 @@
 """What is shown of an edition on its way: what the counts say, how fast it goes, and when a log gets a line."""
 
-import pytest
+import io
+import re
 
+import pytest
+from rich.console import Console
+
+from digest.cli.bar import Bar
 from digest.cli.progress import Pace, Progress, Standing, count, is_line_due, write_duration, write_line
 
 
@@ -105,3 +110,17 @@ def test_nothing_to_send_is_not_talked_about() -> None:
     with Progress(tell=lines.append, live=False) as progress:
         progress.show({"skipped": 4})
     assert lines == []
+
+
+@pytest.mark.parametrize("columns", [1, 5, 20, 30, 60, 100, 300])
+def test_a_bar_is_one_line_on_any_terminal(columns: int) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, width=columns, force_terminal=True, no_color=True, legacy_windows=False)
+    standing = Standing(total=1_000_000, done=250_000, deferred=3, unknown=2, failed=1)
+    console.print(Bar(standing, lambda _: "48/s 4:20:00", console=console).draw())
+    (line,) = screen.getvalue().splitlines()
+    plain = re.sub("\x1b.*?m", "", line).rstrip()
+    assert len(plain) <= columns
+    assert ("250,000/1,000,000" in plain) is (columns >= 20)
+    assert ("deliver" in plain) is ("48/s" in plain) is (columns >= 100)
+    assert ("2 unknown" in plain) is (columns >= 60)
