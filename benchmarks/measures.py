@@ -22,9 +22,6 @@ from benchmarks.pages import MEASURES as PAGES
 from benchmarks.sendgrid import MEASURES as SENDGRID
 from digest.models import (
     UNSUBSCRIBE_TOKEN,
-    DeliveryState,
-    EditionState,
-    Batch,
     Letterhead,
     Message,
     Rendition,
@@ -110,42 +107,6 @@ def measure_address() -> Iterator[Figure]:
     yield Figure.beside("address", ours, "ms/message", "EmailMessage each", peer, "aim 0.05 ms")
 
 
-def measure_ledger() -> Iterator[Figure]:
-    """100,000 recipients planned, claimed, marked and settled in batches of a thousand, on disk."""
-    count = 100_000
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqlStore.open(f"sqlite:///{folder}/bench.db")
-        readers = (
-            Subscriber(email=f"reader{n}@example.com", state=SubscriberState.ACTIVE, consent_at=NOW)
-            for n in range(count)
-        )
-        store.subscribers.add_many("bench", readers, now=NOW)
-        planned = [
-            Planned(subscriber=r, send_key=r.key, variant="all") for r in list(store.subscribers.reached("bench"))
-        ]
-        edition = replace(make_edition(), sections=())
-        number = store.editions.save(edition, [], EditionState.READY, None, now=NOW).id
-        owner, lease = this_owner("bench"), NOW + timedelta(hours=1)
-        start = time.perf_counter()
-        store.ledger.plan(number, planned, batch_size=1000, now=NOW)
-        while claim := store.ledger.claim(number, owner, lease_until=lease, now=NOW):
-            deliveries = [recipient.delivery for recipient in claim.recipients]
-            store.ledger.mark(claim, deliveries, "bench", now=NOW)
-            accepted = [Outcome(delivery=d, state=DeliveryState.ACCEPTED, raw="202") for d in deliveries]
-            store.ledger.settle(claim, accepted, now=NOW)
-            store.ledger.release(claim, now=NOW)
-        seconds = time.perf_counter() - start
-        assert store.ledger.counts(number) == {"accepted": count}
-        store.close()
-    yield Figure(name="ledger 100,000", value=seconds, unit="s", note="aim 60 s for 1,000,000")
-def measure_sendgrid() -> Iterator[Figure]:
-    """The body of a request of a thousand readers; the exchange itself is not in it."""
-    batch = Batch(rendition=make_rendition(), letterhead=LETTERHEAD, messages=make_messages(1000))
-    transport = SendGridTransport(api_key="SG.bench")
-    ours = cpu_seconds(lambda: transport.render(batch)) * 1000
-    transport.close()
-    yield Figure(name="sendgrid body of 1,000", value=ours, unit="ms", note="aim 20 ms a request")
-
 MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "start": measure_start,
     **COLLECTING,
@@ -158,7 +119,5 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     "address": measure_address,
     **HANDING,
     **SENDGRID,
-    "ledger": measure_ledger,
-    "sendgrid": measure_sendgrid,
     **LEDGER,
 }
