@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -64,4 +65,5 @@ def _rows(field: Field, name: str, kills: int, chance: random.Random) -> list[tu
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and the servers end with it
     sys.exit(main())

@@ -64,6 +64,8 @@ class SmtpSink:
         sink = self
 
         class Handler(socketserver.StreamRequestHandler):
+            disable_nagle_algorithm = True  # each reply leaves at once, also where several were asked for together
+
             def handle(self) -> None:
                 _Conversation(sink, self).run()
 
