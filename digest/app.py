@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from digest import __version__, decisions
+from digest import __version__, decisions, mailing
 from digest.adapters import Means, make_source, make_summarizers, make_transport, profile_of
 from digest.audience import approval
 from digest.audience.addresses import parse_address
@@ -24,10 +24,7 @@ from digest.models import (
     Edition,
     Finding,
     Item,
-    Letterhead,
-    Message,
     Outcome,
-    Rendition,
     Report,
     SourceReport,
     StageReport,
@@ -270,11 +267,11 @@ class App:
             parallel=self.engine.in_processes,
             in_threads=self.engine.in_threads if self.config.summarizer.kind == "llm" else None,
             summarizers=self.summarizers(store),
-            subject=self._subject,
+            subject=partial(mailing.write_subject, self.config.newsletter),
             languages=self.renderer.languages,
             render=self.renderer.render,
             is_member=self.segments.get(self.config.edition.segment, lambda _: True),
-            as_mailed=self._as_mailed,
+            as_mailed=partial(mailing.count_readings, self.config, self.links),
             unsubscribe_url=self.links.unsubscribe_url,
             send_key=lambda edition, reader: make_send_key(
                 self._signing_keys[0],
@@ -283,7 +280,7 @@ class App:
                 day=edition.date.isoformat(),
                 subscriber=reader,
             ),
-            write_message=self._write_message,
+            write_message=partial(mailing.write_message, self.links),
             probe_unsubscribe=lambda: self.network.probe_unsubscribe(self.links.unsubscribe_url("0" * 32)),
             approval_url=self.approval_url,
             lanes=self.lanes,
@@ -326,66 +323,13 @@ class App:
         self.links.sign("0" * 32)
         self.lanes  # noqa: B018 - built now
 
-    def _as_mailed(self, edition: Edition, rendition: Rendition) -> Rendition:
-        """A rendition with redirects for links and a picture, where they are counted: the same for every reader."""
-        counting = self.config.counting
-        if not (counting.clicks or counting.opens):
-            return rendition
-        from digest.render.redirecting import count_links, list_links
-
-        name, ours = f"{edition.date}-{edition.cadence}", f"{self.config.newsletter.base_url.rstrip('/')}/"
-        redirects = {
-            address: self.links.url("click", f"{name}-{number:07x}")
-            for number, address in (list_links(edition).items() if counting.clicks else ())
-            if not address.startswith(ours)
-        }
-        pixel = f"{self.links.url('open', name)}.gif" if counting.opens else None
-        return count_links(rendition, redirects, pixel)
-
-    def _write_message(self, rendition: Rendition, letterhead: Letterhead) -> bytes:
-        """A rendition as a message to a reader who is nobody."""
-        from digest.transports import mime
-
-        nobody = Message(
-            delivery=0,
-            send_key="0" * 32,
-            email="reader@example.com",
-            name=None,
-            unsubscribe_url=self.links.unsubscribe_url("0" * 32),
-        )
-        return mime.build(rendition, letterhead).address(nobody)
-
     def try_subject(self) -> str:
         """The subject that a made-up lead would give. Raises RenderError when its template is wrong."""
-        lead = Item(
-            id="0",
-            headline="A headline",
-            link=None,
-            outlet="An outlet",
-            published_at=self.clock(),
-            topic=None,
-            summary=None,
-            language=self.config.newsletter.language,
-            direction="ltr",
-        )
-        return self._subject(self.today(), lead, 1, self.config.newsletter.language)
-
-    def _subject(self, day: date, lead: Item | None, count: int, language: str) -> str:
-        from digest.render import render_subject
-
-        newsletter = self.config.newsletter
-        return render_subject(
-            newsletter.subject,
-            newsletter=newsletter.name,
-            day=day,
-            language=language,
-            lead=lead,
-            count=count,
-        )
+        return mailing.try_subject(self.config.newsletter, self.today(), self.clock())
 
     def subject_of(self, day: date) -> Callable[[Item | None, int, str], str]:
         """The subject of that day's edition, for a lead, a number of stories and a language."""
-        return partial(self._subject, day)
+        return partial(mailing.write_subject, self.config.newsletter, day)
 
     def revise(self, number: int, edition: Edition, **arguments: Any) -> bool:
         """Render a changed edition and keep it; see Pipeline.revise."""
