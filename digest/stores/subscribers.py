@@ -7,10 +7,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
 
 from digest.models import Arrival, Choices, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database, count_anew, upsert
 from digest.stores.requests import forget
 from digest.stores.schema import deliveries, editions, events, imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
@@ -74,6 +74,7 @@ class SqlSubscribers:
         """The import has ended."""
         with self._database.write() as connection:
             connection.execute(delete(imports).where(imports.c.newsletter == newsletter, imports.c.name == name))
+            count_anew(connection, people, subscriptions)
 
     def everyone(self, newsletter: str, state: SubscriberState | None = None) -> list[Subscriber]:
         """By address."""
@@ -85,25 +86,33 @@ class SqlSubscribers:
 
     def each(self, newsletter: str, state: SubscriberState | None = None) -> Iterator[Subscriber]:
         """The same in the order in which they came, some thousands at a time; who was erased is left out."""
-        last = 0
-        while True:
-            query = (
-                select_subscribers()
-                # Joined to "", so that it is read in the order of ids: by the index of newsletters, each chunk of a
-                # million would sort all of them, and the whole takes 40 seconds instead of 7.
-                .where(subscriptions.c.newsletter.concat("") == newsletter, subscriptions.c.id > last)
-                .where(subscriptions.c.state != SubscriberState.ERASED.value)
-                .order_by(subscriptions.c.id)
-                .limit(self.CHUNK)
-            )
-            if state is not None:
-                query = query.where(subscriptions.c.state.concat("") == state.value)
+        last: int = 0
+        end: int | None = 0
+        while end is not None:
+            # Between two ids: PostgreSQL may not yet know how many rows there are, and sort all that follow each time.
+            ids = select(subscriptions.c.id).where(subscriptions.c.id > last).order_by(subscriptions.c.id)
             with self._database.read() as connection:
-                found = [read_subscriber(row) for row in connection.execute(query)]
-            if not found:
-                return
+                end = connection.execute(select(func.max(ids.limit(self.CHUNK).subquery().c.id))).scalar()
+                found = self._read_between(connection, newsletter, state, last, end or last)
             yield from found
-            last = found[-1].id
+            last = end or last
+
+    @staticmethod
+    def _read_between(
+        connection: Connection, newsletter: str, state: SubscriberState | None, last: int, end: int
+    ) -> list[Subscriber]:
+        query = (
+            select_subscribers()
+            # Joined to "", so that it is read in the order of ids: by the index of newsletters, each chunk of a
+            # million would sort all of them, and the whole takes 40 seconds instead of 7.
+            .where(subscriptions.c.newsletter.concat("") == newsletter)
+            .where(subscriptions.c.id > last, subscriptions.c.id <= end)
+            .where(subscriptions.c.state != SubscriberState.ERASED.value)
+            .order_by(subscriptions.c.id)
+        )
+        if state is not None:
+            query = query.where(subscriptions.c.state.concat("") == state.value)
+        return [read_subscriber(row) for row in connection.execute(query)]
 
     def find(self, newsletter: str, email: str) -> Subscriber | None:
         """By address, whatever its letter case."""

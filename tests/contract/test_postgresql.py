@@ -229,10 +229,10 @@ def _wait_until_blocked(url: str) -> None:
 
 def test_a_scratch_copy_writes_nothing_of_the_database_and_locks_nothing_that_a_sender_needs(store_url: str) -> None:
     with closing(SqlStore.open(store_url)) as store:
-        readers = add_readers(store, 2)
+        readers = list(add_readers(store, 2))
         save_edition(store)
         with closing(store.scratch()) as scratch:
-            assert len(scratch.subscribers.reached("morning")) == 2
+            assert len(list(scratch.subscribers.reached("morning"))) == 2
             assert scratch.keys.key("made there", lambda: "x") == "x"
             with pytest.raises(StoreError, match="cannot be written"):
                 scratch.subscribers.leave("morning", readers[0].key, now=NOW)
@@ -242,7 +242,7 @@ def test_a_scratch_copy_writes_nothing_of_the_database_and_locks_nothing_that_a_
             stranger = Subscriber(email="new@rehearsal.test", state=SubscriberState.ACTIVE, consent_at=NOW)
             assert scratch.subscribers.add_many("morning", [stranger], now=NOW) == 1
             assert scratch.subscribers.leave("morning", readers[0].key, now=NOW)
-            assert len(scratch.subscribers.reached("morning")) == 2
+            assert len(list(scratch.subscribers.reached("morning"))) == 2
         assert [one.email for one in store.subscribers.reached("morning")] == [one.email for one in readers]
         assert store.keys.key("made there", lambda: "y") == "y"
 
