@@ -74,7 +74,7 @@ class SendGridTable(_TransportTable):
     host: HttpUrl = "https://api.sendgrid.com"
     region: Literal["global", "eu"] = "global"
     sandbox: bool = False
-    connections: int = Field(default=2, ge=1, le=50)  # requests under way at once
+    connections: int = Field(default=1, ge=1, le=50)  # requests under way at once; a crash leaves each of them unknown
     categories: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = Field(default=(), max_length=9)
     activity: bool = False  # the Email Activity API, a paid addition, may be asked about what is unknown
 
