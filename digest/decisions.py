@@ -172,10 +172,11 @@ def _make_seeds(config: Config, table: "Canary | SeedTable") -> "CanaryMailbox":
 
 def make_lanes(config: Config) -> "list[Lane]":
     """The transports in order of preference, each with its rates; nothing is connected. Raises ConfigError."""
-    return [_make_lane(table, config) for table in config.transports]
+    is_ambiguous = sum(table.kind == "smtp" for table in config.transports) > 1
+    return [_make_lane(table, config, is_named=is_ambiguous and table.kind == "smtp") for table in config.transports]
 
 
-def _make_lane(table: Any, config: Config) -> "Lane":
+def _make_lane(table: Any, config: Config, *, is_named: bool) -> "Lane":
     from digest.deliver import Lane, WarmUp
     from digest.deliver.turns import fold_domain
 
@@ -186,6 +187,7 @@ def _make_lane(table: Any, config: Config) -> "Lane":
         # An adapter of the operator's own may have keys of any name and kind.
         connections=1 if is_custom(table.kind) else getattr(table, "connections", 1),
         key=_name_lane(table),
+        recorded_as=_name_lane(table) if is_named else "",
         rate=table.rate,
         per_hour=table.per_hour,
         per_domain=_rate_of_domains(table),
