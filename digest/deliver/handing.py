@@ -74,23 +74,22 @@ class Connection:
         lease = self._together.monotonic() + LEASE.total_seconds()
         handing = _Handing(claim, lease - LONGEST_SEND.total_seconds(), lease)
         left: Sequence[Recipient] = claim.recipients
-        why, retry_after = "", 0.0
         try:
             for place, lane in enumerate(self._lanes):
                 now = self._together.monotonic()
                 if not left or self._number >= lane.connections:
                     continue
-                if (rest := lane.health.resting(now)) is not None:
-                    why = rest.why
+                if lane.health.resting(now) is not None:
                     continue
                 try:
                     left = self._send_by(place, handing, left)
                 except Unavailable as error:
-                    why = str(error)
-                    lane.health.note_failure(why, self._together.monotonic(), wait_seconds=error.wait_seconds)
-                    retry_after = error.wait_seconds or 0.0
+                    lane.health.note_failure(str(error), self._together.monotonic(), wait_seconds=error.wait_seconds)
+                    # At once: a request of many that is still marked would be unknown, when it ends with the next lane.
+                    is_last = place == len(self._lanes) - 1
+                    pause = error.wait_seconds if is_last else None
+                    self._put_back(handing, str(error), handing.unsettled, after=pause or 0.0)
                     left = [one for one in left if one.delivery not in handing.settled]
-            self._put_back(handing, why, handing.unsettled, after=retry_after)
         except Refused as error:
             self._put_back(handing, str(error), handing.unsettled)  # it takes none of it: what was marked did not leave
             if not isinstance(error, PolicyRefused):

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, cast
@@ -208,6 +208,35 @@ def test_outcomes_are_written_before_a_pause(store: SqlStore) -> None:
     make_sender(store, edition, [Lane(transport=transport, rate=2.0)], clock, wait=wait).run()
     assert [counts["accepted"] for counts in seen] == [1, 2, 3]
     assert all("attempted" not in counts for counts in seen)
+
+
+class Requests(Scripted):
+    """All of a batch in one request."""
+
+    def send(
+        self,
+        batch: Batch,
+        on_attempt: Callable[[Sequence[int]], None],
+        on_outcome: Callable[[Sequence[Outcome]], None],
+    ) -> None:
+        on_attempt([message.delivery for message in batch.messages])
+        raise Unavailable(self.name, "503")
+
+
+@pytest.mark.parametrize("ends", ["told to stop", "by a bug"])
+def test_what_one_lane_did_not_send_is_not_unknown_when_the_sender_ends_with_the_next(
+    store: SqlStore, ends: str
+) -> None:
+    edition, clock = plan(store, 10), Clock(NOW)
+    second = Scripted(lambda number: ZeroDivisionError() if number == 3 and ends == "by a bug" else "accept", "second")
+    lanes = [Lane(transport=one, rate=1e6) for one in (Requests(name="first"), second)]
+    sender = make_sender(store, edition, lanes, clock, may_go_on=lambda: ends == "by a bug" or len(second.mailed) < 3)
+    with pytest.raises(ZeroDivisionError) if ends == "by a bug" else nullcontext():
+        sender.run()
+    lost = {"unknown": 1} if ends == "by a bug" else {}
+    counts = store.ledger.counts(edition)
+    waiting = counts.pop("planned", 0) + counts.pop("deferred", 0)
+    assert (counts, waiting) == ({"accepted": 3, **lost}, 7 - len(lost))
 
 
 def test_a_provider_that_names_its_reset_is_left_alone_until_then(store: SqlStore) -> None:
