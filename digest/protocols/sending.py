@@ -25,11 +25,12 @@ class Ledger(Protocol):
     """
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
-        """In one transaction, a delivery for each subscriber not yet in the edition; returns how many were added.
+        """In one transaction, a delivery for each subscriber not yet planned; returns how many were added.
 
         Only while the edition is ready: nobody is added to one that is being sent. Those with a variant are planned in
-        batches of one variant; the others are skipped with their reason. They are taken as they come: a million need
-        no more memory than a thousand.
+        batches of one variant; the others are skipped with their reason. Who was skipped before, and has a variant
+        now, is planned: of a ready edition nothing has left. They are taken as they come: a million need no more
+        memory than a thousand.
         """
         ...
 

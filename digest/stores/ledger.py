@@ -30,7 +30,7 @@ class SqlLedger:
         self._suppressing = suppressing
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
-        """In one transaction, a delivery for each subscriber not yet in a ready edition; returns how many were added.
+        """In one transaction, a delivery for each subscriber not yet planned in a ready edition; returns how many were added.
 
         They are all taken before it begins, so that it is short however long they take to come.
         """

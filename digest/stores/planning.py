@@ -114,14 +114,18 @@ class _Filling:
 
 
 def insert_planned(connection: Connection, edition: int, spool: Spool, batch_size: int, now: datetime) -> int:
-    """A delivery for each of those who have none; returns how many that were."""
+    """A delivery for each of those who have none; returns how many that were.
+
+    Who was left out before is looked at anew: the edition may have been given up since, and been composed again.
+    """
     is_begun = connection.execute(select(exists().where(deliveries.c.edition == edition))).scalar()
     filling, at = _Filling(connection, edition, batch_size, _AT_ONCE), write_instant(now)
     columns = [deliveries.c[name] for name in "edition subscription batch send_key state answer settled_at".split()]
     added = 0
     for chunk in spool:
-        new = _leave_out_present(connection, edition, chunk) if is_begun else chunk
+        new, again = _leave_out_present(connection, edition, chunk) if is_begun else (chunk, [])
         placed = [(row, filling.place(row[2]) if row[2] is not None else None) for row in new]
+        renewed = [(row[0], filling.place(row[2])) for row in again if row[2] is not None]
         filling.insert()
         fill(
             connection,
@@ -133,18 +137,37 @@ def insert_planned(connection: Connection, edition: int, spool: Spool, batch_siz
                 for (who, send_key, _, reason), batch in placed
             ),
         )
-        added += len(new)
+        _take_in(connection, edition, renewed)
+        added += len(new) + len(renewed)
     return added
 
 
-def _leave_out_present(connection: Connection, edition: int, rows: Sequence[_Row]) -> list[_Row]:
-    present: set[int] = set()
+def _leave_out_present(connection: Connection, edition: int, rows: Sequence[_Row]) -> tuple[list[_Row], list[_Row]]:
+    """Those who have no delivery, and those who have one that was skipped."""
+    present: dict[int, str] = {}
     for chunk in chunks([row[0] for row in rows]):
-        query = select(deliveries.c.subscription).where(
+        query = select(deliveries.c.subscription, deliveries.c.state).where(
             deliveries.c.edition == edition, deliveries.c.subscription.in_(chunk)
         )
-        present |= set(connection.execute(query).scalars())
-    return [row for row in rows if row[0] not in present]
+        present.update((row.subscription, row.state) for row in connection.execute(query))
+    new = [row for row in rows if row[0] not in present]
+    return new, [row for row in rows if present.get(row[0]) == _SKIPPED]
+
+
+def _take_in(connection: Connection, edition: int, placed: Sequence[tuple[int, _Batch]]) -> None:
+    """Plan whom a plan before this one left out."""
+    if not placed:
+        return
+    change = (
+        update(deliveries)
+        .where(
+            deliveries.c.edition == edition,
+            deliveries.c.subscription == bindparam("who"),
+            deliveries.c.state == _SKIPPED,
+        )
+        .values(state=_PLANNED, batch=bindparam("into"), answer=None, settled_at=None)
+    )
+    connection.execute(change, [{"who": who, "into": batch.number} for who, batch in placed])
 
 
 def plan_again(connection: Connection, edition: int, batch_size: int) -> int:
