@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from digest.deliver.lanes import LEASE, Lane, Mailing, address, back_off
+from digest.deliver.lanes import Lane, Mailing, address, back_off
 from digest.deliver.pacing import Pacing
 from digest.deliver.together import Together
 from digest.deliver.turns import Timed, cut, delay
@@ -66,13 +66,13 @@ class Connection:
             transport.close()
         self._opened.clear()
 
-    def send(self, claim: Claim) -> None:
+    def send(self, claim: Claim, held_until: float) -> None:
         """Hand one batch over, to each lane in turn until one takes it. Raises Refused, StoreError.
 
-        What no lane takes now is due again, at once or when one may be used again.
+        `held_until` is when its lease ends, by this process's own clock (monotonic seconds). What no lane takes now is
+        due again, at once or when one may be used again.
         """
-        lease = self._together.monotonic() + LEASE.total_seconds()
-        handing = _Handing(claim, lease - LONGEST_SEND.total_seconds(), lease)
+        handing = _Handing(claim, held_until - LONGEST_SEND.total_seconds(), held_until)
         left: Sequence[Recipient] = claim.recipients
         try:
             for place, lane in enumerate(self._lanes):

@@ -30,9 +30,10 @@ class SqlLedger:
         self._suppressing = suppressing
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
-        """In one transaction, a delivery for each subscriber not yet planned in a ready edition; returns how many were added.
+        """In one transaction, a delivery for each subscriber not yet planned; returns how many were added.
 
-        They are all taken before it begins, so that it is short however long they take to come.
+        Only while the edition is ready. They are all taken before it begins, so that it is short however long they take
+        to come.
         """
         with planning.Spool(planned) as spool, self._database.write_beside() as connection:
             if not opening.hold_ready(connection, edition):

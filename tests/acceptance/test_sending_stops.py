@@ -72,3 +72,18 @@ def test_a_server_that_is_away_is_stood_in_for(readers: Desk) -> None:
         run = readers.digest("run", "--json")
         assert run.code == 0
         assert len(second.messages) == run.rows[0]["deliveries"]["accepted"] > 1
+
+
+def test_what_is_tried_again_by_hand_is_not_stopped_over_what_was_known_before(readers: Desk) -> None:
+    answers = {f"reader{number}@rehearsal.test": "drop" for number in (2, 5)}
+    answers["reader7@rehearsal.test"] = "550 5.1.1 no such user"
+    with SmtpServer(on_data=lambda address: answers.get(address, "250 2.0.0 queued")) as first, SmtpServer() as second:
+        use(readers, first, second)
+        path = readers.folder / "config.toml"
+        path.write_text(path.read_text().replace("after = 100", "after = 5"))
+        assert readers.digest("run", "--json").rows[0]["state"] == "sent"
+        answers.clear()
+        assert readers.digest("editions", "retry").code == 0
+        (report,) = readers.digest("run", "--json").rows
+    assert report["state"] == "sent"
+    assert (report["deliveries"]["unknown"], report["deliveries"].get("refused")) == (2, None)

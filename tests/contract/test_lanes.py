@@ -86,6 +86,14 @@ def test_few_batches_open_few_connections(store: SqlStore) -> None:
     assert store.ledger.counts(edition) == {"accepted": 15}
 
 
+def test_a_fault_while_others_are_called_costs_no_batch(store: SqlStore) -> None:
+    edition, pool = plan(store, 25), Pool()
+    with flaky(store, next_due=["broken", "before", "", ""]):
+        assert make_sender(store, edition, [pool.lane(3)], Clock(NOW)).run().fault is None
+    assert len(pool.mailed) == len(set(pool.mailed)) == 25
+    assert store.ledger.leased_until(edition) is None
+
+
 def test_a_bug_on_one_connection_ends_all_and_leaves_no_claim(store: SqlStore) -> None:
     edition, pool = plan(store, 200), Pool()
     main = threading.get_ident()
@@ -367,6 +375,14 @@ def test_in_no_hour_more_is_sent_than_the_lane_takes(store: SqlStore) -> None:
     assert sent.fault is None
     assert most_within(transport.at, 3600) == 25
     assert store.ledger.counts(edition) == {"accepted": 60}
+
+
+def test_an_edition_that_is_stopped_while_its_lane_waits_for_the_next_hour_is_not_waited_for(store: SqlStore) -> None:
+    edition, clock = plan(store, 60), Clock(NOW)
+    lanes = [Lane(transport=Scripted(), rate=100.0, per_hour=25)]
+    make_sender(store, edition, lanes, clock, is_open=lambda: clock.waited < 600).run()
+    assert 600 <= clock.waited < 620
+    assert store.ledger.counts(edition) == {"accepted": 25, "planned": 35}
 
 
 def test_a_warm_up_plan_ends_the_day_and_goes_on_tomorrow(store: SqlStore) -> None:
