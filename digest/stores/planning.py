@@ -216,16 +216,18 @@ def _read_failed(connection: Connection, edition: int, *, after: int) -> Sequenc
 
 def give_up(connection: Connection, edition: int, reason: str, now: datetime, variant: str | None) -> int:
     """Skip what waits, of one variant or of all; returns how many deliveries that were."""
-    conditions: list[ColumnElement[bool]] = [batches.c.edition == edition, batches.c.state == "planned"]
+    ours: list[ColumnElement[bool]] = [batches.c.edition == edition]
     if variant is not None:
-        conditions.append(batches.c.variant == variant)
+        ours.append(batches.c.variant == variant)
+    waits, is_done = batches.c.state == "planned", batches.c.state == "done"
     # In the order of their numbers, as everybody locks them.
-    connection.execute(select(batches.c.id).where(*conditions).order_by(batches.c.id).with_for_update()).close()
-    free = select(batches.c.id).where(*conditions)
+    connection.execute(select(batches.c.id).where(*ours, waits).order_by(batches.c.id).with_for_update()).close()
+    # The batches first, as everybody writes them: some may have come since. Nothing waits in one that was done before.
+    connection.execute(update(batches).where(*ours, waits).values(state="done"))
+    done = select(batches.c.id).where(*ours, is_done)
     given_up = connection.execute(
         update(deliveries)
-        .where(deliveries.c.batch.in_(free), deliveries.c.state.in_(_WAITING))
+        .where(deliveries.c.edition == edition, deliveries.c.state.in_(_WAITING), deliveries.c.batch.in_(done))
         .values(state=_SKIPPED, answer=reason, settled_at=now)
     ).rowcount
-    connection.execute(update(batches).where(*conditions).values(state="done"))
     return int(given_up)
