@@ -88,7 +88,10 @@ class Ledger(Protocol):
         ...
 
     def release(self, claim: Claim, *, now: datetime, retry_at: datetime | None = None) -> None:
-        """End the claim: attempted without an outcome becomes unknown, the rest is planned again, due at `retry_at`."""
+        """End the claim: attempted without an outcome becomes unknown, the rest is planned again, due at `retry_at`.
+
+        Without it at once, whatever the clock says by then.
+        """
         ...
 
     def recover(self, edition: int, *, now: datetime, idle: Owner | None = None) -> int:

@@ -67,7 +67,7 @@ def _started(pid: int) -> float:
 def _space() -> str:
     """Where processes have their numbers: those of another container are others', or nobody's, here."""
     try:
-        return f" {os.readlink('/proc/self/ns/pid')}"
+        return f" {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
 

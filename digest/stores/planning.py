@@ -16,15 +16,13 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, or_
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, Planned, SubscriberState
-from digest.stores.columns import write_instant
+from digest.stores.columns import AT_ONCE, write_instant
 from digest.stores.database import fill
 from digest.stores.matching import chunks
 from digest.stores.schema import batches, deliveries, subscriptions
 
 _CHUNK: Final = 10_000
 _IN_MEMORY: Final = 1_000_000  # bytes of a spool that need no file
-# What waits is due at once, whatever the clock says later: one that is stepped back must not hold it up.
-_AT_ONCE: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _PLANNED, _SKIPPED = DeliveryState.PLANNED.value, DeliveryState.SKIPPED.value
 _WAITING: Final = (_PLANNED, DeliveryState.DEFERRED.value)
 _FAILED: Final = (DeliveryState.REFUSED.value, DeliveryState.DROPPED.value)
@@ -119,7 +117,7 @@ def insert_planned(connection: Connection, edition: int, spool: Spool, batch_siz
     Who was left out before is looked at anew: the edition may have been given up since, and been composed again.
     """
     is_begun = connection.execute(select(exists().where(deliveries.c.edition == edition))).scalar()
-    filling, at = _Filling(connection, edition, batch_size, _AT_ONCE), write_instant(now)
+    filling, at = _Filling(connection, edition, batch_size, AT_ONCE), write_instant(now)
     columns = [deliveries.c[name] for name in "edition subscription batch send_key state answer settled_at".split()]
     added = 0
     for chunk in spool:
@@ -172,7 +170,7 @@ def _take_in(connection: Connection, edition: int, placed: Sequence[tuple[int, _
 
 def plan_again(connection: Connection, edition: int, batch_size: int) -> int:
     """Plan anew what was refused, dropped by the provider or given up, of readers who are still there."""
-    filling, again, last = _Filling(connection, edition, batch_size, _AT_ONCE), 0, 0
+    filling, again, last = _Filling(connection, edition, batch_size, AT_ONCE), 0, 0
     change = (
         update(deliveries)
         .where(deliveries.c.id == bindparam("which"))
