@@ -16,6 +16,8 @@ _BUTTON = (
 )
 
 
+_WHY_STOPPED = {"policy": "our mail is not wanted", "breakers": "too much of it fails"}  # by a reason's first word
+
 STAGE = "alert"  # as it stands in a run's report; with notes it did not go
 
 
@@ -32,9 +34,20 @@ def is_stopped_by(stored: StoredEdition, fault: str) -> bool:
     return stored.state is EditionState.STOPPED and stored.reason == fault
 
 
+def has_stopped_itself(stored: StoredEdition) -> bool:
+    """Whether a sender stopped the edition, and not a person. Pure."""
+    word, colon, _ = (stored.reason or "").partition(":")
+    return stored.state is EditionState.STOPPED and bool(colon) and word in _WHY_STOPPED
+
+
 def is_owed(last: tuple[datetime, Report] | None, stored: StoredEdition, now: datetime) -> bool:
     """Whether the newest run meant to tell of it, and could not, and that was a while ago. Pure."""
-    if last is None or last[1].edition != stored.id or now - last[0] < AGAIN or not is_news(stored):
+    if has_stopped_itself(stored):
+        if stored.changed_at and (last is None or last[0] < stored.changed_at):
+            return now - stored.changed_at >= AGAIN  # the run that stopped it was killed before it told anybody
+    elif not is_news(stored):
+        return False
+    if last is None or last[1].edition != stored.id or now - last[0] < AGAIN:
         return False
     return any(stage.stage == STAGE and stage.notes for stage in last[1].stages)
 
@@ -85,7 +98,7 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *
 def write_stop_alert(name: str, stored: StoredEdition, counts: Mapping[str, int]) -> Rendition:
     """The mail about an edition that the sender itself has stopped. Pure."""
     day, (word, _, words) = stored.date, (stored.reason or "").partition(": ")
-    why = {"policy": "our mail is not wanted", "breakers": "too much of it fails"}.get(word, "")
+    why = _WHY_STOPPED.get(word, "")
     words = words if why else stored.reason or ""
     state = "has stopped" + (f": {why}" if why else "")
     first = f"The edition of {day} {state}. It goes to nobody else until you let it go on."

@@ -87,11 +87,14 @@ class Pipeline:
         return report
 
     def tell_again(self, stored: StoredEdition) -> Report:
-        """Tell the operator of a held edition, and do nothing else; for when the last mail about it did not go."""
+        """Tell the operator of an edition that is held or has stopped; for when the last mail about it did not go."""
         ports = self._ports
         log = Log(ports, ports.clock())
         findings = self.inspect(stored)
-        self._alert(stored, findings, log)
+        if alerting.has_stopped_itself(stored):
+            self._alert_of_stop(stored, log)
+        else:
+            self._alert(stored, findings, log)
         report = describe(
             stored,
             sources=(),

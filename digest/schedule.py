@@ -122,7 +122,8 @@ def ensure_due(app: "App", now: datetime) -> Report | None:
         is_let_go = stored.state is EditionState.READY and stored.edition and stored.edition.approved_by
         if (is_let_go or stored.state is EditionState.SENDING) and not is_over(schedule, stored, now):
             return _run(app, stored.date)
-        if is_owed(app.store.runs.last(slug), stored, now) and not is_over(schedule, stored, now):
+        is_told_of = app.alert_addresses and not is_over(schedule, stored, now)
+        if is_told_of and is_owed(app.store.runs.last(slug), stored, now):
             return app.tell_again(stored)
     return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from digest.deliver.lanes import LEASE, Lane, Mailing, address, back_off
+from digest.deliver.lanes import Lane, Mailing, address, back_off
 from digest.deliver.pacing import Pacing
 from digest.deliver.together import Together
 from digest.deliver.turns import Timed, cut, delay
@@ -66,31 +66,30 @@ class Connection:
             transport.close()
         self._opened.clear()
 
-    def send(self, claim: Claim) -> None:
+    def send(self, claim: Claim, held_until: float) -> None:
         """Hand one batch over, to each lane in turn until one takes it. Raises Refused, StoreError.
 
-        What no lane takes now is due again, at once or when one may be used again.
+        `held_until` is when its lease ends, by this process's own clock (monotonic seconds). What no lane takes now is
+        due again, at once or when one may be used again.
         """
-        lease = self._together.monotonic() + LEASE.total_seconds()
-        handing = _Handing(claim, lease - LONGEST_SEND.total_seconds(), lease)
+        handing = _Handing(claim, held_until - LONGEST_SEND.total_seconds(), held_until)
         left: Sequence[Recipient] = claim.recipients
-        why, retry_after = "", 0.0
         try:
             for place, lane in enumerate(self._lanes):
                 now = self._together.monotonic()
                 if not left or self._number >= lane.connections:
                     continue
-                if (rest := lane.health.resting(now)) is not None:
-                    why = rest.why
+                if lane.health.resting(now) is not None:
                     continue
                 try:
                     left = self._send_by(place, handing, left)
                 except Unavailable as error:
-                    why = str(error)
-                    lane.health.note_failure(why, self._together.monotonic(), wait_seconds=error.wait_seconds)
-                    retry_after = error.wait_seconds or 0.0
+                    lane.health.note_failure(str(error), self._together.monotonic(), wait_seconds=error.wait_seconds)
+                    # At once: a request of many that is still marked would be unknown, when it ends with the next lane.
+                    is_last = place == len(self._lanes) - 1
+                    pause = error.wait_seconds if is_last else None
+                    self._put_back(handing, str(error), handing.unsettled, after=pause or 0.0)
                     left = [one for one in left if one.delivery not in handing.settled]
-            self._put_back(handing, why, handing.unsettled, after=retry_after)
         except Refused as error:
             self._put_back(handing, str(error), handing.unsettled)  # it takes none of it: what was marked did not leave
             if not isinstance(error, PolicyRefused):

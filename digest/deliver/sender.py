@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, timedelta, tzinfo
 from typing import TypeVar
@@ -11,7 +12,7 @@ from digest.deliver.handing import Connection
 from digest.deliver.lanes import LEASE, Lane, Mailing, Rest
 from digest.deliver.pacing import Pacing
 from digest.deliver.together import Sent, Together
-from digest.errors import Refused
+from digest.errors import Refused, StoreError
 from digest.models import Claim, Owner
 from digest.protocols import Clock, Ledger, Rates
 
@@ -123,24 +124,25 @@ class Sender:
                 if number or not self._outwait(rest):
                     return
                 continue
-            claim = self._claim(number)
+            claim, held_until = self._claim(number)
             if claim is not None:
                 self._call_others()
-                connection.send(claim)
+                connection.send(claim, held_until)
                 continue
             if number or not self._is_worth_waiting():
                 return
             together.pause(_POLL)
 
-    def _claim(self, number: int) -> Claim | None:
+    def _claim(self, number: int) -> tuple[Claim | None, float]:
+        """The next batch, and until when it is ours at most (monotonic seconds)."""
         together, edition = self._together, self._mailing.edition
         owner = replace(self._owner, name=f"{self._owner.name}-{number}")
         until = together.monotonic() + LEASE.total_seconds()
-        tries = 0
+        tries, asked_at = 0, together.monotonic()
 
         def recover_and_claim() -> Claim | None:
-            nonlocal tries
-            now, tries = together.now(), tries + 1
+            nonlocal tries, asked_at
+            now, asked_at, tries = together.now(), together.monotonic(), tries + 1
             if tries > 1:
                 # The answer was lost: what was claimed all the same, nobody works on.
                 self._ledger.recover(edition, now=now, idle=owner)
@@ -149,7 +151,8 @@ class Sender:
                 self._recovered_at = together.monotonic()
             return self._ledger.claim(edition, owner, lease_until=now + LEASE, now=now)
 
-        return together.persist(recover_and_claim, until=until)
+        claim = together.persist(recover_and_claim, until=until)
+        return claim, asked_at + LEASE.total_seconds()
 
     def _blocked(self, number: int) -> Rest | None:
         """Why this connection has nothing to do now; the rest that ends first."""
@@ -204,9 +207,16 @@ class Sender:
             number = next((n for n in range(1, lane.connections) if n not in self._threads), None)
             if number is None:
                 return
-            due = self._next_due_in()
-            if due is None or due > 0:
-                return
-            thread = threading.Thread(target=self._try, args=(number,), name=f"digest-send-{number}")
-            self._threads[number] = thread
+            # Not again and again, with a batch in hand: the next time will do.
+            with suppress(StoreError):
+                due_at = self._ledger.next_due(self._mailing.edition)
+                if due_at is not None and due_at <= self._together.now():
+                    self._start(number)
+
+    def _start(self, number: int) -> None:
+        thread = threading.Thread(target=self._try, args=(number,), name=f"digest-send-{number}")
+        self._threads[number] = thread
+        try:
             thread.start()
+        except RuntimeError:  # the system gives us no more: those that there are do it alone
+            del self._threads[number]

@@ -15,6 +15,7 @@ from digest.protocols import Clock, Ledger
 
 _AT_ONCE = 0.5  # seconds of a pause before it is asked again whether to go on
 _LOOK_EVERY = 1.0  # seconds between looks at the edition
+_LOOK_IN_PAUSE = 10.0  # seconds between those in a long pause
 _LOOK_SHARE = 20  # counting a large edition takes its time: not more than one part in so many
 _STOPPING = 10.0  # seconds for which a sender that was told to stop still tries to write down what it did
 _LONGEST_TRY = 5.0
@@ -92,13 +93,13 @@ class Together:
             return False
         return self._may_go_on()
 
-    def look(self, *, now_at_least: bool = False) -> None:
-        """Look at the edition, at most once a second: is it still to be sent, how far is it, is too much refused?
+    def look(self, *, now_at_least: bool = False, every: float = _LOOK_EVERY) -> None:
+        """Look at the edition: is it still to be sent, how far is it, is too much refused?
 
-        `now_at_least`: ask in any case whether it is still to be sent.
+        At most once in so many seconds. `now_at_least`: ask in any case whether it is still to be sent.
         """
         now = self.monotonic()
-        if not now_at_least and now - self._asked_at < _LOOK_EVERY:
+        if not now_at_least and now - self._asked_at < every:
             return
         if not self._looking.acquire(blocking=now_at_least):
             return  # another connection is looking
@@ -149,6 +150,8 @@ class Together:
             part = min(seconds, _AT_ONCE)
             self._wait(part)
             seconds -= part
+            if seconds > 0:
+                self.look(every=_LOOK_IN_PAUSE)  # it may last an hour, and the edition be stopped meanwhile
         return self.goes_on()
 
     def persist(self, act: Callable[[], A], *, until: float) -> A:

@@ -92,7 +92,7 @@ class Recipient:
 class Owner:
     """A process that sends. `boot` and `started` tell a dead process from a living one with the same number."""
 
-    host: str
+    host: str  # and where on it processes have their numbers
     boot: str
     pid: int
     started: float  # seconds since the epoch, as the operating system reports it

@@ -25,11 +25,12 @@ class Ledger(Protocol):
     """
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
-        """In one transaction, a delivery for each subscriber not yet in the edition; returns how many were added.
+        """In one transaction, a delivery for each subscriber not yet planned; returns how many were added.
 
         Only while the edition is ready: nobody is added to one that is being sent. Those with a variant are planned in
-        batches of one variant; the others are skipped with their reason. They are taken as they come: a million need
-        no more memory than a thousand.
+        batches of one variant; the others are skipped with their reason. Who was skipped before, and has a variant
+        now, is planned: of a ready edition nothing has left. They are taken as they come: a million need no more
+        memory than a thousand.
         """
         ...
 
@@ -87,7 +88,10 @@ class Ledger(Protocol):
         ...
 
     def release(self, claim: Claim, *, now: datetime, retry_at: datetime | None = None) -> None:
-        """End the claim: attempted without an outcome becomes unknown, the rest is planned again, due at `retry_at`."""
+        """End the claim: attempted without an outcome becomes unknown, the rest is planned again, due at `retry_at`.
+
+        Without it at once, whatever the clock says by then.
+        """
         ...
 
     def recover(self, edition: int, *, now: datetime, idle: Owner | None = None) -> int:

@@ -71,10 +71,11 @@ def claim(
 
     One without recipients is done already: all of them left meanwhile.
     """
+    # In the order of the index and no other: PostgreSQL would sort all that wait, for each claim; 0.2 s of 200,000.
     free = (
         select(batches.c.id)
         .where(batches.c.edition == edition, batches.c.state == "planned", batches.c.due_at <= now)
-        .order_by(batches.c.due_at, batches.c.id)
+        .order_by(batches.c.due_at)
         .limit(1)
         .with_for_update(skip_locked=True)  # where rows are locked one by one; SQLite has one lock, and ignores it
         .scalar_subquery()

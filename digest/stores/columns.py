@@ -5,12 +5,16 @@ language: lists come in one order on both, and instants are compared as bytes.
 """
 
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import BigInteger, Dialect, Integer, MetaData, String, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
 # Ten million readers a day are more deliveries in a year than 32 bits count. SQLite's have 64 under their own name.
 Number = BigInteger().with_variant(Integer(), "sqlite")
+
+# When what waits for nothing is due: a clock that is stepped back later must not hold it up.
+AT_ONCE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def words(length: int) -> TypeEngine[str]:

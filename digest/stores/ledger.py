@@ -17,6 +17,7 @@ from datetime import datetime
 
 from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned
 from digest.stores import claiming, opening, planning, settling, telling
+from digest.stores.columns import AT_ONCE
 from digest.stores.database import Database
 from digest.stores.suppressing import Suppressing
 
@@ -30,9 +31,10 @@ class SqlLedger:
         self._suppressing = suppressing
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
-        """In one transaction, a delivery for each subscriber not yet in a ready edition; returns how many were added.
+        """In one transaction, a delivery for each subscriber not yet planned; returns how many were added.
 
-        They are all taken before it begins, so that it is short however long they take to come.
+        Only while the edition is ready. They are all taken before it begins, so that it is short however long they take
+        to come.
         """
         with planning.Spool(planned) as spool, self._database.write_beside() as connection:
             if not opening.hold_ready(connection, edition):
@@ -106,7 +108,7 @@ class SqlLedger:
         """
         with self._database.straight() as straight:
             if settling.find_lease(straight, claim) is not None:
-                settling.let_go(straight, claim.batch, now, retry_at or now, trust_marks=True)
+                settling.let_go(straight, claim.batch, now, retry_at or AT_ONCE, trust_marks=True)
 
     def recover(self, edition: int, *, now: datetime, idle: Owner | None = None) -> int:
         """Free the claims of dead owners, of expired leases, and of an `idle` sender; how many became unknown."""
@@ -120,7 +122,7 @@ class SqlLedger:
                 # By attempt: its owner may have let go of it meanwhile, and hold it again under a new lease.
                 if settling.is_claimed(straight, one.batch, one.attempt):
                     trust = one.is_of_this_boot or self._database.keeps_marks
-                    unknown += settling.let_go(straight, one.batch, now, now, trust_marks=trust)
+                    unknown += settling.let_go(straight, one.batch, now, AT_ONCE, trust_marks=trust)
         return unknown
 
     def give_up(self, edition: int, reason: str, *, now: datetime, variant: str | None = None) -> int:

@@ -15,12 +15,12 @@ _GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # killed, and its parent has
 def this_owner(name: str) -> Owner:
     """The owner that this process is; `name` tells its senders apart."""
     pid = os.getpid()
-    return Owner(host=socket.gethostname(), boot=_boot(), pid=pid, started=_started(pid), name=name)
+    return Owner(host=f"{socket.gethostname()}{_space()}", boot=_boot(), pid=pid, started=_started(pid), name=name)
 
 
 def is_here(owner: Owner) -> bool:
     """Whether it ran on this machine, in this boot or an earlier one."""
-    return owner.host == socket.gethostname()
+    return owner.host.partition(" ")[0] == socket.gethostname()
 
 
 def is_of_this_boot(owner: Owner) -> bool:
@@ -37,6 +37,8 @@ def is_dead(owner: Owner) -> bool:
         return False
     if not is_of_this_boot(owner):
         return True
+    if owner.host != f"{socket.gethostname()}{_space()}":
+        return False  # it is in another container, which may have been given the same name
     try:
         # The number alone says little: in a container a restarted program gets the same one again.
         return psutil.Process(owner.pid).status() in _GONE or _started(owner.pid) != owner.started
@@ -60,6 +62,14 @@ def _started(pid: int) -> float:
             raise
         return round(psutil.Process(pid).create_time(), 2)
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _space() -> str:
+    """Where processes have their numbers: those of another container are others', or nobody's, here."""
+    try:
+        return f" {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
 
 
 @lru_cache(maxsize=1)

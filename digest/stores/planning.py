@@ -16,15 +16,13 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, or_
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, Planned, SubscriberState
-from digest.stores.columns import write_instant
+from digest.stores.columns import AT_ONCE, write_instant
 from digest.stores.database import fill
 from digest.stores.matching import chunks
 from digest.stores.schema import batches, deliveries, subscriptions
 
 _CHUNK: Final = 10_000
 _IN_MEMORY: Final = 1_000_000  # bytes of a spool that need no file
-# What waits is due at once, whatever the clock says later: one that is stepped back must not hold it up.
-_AT_ONCE: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _PLANNED, _SKIPPED = DeliveryState.PLANNED.value, DeliveryState.SKIPPED.value
 _WAITING: Final = (_PLANNED, DeliveryState.DEFERRED.value)
 _FAILED: Final = (DeliveryState.REFUSED.value, DeliveryState.DROPPED.value)
@@ -114,14 +112,18 @@ class _Filling:
 
 
 def insert_planned(connection: Connection, edition: int, spool: Spool, batch_size: int, now: datetime) -> int:
-    """A delivery for each of those who have none; returns how many that were."""
+    """A delivery for each of those who have none; returns how many that were.
+
+    Who was left out before is looked at anew: the edition may have been given up since, and been composed again.
+    """
     is_begun = connection.execute(select(exists().where(deliveries.c.edition == edition))).scalar()
-    filling, at = _Filling(connection, edition, batch_size, _AT_ONCE), write_instant(now)
+    filling, at = _Filling(connection, edition, batch_size, AT_ONCE), write_instant(now)
     columns = [deliveries.c[name] for name in "edition subscription batch send_key state answer settled_at".split()]
     added = 0
     for chunk in spool:
-        new = _leave_out_present(connection, edition, chunk) if is_begun else chunk
+        new, again = _leave_out_present(connection, edition, chunk) if is_begun else (chunk, [])
         placed = [(row, filling.place(row[2]) if row[2] is not None else None) for row in new]
+        renewed = [(row[0], filling.place(row[2])) for row in again if row[2] is not None]
         filling.insert()
         fill(
             connection,
@@ -133,23 +135,42 @@ def insert_planned(connection: Connection, edition: int, spool: Spool, batch_siz
                 for (who, send_key, _, reason), batch in placed
             ),
         )
-        added += len(new)
+        _take_in(connection, edition, renewed)
+        added += len(new) + len(renewed)
     return added
 
 
-def _leave_out_present(connection: Connection, edition: int, rows: Sequence[_Row]) -> list[_Row]:
-    present: set[int] = set()
+def _leave_out_present(connection: Connection, edition: int, rows: Sequence[_Row]) -> tuple[list[_Row], list[_Row]]:
+    """Those who have no delivery, and those who have one that was skipped."""
+    present: dict[int, str] = {}
     for chunk in chunks([row[0] for row in rows]):
-        query = select(deliveries.c.subscription).where(
+        query = select(deliveries.c.subscription, deliveries.c.state).where(
             deliveries.c.edition == edition, deliveries.c.subscription.in_(chunk)
         )
-        present |= set(connection.execute(query).scalars())
-    return [row for row in rows if row[0] not in present]
+        present.update((row.subscription, row.state) for row in connection.execute(query))
+    new = [row for row in rows if row[0] not in present]
+    return new, [row for row in rows if present.get(row[0]) == _SKIPPED]
+
+
+def _take_in(connection: Connection, edition: int, placed: Sequence[tuple[int, _Batch]]) -> None:
+    """Plan whom a plan before this one left out."""
+    if not placed:
+        return
+    change = (
+        update(deliveries)
+        .where(
+            deliveries.c.edition == edition,
+            deliveries.c.subscription == bindparam("who"),
+            deliveries.c.state == _SKIPPED,
+        )
+        .values(state=_PLANNED, batch=bindparam("into"), answer=None, settled_at=None)
+    )
+    connection.execute(change, [{"who": who, "into": batch.number} for who, batch in placed])
 
 
 def plan_again(connection: Connection, edition: int, batch_size: int) -> int:
     """Plan anew what was refused, dropped by the provider or given up, of readers who are still there."""
-    filling, again, last = _Filling(connection, edition, batch_size, _AT_ONCE), 0, 0
+    filling, again, last = _Filling(connection, edition, batch_size, AT_ONCE), 0, 0
     change = (
         update(deliveries)
         .where(deliveries.c.id == bindparam("which"))
@@ -193,16 +214,18 @@ def _read_failed(connection: Connection, edition: int, *, after: int) -> Sequenc
 
 def give_up(connection: Connection, edition: int, reason: str, now: datetime, variant: str | None) -> int:
     """Skip what waits, of one variant or of all; returns how many deliveries that were."""
-    conditions: list[ColumnElement[bool]] = [batches.c.edition == edition, batches.c.state == "planned"]
+    ours: list[ColumnElement[bool]] = [batches.c.edition == edition]
     if variant is not None:
-        conditions.append(batches.c.variant == variant)
+        ours.append(batches.c.variant == variant)
+    waits, is_done = batches.c.state == "planned", batches.c.state == "done"
     # In the order of their numbers, as everybody locks them.
-    connection.execute(select(batches.c.id).where(*conditions).order_by(batches.c.id).with_for_update()).close()
-    free = select(batches.c.id).where(*conditions)
+    connection.execute(select(batches.c.id).where(*ours, waits).order_by(batches.c.id).with_for_update()).close()
+    # The batches first, as everybody writes them: some may have come since. Nothing waits in one that was done before.
+    connection.execute(update(batches).where(*ours, waits).values(state="done"))
+    done = select(batches.c.id).where(*ours, is_done)
     given_up = connection.execute(
         update(deliveries)
-        .where(deliveries.c.batch.in_(free), deliveries.c.state.in_(_WAITING))
+        .where(deliveries.c.edition == edition, deliveries.c.state.in_(_WAITING), deliveries.c.batch.in_(done))
         .values(state=_SKIPPED, answer=reason, settled_at=now)
     ).rowcount
-    connection.execute(update(batches).where(*conditions).values(state="done"))
     return int(given_up)

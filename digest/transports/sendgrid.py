@@ -82,9 +82,16 @@ class SendGridTransport:
             on_attempt(_deliveries(unfit))
             on_outcome([_refuse(part, part.fault or "") for part in unfit])
         waiting = list(divide([part for part in parts if not part.fault], shared))
+        rejected: set[int] = set()  # in a request of which nothing was sent
         while waiting:
             request = waiting.pop(0)
-            on_attempt(_deliveries(request))
+            try:
+                on_attempt(_deliveries(request))
+            except BaseException:
+                again = [part for later in waiting for part in later if part.message.delivery in rejected]
+                if again:
+                    on_outcome(_all(again, DeliveryState.DEFERRED, "its request was rejected, and did not go again"))
+                raise
             try:
                 answer = self._client.post_mail(join(request, shared))
             except NotSent as error:
@@ -99,6 +106,7 @@ class SendGridTransport:
             # Nothing of a rejected request was sent: those it was not about go again, in smaller requests.
             settled = {outcome.delivery for outcome in outcomes}
             rest = [part for part in request if part.message.delivery not in settled]
+            rejected.update(_deliveries(rest))
             waiting[:0] = _halve(rest, split=not outcomes)
 
     def render(self, batch: Batch) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, cast
@@ -84,6 +84,14 @@ def test_few_batches_open_few_connections(store: SqlStore) -> None:
     make_sender(store, edition, [pool.lane(8)], Clock(NOW)).run()
     assert len(pool.opened) <= 2
     assert store.ledger.counts(edition) == {"accepted": 15}
+
+
+def test_a_fault_while_others_are_called_costs_no_batch(store: SqlStore) -> None:
+    edition, pool = plan(store, 25), Pool()
+    with flaky(store, next_due=["broken", "before", "", ""]):
+        assert make_sender(store, edition, [pool.lane(3)], Clock(NOW)).run().fault is None
+    assert len(pool.mailed) == len(set(pool.mailed)) == 25
+    assert store.ledger.leased_until(edition) is None
 
 
 def test_a_bug_on_one_connection_ends_all_and_leaves_no_claim(store: SqlStore) -> None:
@@ -208,6 +216,35 @@ def test_outcomes_are_written_before_a_pause(store: SqlStore) -> None:
     make_sender(store, edition, [Lane(transport=transport, rate=2.0)], clock, wait=wait).run()
     assert [counts["accepted"] for counts in seen] == [1, 2, 3]
     assert all("attempted" not in counts for counts in seen)
+
+
+class Requests(Scripted):
+    """All of a batch in one request."""
+
+    def send(
+        self,
+        batch: Batch,
+        on_attempt: Callable[[Sequence[int]], None],
+        on_outcome: Callable[[Sequence[Outcome]], None],
+    ) -> None:
+        on_attempt([message.delivery for message in batch.messages])
+        raise Unavailable(self.name, "503")
+
+
+@pytest.mark.parametrize("ends", ["told to stop", "by a bug"])
+def test_what_one_lane_did_not_send_is_not_unknown_when_the_sender_ends_with_the_next(
+    store: SqlStore, ends: str
+) -> None:
+    edition, clock = plan(store, 10), Clock(NOW)
+    second = Scripted(lambda number: ZeroDivisionError() if number == 3 and ends == "by a bug" else "accept", "second")
+    lanes = [Lane(transport=one, rate=1e6) for one in (Requests(name="first"), second)]
+    sender = make_sender(store, edition, lanes, clock, may_go_on=lambda: ends == "by a bug" or len(second.mailed) < 3)
+    with pytest.raises(ZeroDivisionError) if ends == "by a bug" else nullcontext():
+        sender.run()
+    lost = {"unknown": 1} if ends == "by a bug" else {}
+    counts = store.ledger.counts(edition)
+    waiting = counts.pop("planned", 0) + counts.pop("deferred", 0)
+    assert (counts, waiting) == ({"accepted": 3, **lost}, 7 - len(lost))
 
 
 def test_a_provider_that_names_its_reset_is_left_alone_until_then(store: SqlStore) -> None:
@@ -338,6 +375,14 @@ def test_in_no_hour_more_is_sent_than_the_lane_takes(store: SqlStore) -> None:
     assert sent.fault is None
     assert most_within(transport.at, 3600) == 25
     assert store.ledger.counts(edition) == {"accepted": 60}
+
+
+def test_an_edition_that_is_stopped_while_its_lane_waits_for_the_next_hour_is_not_waited_for(store: SqlStore) -> None:
+    edition, clock = plan(store, 60), Clock(NOW)
+    lanes = [Lane(transport=Scripted(), rate=100.0, per_hour=25)]
+    make_sender(store, edition, lanes, clock, is_open=lambda: clock.waited < 600).run()
+    assert 600 <= clock.waited < 620
+    assert store.ledger.counts(edition) == {"accepted": 25, "planned": 35}
 
 
 def test_a_warm_up_plan_ends_the_day_and_goes_on_tomorrow(store: SqlStore) -> None:

@@ -41,6 +41,22 @@ def test_everybody_is_planned_once_however_often_it_is_planned(store: SqlStore) 
     assert store.ledger.counts(edition) == {"planned": 25}
 
 
+def test_who_was_left_out_or_given_up_of_an_edition_that_is_ready_again_is_planned(store: SqlStore) -> None:
+    edition, readers = save_edition(store).id, add_readers(store, 4)
+    choices = [
+        Planned(subscriber=reader, send_key=f"k{reader.id}", variant=variant, reason=None if variant else "no story")
+        for reader, variant in zip(readers, ["all", "all", None, None], strict=True)
+    ]
+    store.ledger.plan(edition, choices, batch_size=10, now=NOW)
+    assert store.ledger.give_up(edition, "too old", now=NOW) == 2  # and then it is composed anew
+    again = [replace(one, variant="all", reason=None) for one in choices[:3]] + choices[3:]
+    assert store.ledger.plan(edition, again, batch_size=10, now=NOW) == 3
+    assert store.ledger.counts(edition) == {"planned": 3, "skipped": 1}
+    taken = take(store, edition)
+    assert [one.email for one in taken.recipients] == [reader.email for reader in readers[:3]]
+    assert [one.answer for one in store.ledger.deliveries(edition)] == [None, None, None, "no story"]
+
+
 def test_who_is_left_out_is_written_down_with_the_reason(store: SqlStore) -> None:
     edition = save_edition(store).id
     (reader,) = add_readers(store, 1)

@@ -115,6 +115,16 @@ def test_what_is_planned_may_be_claimed_though_the_clock_was_stepped_back(store:
     assert store.ledger.claim(edition, make_owner(), lease_until=before + timedelta(minutes=1), now=before)
 
 
+def test_what_was_let_go_may_be_claimed_though_the_clock_was_stepped_back(store: SqlStore) -> None:
+    edition, before = plan(store, 20), NOW - timedelta(hours=1)
+    taken = take(store, edition)
+    store.ledger.release(taken, now=NOW)
+    take(store, edition)
+    assert store.ledger.recover(edition, now=LEASE) == 0
+    for name in "ab":
+        assert store.ledger.claim(edition, make_owner(name), lease_until=NOW, now=before)
+
+
 def test_senders_settle_beside_each_other_what_each_holds(store: SqlStore) -> None:
     edition = plan(store, 40, batch_size=10)
     claims = [take(store, edition, name) for name in "abcd"]

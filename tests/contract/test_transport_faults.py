@@ -270,6 +270,25 @@ def test_a_request_that_was_too_large_goes_in_parts() -> None:
     assert {outcome.state for outcome in account.outcomes.values()} == {DeliveryState.ACCEPTED}
 
 
+def test_what_was_rejected_and_may_not_go_again_is_certainly_not_sent() -> None:
+    account = Account()
+
+    def on_attempt(deliveries: Sequence[int]) -> None:
+        if len(account.said) > 12:  # the second half
+            raise InterruptedError
+        account.on_attempt(deliveries)
+
+    with SendGridDouble(answer=lambda number: 413 if number in {0, 1} else "accept") as api:
+        transport = _sendgrid(api)
+        with pytest.raises(InterruptedError):
+            transport.send(make_batch(8), on_attempt, account.on_outcome)
+        transport.close()
+        assert [len(request["personalizations"]) for request in api.requests] == [8, 4, 2]
+    # Of the request itself that may not leave, whoever forbids it knows.
+    states = {number: outcome.state for number, outcome in account.outcomes.items()}
+    assert states == dict.fromkeys((1, 2), DeliveryState.ACCEPTED) | dict.fromkeys(range(5, 9), DeliveryState.DEFERRED)
+
+
 def test_a_tls_error_in_the_answer_is_not_taken_for_one_before_the_request(
     certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,14 @@ def test_a_container_with_a_new_name_on_the_same_machine_is_of_this_boot() -> No
     assert is_of_this_boot(replace(this_owner("me"), host="elsewhere"))
 
 
+def test_nothing_is_known_of_a_process_in_a_container_of_the_same_name() -> None:
+    mine = this_owner("me")
+    elsewhere = replace(mine, host=f"{mine.host.partition(' ')[0]} pid:[1]", started=1.0)
+    assert is_of_this_boot(elsewhere)
+    assert not is_dead(elsewhere)
+    assert is_dead(replace(elsewhere, boot="another boot"))
+
+
 def test_setting_the_clock_makes_no_process_look_dead() -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("needs Linux: elsewhere the kernel keeps the instant")
