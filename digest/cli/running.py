@@ -136,6 +136,7 @@ def serve(
                     f"Serving {url}; an edition is due at {at:%H:%M} {app.config.schedule.timezone} (Ctrl-C ends it)"
                 ),
                 on_signal=stopping.note,
+                was_asked=lambda: stopping.was_asked,
             )
 
 

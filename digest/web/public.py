@@ -58,7 +58,19 @@ def serve_public(
     port: int,
     announce: Callable[[str], None],
     on_signal: Callable[[], None] = lambda: None,
+    was_asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, of which `on_signal` hears. Raises ConfigError when the address cannot be had."""
+    """Serve until SIGINT or SIGTERM, of which `on_signal` hears; not at all when one `was_asked` before.
+
+    Raises ConfigError when the address cannot be had.
+    """
     proxies = read_networks(app.config.web.proxies)
-    serve(create_public(app), host=host, port=port, announce=announce, proxies=proxies, on_signal=on_signal)
+    serve(
+        create_public(app),
+        host=host,
+        port=port,
+        announce=announce,
+        proxies=proxies,
+        on_signal=on_signal,
+        was_asked=was_asked,
+    )

@@ -154,11 +154,13 @@ def serve(
     announce: Callable[[str], None],
     proxies: Sequence[AnyNetwork] = (),
     on_signal: Callable[[], None] = lambda: None,
+    was_asked: Callable[[], bool] = lambda: False,
 ) -> None:
     """Serve until SIGINT or SIGTERM; port 0 takes a free one. Raises ConfigError when the address cannot be had.
 
     The socket is bound first, so that `announce(url)` names a port that answers. `on_signal` hears of each signal as it
-    comes, in the signal's handler: requests that are in work may take a while yet.
+    comes, in the signal's handler: requests that are in work may take a while yet. `was_asked` says whether one came
+    before that.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, or asyncio leaves Nagle's algorithm on: a page's head and body would wait 40 ms for each other.
@@ -172,11 +174,12 @@ def serve(
         remedy = "stop what uses it, or choose another with --port"
         raise ConfigError(f"{host}:{port}", "it cannot be listened on", remedy=remedy) from error
     shown = f"[{host}]" if ":" in host else host
-    announce(f"http://{shown}:{listener.getsockname()[1]}/")
     server = _Server(configure(app, proxies=proxies), on_signal)
     try:
         with _returning(server):
-            server.run(sockets=[listener])
+            if not was_asked():
+                announce(f"http://{shown}:{listener.getsockname()[1]}/")
+                server.run(sockets=[listener])
     finally:
         listener.close()
 
@@ -187,14 +190,23 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_signal = on_signal
+        self._is_told = False
 
     def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
         super().handle_exit(sig, frame)
+        self._is_told = True
         self._on_signal()
+
+    def end(self, *_: object) -> None:
+        """A signal outside the time in which uvicorn listens to them: before it, or again after it, by uvicorn."""
+        self.should_exit = True
+        if not self._is_told:
+            self._is_told = True
+            self._on_signal()
 
 
 @contextlib.contextmanager
-def _returning(server: uvicorn.Server) -> Iterator[None]:
+def _returning(server: _Server) -> Iterator[None]:
     """Let the server return when told to end, so that all else is ended in turn.
 
     uvicorn ends well and then raises the signals again, which would end the process where it stands: in the midst of a
@@ -203,11 +215,7 @@ def _returning(server: uvicorn.Server) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def end(*_: object) -> None:
-        server.should_exit = True
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, server.end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -150,3 +150,8 @@ def test_a_port_that_is_taken_is_one_clear_line(sample_desk: Desk) -> None:
         done = sample_desk.digest("serve", "--port", url.rpartition(":")[2])
     assert done.code == 2
     assert "--port" in done.err.strip().splitlines()[-1]
+
+
+def test_a_server_that_is_ended_as_soon_as_it_says_its_address_ends(sample_desk: Desk) -> None:
+    with serving(sample_desk):
+        pass
