@@ -190,6 +190,7 @@ def _make_lane(table: Any, config: Config, *, is_named: bool) -> "Lane":
         recorded_as=_name_lane(table) if is_named else "",
         rate=table.rate,
         per_hour=table.per_hour,
+        is_by_request=table.kind == "sendgrid",
         per_domain=_rate_of_domains(table),
         domains={} if table.kind == "outbox" else {fold_domain(name): rate for name, rate in table.domains.items()},
         warm_up=WarmUp(start=plan.start, first=plan.first, growth=plan.growth, until=plan.until) if plan else None,
@@ -200,7 +201,10 @@ def _rate_of_domains(table: Any) -> float | None:
     """Messages a second to one recipient domain; None: as many as the lane takes."""
     if table.kind == "outbox" or table.per_domain == "off":  # an outbox is one folder, whatever the domains are
         return None
-    return float(_SHARE_OF_A_DOMAIN * table.rate if table.per_domain is None else table.per_domain)
+    if table.per_domain is not None:
+        return float(table.per_domain)
+    # SendGrid queues what it takes, and spreads it over the receivers by itself.
+    return None if table.kind == "sendgrid" else float(_SHARE_OF_A_DOMAIN * table.rate)
 
 
 def _name_lane(table: Any) -> str:

@@ -134,7 +134,8 @@ class Connection:
             start = self._pacing.take_turns(lane, count, until=until)
             if start is None:
                 raise _Halt  # its turn comes too late for this lease
-            due = {one.recipient.delivery: max(one.due, start + n / lane.rate) for n, one in enumerate(going)}
+            interval = 0.0 if lane.is_by_request else 1 / lane.rate
+            due = {one.recipient.delivery: max(one.due, start + n * interval) for n, one in enumerate(going)}
             try:
                 self._hand_over(place, handing, [one.recipient for one in going], due)
             finally:

@@ -83,6 +83,9 @@ class Lane:
     recorded_as: str = ""  # in the ledger, where the transport's name would not say which one it was
     connect: Callable[[], Transport] | None = None
     connections: int = 1
+    is_by_request: bool = (
+        False  # its messages leave in requests of many, and their receivers are spread by its provider
+    )
     per_hour: int | None = None
     per_domain: float | None = None  # messages a second to one recipient domain
     domains: Mapping[str, float] = field(default_factory=dict)  # of single domains, folded
@@ -96,8 +99,10 @@ class Lane:
 
     @property
     def at_once(self) -> int:
-        """How many messages may leave together: a second's worth, and what the transport takes."""
-        return max(1, min(int(self.rate), self.transport.batch_size))
+        """How many messages may leave together: a request, or a second's worth of what leaves one by one."""
+        return (
+            self.transport.batch_size if self.is_by_request else max(1, min(int(self.rate), self.transport.batch_size))
+        )
 
 
 def address(recipient: Recipient, unsubscribe_url: Callable[[str], str]) -> Message:

@@ -317,6 +317,24 @@ class Timing(Scripted):
         return "accept"
 
 
+class WholeRequests(Timing):
+    """Takes a batch as one request; remembers how large each was."""
+
+    batch_size = 60
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.sizes: list[int] = []
+
+    def send(self, batch: Batch, on_attempt: Any, on_outcome: Any) -> None:
+        """One request."""
+        deliveries = [message.delivery for message in batch.messages]
+        on_attempt(deliveries)
+        self._note(0)
+        self.sizes.append(len(deliveries))
+        on_outcome([Outcome(delivery=one, state=DeliveryState.ACCEPTED) for one in deliveries])
+
+
 def most_within(instants: Sequence[float], seconds: float) -> int:
     """How many there are at most in a window of that length."""
     return max(sum(start <= one < start + seconds for one in instants) for start in instants)
@@ -352,20 +370,18 @@ def test_what_was_put_off_for_its_domain_is_not_tried_by_the_next_lane_at_once(s
 
 def test_a_request_for_many_holds_a_second_of_a_domain_at_most(store: SqlStore) -> None:
     edition, clock = plan(store, 60, batch_size=60), Clock(NOW)
-    sizes: list[int] = []
+    transport = WholeRequests(clock)
+    make_sender(store, edition, [Lane(transport=transport, rate=500.0, per_domain=20.0)], clock).run()
+    assert sum(transport.sizes) == 60
+    assert max(transport.sizes) <= 21
 
-    class Requests(Scripted):
-        batch_size = 60
 
-        def send(self, batch: Batch, on_attempt: Any, on_outcome: Any) -> None:
-            deliveries = [message.delivery for message in batch.messages]
-            on_attempt(deliveries)
-            sizes.append(len(deliveries))
-            on_outcome([Outcome(delivery=one, state=DeliveryState.ACCEPTED) for one in deliveries])
-
-    make_sender(store, edition, [Lane(transport=Requests(), rate=500.0, per_domain=20.0)], clock).run()
-    assert sum(sizes) == 60
-    assert max(sizes) <= 21
+def test_a_whole_request_leaves_at_once_and_the_next_when_the_rate_allows_for_all_of_it(store: SqlStore) -> None:
+    edition, clock = plan(store, 150, batch_size=60), Clock(NOW)
+    transport = WholeRequests(clock)
+    make_sender(store, edition, [Lane(transport=transport, rate=50.0, is_by_request=True)], clock).run()
+    assert transport.sizes == [60, 60, 30]
+    assert [pytest.approx(one, abs=0.1) for one in (0, 1.2, 2.4)] == transport.at
 
 
 def test_in_no_hour_more_is_sent_than_the_lane_takes(store: SqlStore) -> None:
