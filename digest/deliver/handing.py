@@ -173,8 +173,13 @@ class Connection:
 
     def _require(self, handing: _Handing) -> None:
         """Raise _Halt when nothing more may be begun."""
-        if not self._together.goes_on() or self._together.monotonic() >= handing.begin_until:
+        if not self._together.goes_on() or self._is_late(handing):
             raise _Halt
+
+    def _is_late(self, handing: _Handing) -> bool:
+        """Whether too little is left of the lease; by both clocks: one stands still while the machine is suspended."""
+        until = handing.claim.lease_until - LONGEST_SEND
+        return self._together.monotonic() >= handing.begin_until or self._together.now() >= until
 
     def _wait(self, handing: _Handing, due: float) -> None:
         """Until a message is due; what is known of the one before is written first."""
@@ -201,8 +206,8 @@ class Connection:
         handing.attempted.update(deliveries)
         handing.marks += len(deliveries)
         self._together.note_attempts(len(deliveries))
-        # It may have taken long, or the whole process was stopped meanwhile.
-        if self._together.monotonic() >= handing.begin_until:
+        # It may have taken long, or the process or the whole machine was stopped meanwhile.
+        if self._is_late(handing):
             self._put_back(handing, "the lease was over before it left", deliveries)
             raise _Halt
 
