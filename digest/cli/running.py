@@ -9,7 +9,6 @@ from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, re
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
 from digest.cli.progress import Progress, count, write_trouble
 from digest.cli.stopping import Stopping
-from digest.config.delivering import OutboxTable
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -94,6 +93,8 @@ def _line_of(stage: "StageReport") -> str:
 
 
 def _tell_result(app: "App", report: "Report", dry_run: bool) -> None:
+    from digest.config.delivering import OutboxTable
+
     for finding in report.findings:
         if finding.severity != "info":
             put(f"{'':<10} {finding.severity}: {finding.message}")
