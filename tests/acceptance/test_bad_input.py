@@ -292,6 +292,19 @@ def test_a_folder_of_which_a_part_cannot_be_read_is_used_and_reported(desk: Desk
     assert len(desk.mails()) == 1
 
 
+def test_check_says_why_a_transport_and_a_database_cannot_be_used_and_says_it_once(sample_desk: Desk) -> None:
+    config = sample_desk.folder / "config.toml"
+    smtp = 'kind = "smtp"\nhost = "mail.nowhere.invalid"\nport = 25\ntls = "none" #'
+    text = config.read_text().replace('kind = "outbox"', smtp).replace('path = "outbox"\n', "")
+    config.write_text(text.replace("sqlite:///digest.db", "sqlite:///nowhere/digest.db"))
+    done = sample_desk.digest("check", "--json")
+    assert done.code == 1
+    failed = {row["subject"]: row for row in done.rows if row["result"] == "failure"}
+    assert failed.keys() == {"database", "transport smtp"}
+    assert "no connection: gaierror" in failed["transport smtp"]["message"]
+    assert failed["transport smtp"]["remedy"] not in failed["transport smtp"]["message"]
+
+
 def test_check_tries_the_subject_too(sample_desk: Desk) -> None:
     config = sample_desk.folder / "config.toml"
     config.write_text(config.read_text().replace("{{ lead.headline }}", "{{ lead.headline"))
