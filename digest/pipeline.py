@@ -64,6 +64,9 @@ class Pipeline:
         fault = None
         if send:
             stored, fault = self._canary.prove(stored, log, self._has_readers)
+        _, last = ports.runs.last(settings.newsletter) or (None, None)
+        if send and settings.alerts and stored.state is EditionState.STOPPED and alerting.is_untold(last, stored):
+            self._alert_of_stop(stored, log)
         if send and settings.alerts and alerting.is_news(stored):
             self._alert(stored, composed.findings if composed else self.inspect(stored), log)
         if send and stored.state is EditionState.READY and stored.edition and stored.edition.approved_by:
@@ -87,11 +90,14 @@ class Pipeline:
         return report
 
     def tell_again(self, stored: StoredEdition) -> Report:
-        """Tell the operator of a held edition, and do nothing else; for when the last mail about it did not go."""
+        """Tell the operator of one that is held or has stopped, and do nothing else: the last mail did not go."""
         ports = self._ports
         log = Log(ports, ports.clock())
         findings = self.inspect(stored)
-        self._alert(stored, findings, log)
+        if stored.state is EditionState.STOPPED:
+            self._alert_of_stop(stored, log)
+        else:
+            self._alert(stored, findings, log)
         report = describe(
             stored,
             sources=(),

@@ -1,10 +1,16 @@
 """An edition that is refused for what it is stops, and the operator is told by whoever takes the mail."""
 
 import json
+from datetime import datetime
 
 import pytest
 
+from digest.app import App
+from digest.config import load_config
+from digest.models import EditionState
+from digest.schedule import ensure_due
 from tests.acceptance.conftest import Desk
+from tests.doubles.clock import Clock
 from tests.doubles.smtp_server import SmtpServer
 
 OUTBOX = 'kind = "outbox"                       # outbox'
@@ -63,6 +69,33 @@ def test_the_alert_goes_by_another_way_where_the_first_refuses_that_too(readers:
         use(readers, first, second)
         assert readers.digest("run").code == 3
         assert [message.recipient for message in second.messages] == ["desk@rehearsal.test"]
+
+
+def test_an_alert_that_nobody_took_is_tried_again_and_then_no_more(readers: Desk) -> None:
+    refuses = {"desk": True}
+
+    def answer(address: str) -> str:
+        return POLICY if refuses["desk"] or not address.startswith("desk@") else "250 2.0.0 queued"
+
+    with SmtpServer(on_data=answer) as first, SmtpServer(on_data=answer) as second:
+        use(readers, first, second)
+        clock = Clock(datetime.fromisoformat("2026-03-02T07:01:00+00:00"))
+        with App(load_config(readers.folder / "config.toml"), clock=clock, wait=clock.wait) as app:
+            report = ensure_due(app, clock())
+            assert "was not accepted" in str(report)
+            assert ensure_due(app, clock()) is None  # not each minute
+            refuses["desk"] = False
+            clock.wait(600)
+            again = ensure_due(app, clock())
+            assert again is not None
+            assert again.state is EditionState.STOPPED
+            clock.wait(600)
+            assert ensure_due(app, clock()) is None
+            app.run(again.date)
+        (alert,) = first.messages
+        assert second.messages == []
+    assert alert.recipient == "desk@rehearsal.test"
+    assert b"has stopped" in alert.content
 
 
 def test_a_server_that_is_away_is_stood_in_for(readers: Desk) -> None:
