@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from digest.audience.addresses import is_reserved, parse_address
+from digest.config.delivering import SmtpTable
 from digest.errors import DigestError
 from digest.operate.inbox import check_inbox
 from digest.operate.segments import count_segments
@@ -37,6 +38,7 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_sources(app),
         *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
+        *_check_alignment(app),
         *_check_events(app),
         *_check_canary(app),
         *([_try("inbox", lambda: check_inbox(app))] if app.config.inbox.kind != "none" else []),
@@ -162,6 +164,17 @@ def _check_summarizers(app: "App") -> Iterator[Checked]:
     for summarizer in summarizers:
         if check := getattr(summarizer, "check", None):
             yield _try(f"summarizer {app.config.summarizer.kind}", check)
+
+
+def _check_alignment(app: "App") -> Iterator[Checked]:
+    """Whether signatures of ours speak for the domain that readers see (RFC 7489 §3.1.1)."""
+    sender = parse_address(app.config.newsletter.sender).email.rpartition("@")[2].lower()
+    for table in app.config.transports:
+        domain = table.dkim.domain.lower().rstrip(".") if isinstance(table, SmtpTable) and table.dkim else sender
+        if not f".{sender}".endswith(f".{domain}") and not f".{domain}".endswith(f".{sender}"):
+            message = f"signed for {domain}, while the sender is of {sender}: DMARC does not count that"
+            remedy = "name the domain of [newsletter] sender, or one above it, in [transport.dkim]"
+            yield Checked(subject="dkim", result="warning", message=message, remedy=remedy)
 
 
 def _check_events(app: "App") -> Iterator[Checked]:
