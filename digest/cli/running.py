@@ -62,7 +62,7 @@ def run(
                     take_refusals(app)
             except KeyboardInterrupt:
                 progress.end()
-                say("digest: stopped before anything was sent; `digest run` begins again with what it has")
+                say("digest: stopped before anything was sent to a reader; `digest run` begins again with what it has")
                 leave(FAILED)
         if as_json:
             put_json(report)
