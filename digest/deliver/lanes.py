@@ -80,6 +80,7 @@ class Lane:
     transport: Transport
     rate: float  # messages a second
     key: str = ""  # by which all processes know it; "": the transport's name
+    label: str = ""  # as deliveries name it; "": the transport's name
     connect: Callable[[], Transport] | None = None
     connections: int = 1
     per_hour: int | None = None

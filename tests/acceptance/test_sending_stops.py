@@ -105,3 +105,5 @@ def test_a_server_that_is_away_is_stood_in_for(readers: Desk) -> None:
         run = readers.digest("run", "--json")
         assert run.code == 0
         assert len(second.messages) == run.rows[0]["deliveries"]["accepted"] > 1
+        rows = readers.digest("editions", "show", "--deliveries", "--json").rows
+        assert {row["transport"] for row in rows} == {f"smtp 127.0.0.1:{second.port}"}

@@ -53,6 +53,7 @@ def test_each_table_is_a_lane(tmp_path: Path) -> None:
         "outbox",
         "tests.unit.test_making_lanes:make",
     ]
+    assert [lane.label for lane in lanes] == ["smtp one.example:587", "smtp two.example:25", "", "", ""]
     assert [lane.connections for lane in lanes] == [4, 1, 2, 1, 1]
     assert [lane.per_domain for lane in lanes] == [20, None, 400, None, 20]
     assert first.domains == {"slow.example": 1.0, "xn--bcher-kva.example": 2.0}
