@@ -82,6 +82,8 @@ def describe_stop(report: "Report") -> str:
     accepted = standing.done - standing.unknown - standing.failed
     further = "".join(f", {words}" for words in write_trouble(standing) if "deferred" not in words)
     again = f"`digest run --on {report.date}` goes on, nobody gets it twice"
+    if report.state == "stopped":
+        again = f"`digest editions resume {report.date}` lets it go on"
     return f"stopped; {accepted:,} accepted{further}, {left:,} left: {again}"
 
 
