@@ -49,7 +49,15 @@ def is_owed(last: tuple[datetime, Report] | None, stored: StoredEdition, now: da
         return False
     if last is None or last[1].edition != stored.id or now - last[0] < AGAIN:
         return False
-    return any(stage.stage == STAGE and stage.notes for stage in last[1].stages)
+    return is_untold(last[1], stored)
+
+
+def is_untold(last: Report | None, stored: StoredEdition) -> bool:
+    """Whether the newest run meant to tell that it is held, or that the sender stopped it, and could not. Pure."""
+    if last is None or last.edition != stored.id:
+        return False
+    is_same_stop = stored.state is EditionState.STOPPED and (stored.reason or "") in last.message
+    return (is_news(stored) or is_same_stop) and any(stage.stage == STAGE and stage.notes for stage in last.stages)
 
 
 def is_told(last: Report | None, stored: StoredEdition) -> bool:

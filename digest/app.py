@@ -119,7 +119,7 @@ class App:
 
     @cached_property
     def store(self) -> "SqlStore":
-        """The database. Raises StoreError."""
+        """The database. Raises StoreError, and ConfigError for an address that names none."""
         from digest.stores.sql import SqlStore
 
         return SqlStore.open(self.config.store.url)

@@ -22,6 +22,7 @@ from digest.models import (
     EditionState,
     Outcome,
     Recipient,
+    StageReport,
     StoredEdition,
     Variant,
     Verdict,
@@ -47,6 +48,12 @@ class _Looking:
     fault: str = ""
     again_at: timedelta = timedelta()  # not before so much was waited
     found: list[Copy] = field(default_factory=list)
+
+
+def _write_wait(wait: timedelta) -> str:
+    """In the unit that suits it. Pure."""
+    seconds = wait.total_seconds()
+    return f"{seconds:g} seconds" if seconds % 60 else f"{seconds / 60:g} minute{'' if seconds == 60 else 's'}"
 
 
 class Canary:
@@ -142,6 +149,9 @@ class Canary:
         fault = self._send(stored, seeds)
         if fault and not any(seed.is_sent or seed.fault for seed in seeds):
             return f"the canary could not be handed over: {fault}"
+        limit = _write_wait(settings.canary_wait)
+        told = StageReport(stage=STAGE, counts={"seeds": len(seeds)}, notes=(f"waits for their copies, up to {limit}",))
+        ports.on_stage(told)  # now, and not only when it has ended: it may take a while
         sent_at = waited
         while True:
             for one in looking:
@@ -161,10 +171,9 @@ class Canary:
                 sent_at = waited
                 self._send(stored, seeds)
         unread = {id(one.mailbox): one.fault for one in looking if one.fault}
-        minutes = f"{settings.canary_wait.total_seconds() / 60:g} minutes"
         for seed in seeds:
             if seed.is_open:
-                not_there = f"did not arrive within {minutes}" if seed.is_sent else f"was not taken: {seed.answer}"
+                not_there = f"did not arrive within {limit}" if seed.is_sent else f"was not taken: {seed.answer}"
                 seed.fault = unread.get(id(seed.mailbox)) or not_there
         return None
 

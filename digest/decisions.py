@@ -3,6 +3,7 @@
 Nothing here is opened but templates, and those when they are asked for.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parseaddr
@@ -172,11 +173,13 @@ def _make_seeds(config: Config, table: "Canary | SeedTable") -> "CanaryMailbox":
 
 def make_lanes(config: Config) -> "list[Lane]":
     """The transports in order of preference, each with its rates; nothing is connected. Raises ConfigError."""
-    is_ambiguous = sum(table.kind == "smtp" for table in config.transports) > 1
-    return [_make_lane(table, config, is_named=is_ambiguous and table.kind == "smtp") for table in config.transports]
+    kinds = Counter(table.kind for table in config.transports)
+    # Of several servers, a delivery says which it was.
+    labels = [_name_lane(one) if one.kind == "smtp" and kinds["smtp"] > 1 else "" for one in config.transports]
+    return [_make_lane(table, config, label) for table, label in zip(config.transports, labels, strict=True)]
 
 
-def _make_lane(table: Any, config: Config, *, is_named: bool) -> "Lane":
+def _make_lane(table: Any, config: Config, label: str) -> "Lane":
     from digest.deliver import Lane, WarmUp
     from digest.deliver.turns import fold_domain
 
@@ -187,7 +190,7 @@ def _make_lane(table: Any, config: Config, *, is_named: bool) -> "Lane":
         # An adapter of the operator's own may have keys of any name and kind.
         connections=1 if is_custom(table.kind) else getattr(table, "connections", 1),
         key=_name_lane(table),
-        recorded_as=_name_lane(table) if is_named else "",
+        label=label,
         rate=table.rate,
         per_hour=table.per_hour,
         is_by_request=table.kind == "sendgrid",

@@ -64,6 +64,9 @@ class Pipeline:
         fault = None
         if send:
             stored, fault = self._canary.prove(stored, log, self._has_readers)
+        _, last = ports.runs.last(settings.newsletter) or (None, None)
+        if send and settings.alerts and stored.state is EditionState.STOPPED and alerting.is_untold(last, stored):
+            self._alert_of_stop(stored, log)
         if send and settings.alerts and alerting.is_news(stored):
             self._alert(stored, composed.findings if composed else self.inspect(stored), log)
         if send and stored.state is EditionState.READY and stored.edition and stored.edition.approved_by:

@@ -118,4 +118,7 @@ def _judge(
             return ("partial" if left or lost else "done"), message
         case _:
             reason = f": {stored.reason}" if stored.reason else ""
-            return "partial", f"the edition of {stored.date} is {stored.state}{reason}"
+            message = f"the edition of {stored.date} is {stored.state}{reason}"
+            if stored.state is EditionState.STOPPED:
+                message += f"; `digest editions resume {stored.date}` lets it go on"
+            return "partial", message

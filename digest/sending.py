@@ -1,13 +1,24 @@
 """A ready edition → planned, delivered, closed: the half of a run that may be interrupted anywhere and go on."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
 from digest import deliver, extract, reread
 from digest.errors import StoreError
 from digest.log import Log
-from digest.models import Edition, EditionState, Planned, Rendition, StoredEdition, Subscriber, Variant, describe_pause
+from digest.models import (
+    Edition,
+    EditionState,
+    Planned,
+    Rendition,
+    StageReport,
+    StoredEdition,
+    Subscriber,
+    Variant,
+    describe_pause,
+)
 from digest.ports import Ports, Settings
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
@@ -135,6 +146,10 @@ class Sending:
                 stored.id, EditionState.STOPPED, reason, now=ports.clock(), only_from=[EditionState.SENDING]
             )
 
+        def tell_of_wait(why: str, until: datetime) -> None:
+            note = f"{why}; it goes on at {until.astimezone(ports.zone):%H:%M %Z}"
+            ports.on_stage(StageReport(stage="deliver", counts={}, notes=(note,)))
+
         mailing = deliver.Mailing(
             edition=stored.id,
             rendition=_Renditions(ports.editions, stored, self._rendering),
@@ -154,6 +169,7 @@ class Sending:
             is_open=lambda: ports.editions.state(stored.id) is EditionState.SENDING,
             stop_edition=stop_edition,
             on_progress=ports.on_progress,
+            on_long_wait=tell_of_wait,
             waits_for_rates=ports.waits_for_rates,
             limits=ports.limits,
             resumed=stored.resumed_at is not None,

@@ -9,7 +9,6 @@ from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, re
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
 from digest.cli.progress import Progress, count, write_trouble
 from digest.cli.stopping import Stopping
-from digest.config.delivering import OutboxTable
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -63,7 +62,7 @@ def run(
                     take_refusals(app)
             except KeyboardInterrupt:
                 progress.end()
-                say("digest: stopped before anything was sent; `digest run` begins again with what it has")
+                say("digest: stopped before anything was sent to a reader; `digest run` begins again with what it has")
                 leave(FAILED)
         if as_json:
             put_json(report)
@@ -83,6 +82,8 @@ def describe_stop(report: "Report") -> str:
     accepted = standing.done - standing.unknown - standing.failed
     further = "".join(f", {words}" for words in write_trouble(standing) if "deferred" not in words)
     again = f"`digest run --on {report.date}` goes on, nobody gets it twice"
+    if report.state == "stopped":
+        again = f"`digest editions resume {report.date}` lets it go on"
     return f"stopped; {accepted:,} accepted{further}, {left:,} left: {again}"
 
 
@@ -94,6 +95,8 @@ def _line_of(stage: "StageReport") -> str:
 
 
 def _tell_result(app: "App", report: "Report", dry_run: bool) -> None:
+    from digest.config.delivering import OutboxTable
+
     for finding in report.findings:
         if finding.severity != "info":
             put(f"{'':<10} {finding.severity}: {finding.message}")

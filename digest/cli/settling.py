@@ -27,7 +27,7 @@ def stop_edition(
 
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
-        stop(app, stored, f"stopped {reason}")
+        stop(app, stored, "by hand" if reason == "by hand" else f"by hand: {reason}")
         words = f"the edition of {stored.date} is stopped; `digest editions resume {stored.date}` goes on with it"
         _tell(app, stored, words, as_json=as_json)
 

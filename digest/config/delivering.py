@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from digest.config.values import AddressText, Duration, HttpUrl, Identifier, Rate, kind_of
+from digest.config.values import AddressText, Duration, HttpUrl, Identifier, OptionalRate, Rate, kind_of
 
 
 class _Table(BaseModel):
@@ -33,7 +33,7 @@ class Dkim(_Table):
 class _TransportTable(_Table):
     rate: Rate = 50.0
     per_hour: int | None = Field(default=None, ge=1)  # at most so many in any hour
-    per_domain: Rate | Literal["off"] | None = None  # to one recipient domain; None: two fifths of `rate`
+    per_domain: OptionalRate = None  # to one recipient domain; None: two fifths of `rate`
     domains: dict[str, Rate] = Field(default_factory=dict)  # of single domains, in place of per_domain
     warm_up: WarmUp | None = None
     fallback: tuple["FallbackTable", ...] = ()

@@ -86,7 +86,7 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
         config = Config.model_validate(tables)
     except ValidationError as error:
         lines = Lines(source)
-        faults += [_describe(fault, lines, path, tables) for fault in error.errors(include_url=False)]
+        faults += [_describe(fault, lines, path, tables, bool(url)) for fault in error.errors(include_url=False)]
         raise ConfigError(str(path), faults=list(dict.fromkeys(faults))) from None
     if faults:
         raise ConfigError(str(path), faults=faults)
@@ -123,11 +123,13 @@ class Lines:
         return None
 
 
-def _describe(fault: Any, lines: Lines, path: Path, tables: Mapping[str, Any]) -> str:
-    """One fault as a line: file, line, key, what is wrong, what to do."""
+def _describe(fault: Any, lines: Lines, path: Path, tables: Mapping[str, Any], has_store_url: bool) -> str:
+    """One fault as a line: file, line, key, what is wrong, what to do; `has_store_url` of the environment."""
     location = _without_tags(fault["loc"], tables)
     line = lines.of(location)
     where = f"{path}:{line}" if line else str(path)
+    if has_store_url and location == ("store", "url"):
+        where = "DIGEST_STORE_URL"
     key = ".".join(f"[{part}]" if isinstance(part, int) else part for part in location).replace(".[", "[")
     match fault["type"]:
         case "extra_forbidden":

@@ -3,7 +3,8 @@
 import re
 from datetime import time, timedelta
 from ipaddress import ip_network
-from typing import Annotated, Any
+from math import inf
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -64,12 +65,16 @@ def _check_address(raw: str) -> str:
 
 
 def _read_rate(raw: object) -> object:
-    if isinstance(raw, int | float):
+    if isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < inf:
         return float(raw)
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|m|min|h|d)\s*", str(raw))
     if not match or float(match[1]) <= 0:
         raise ValueError('write a rate as messages and a unit of time, such as "50/s" or "2000/h"')
     return float(match[1]) / _UNITS[match[2]]
+
+
+def _read_optional_rate(raw: object) -> object:
+    return raw if raw is None or raw == "off" else _read_rate(raw)
 
 
 def _check_network(raw: str) -> str:
@@ -92,6 +97,7 @@ SecureUrl = Annotated[str, Field(pattern=r"^https://[!#-.0-;=?-~][!#-;=?-~]*$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 Rate = Annotated[float, BeforeValidator(_read_rate)]  # messages a second
+OptionalRate = Annotated[float | Literal["off"] | None, BeforeValidator(_read_optional_rate)]
 
 
 def is_custom(kind: str) -> bool:

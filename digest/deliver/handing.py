@@ -158,7 +158,7 @@ class Connection:
                 again = [delivery for delivery in deliveries if delivery in handing.attempted]
                 self._put_back(handing, together.fault or "the sender stopped", again)
                 raise
-            self._mark(handing, deliveries, lane.recorded_as or transport.name)
+            self._mark(handing, deliveries, lane.label or transport.name)
 
         def on_outcome(outcomes: Sequence[Outcome]) -> None:
             handing.unwritten += outcomes

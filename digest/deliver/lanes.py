@@ -80,7 +80,7 @@ class Lane:
     transport: Transport
     rate: float  # messages a second
     key: str = ""  # by which all processes know it; "": the transport's name
-    recorded_as: str = ""  # in the ledger, where the transport's name would not say which one it was
+    label: str = ""  # as deliveries name it; "": the transport's name
     connect: Callable[[], Transport] | None = None
     connections: int = 1
     is_by_request: bool = (

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
 
 from digest.deliver.breaking import Limits
@@ -18,6 +18,7 @@ from digest.protocols import Clock, Ledger, Rates
 
 _POLL = 0.2  # seconds between looks at what is due or held by others
 _RECOVER_EVERY = 1.0
+_LOOK_EVERY = 1.0  # seconds of a wait between looks at the edition
 
 
 A = TypeVar("A")
@@ -41,6 +42,7 @@ class Sender:
         is_open: Callable[[], bool] = lambda: True,
         stop_edition: Callable[[str], None] = lambda _: None,
         on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
+        on_long_wait: Callable[[str, datetime], None] = lambda _why, _until: None,
         limits: Limits | None = None,
         resumed: bool = False,
         patience: timedelta = timedelta(seconds=15),
@@ -53,11 +55,12 @@ class Sender:
 
         `may_go_on()` is asked before each message; `is_open()`, whether the edition is still to be sent, before each
         batch and each second; `stop_edition(reason)` stops it for every sender. `on_progress` hears of deliveries by
-        state, at most once a second, from whichever thread. `resumed`: a person had the edition go on after a stop.
+        state, at most once a second, from whichever thread; `on_long_wait`, in the thread of `run`, why and until when
+        nothing is sent. `resumed`: a person had the edition go on after a stop.
         """
         self._mailing, self._ledger, self._lanes, self._owner = mailing, ledger, lanes, owner
         self._patience = patience.total_seconds()
-        self._waits_for_rates = waits_for_rates
+        self._waits_for_rates, self._on_long_wait = waits_for_rates, on_long_wait
         self._together = Together(
             mailing.edition,
             ledger,
@@ -173,7 +176,16 @@ class Sender:
         if not is_waited_for and rest.until - together.progressed_at > self._patience:
             together.halt(rest.why)
             return False
-        return together.pause(max(0.0, rest.until - now))
+        if is_waited_for and rest.until - now > self._patience:
+            self._on_long_wait(rest.why, together.now() + timedelta(seconds=rest.until - now))
+        left = max(0.0, rest.until - now)
+        while left > 0:  # perhaps an hour: meanwhile it may be stopped
+            part = min(left, _LOOK_EVERY)
+            if not together.pause(part):
+                return False
+            left -= part
+            together.look(counts=False)
+        return together.goes_on()
 
     def _is_worth_waiting(self) -> bool:
         """Whether something is due soon, or others are at work: what they leave behind is ours to finish."""

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, fun
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.schema import CreateTable
 
-from digest.errors import StoreError, StoreUnavailable
+from digest.errors import ConfigError, StoreError, StoreUnavailable
 from digest.stores.columns import passing
 from digest.stores.database import OPTION, Database, Spelling
 from digest.stores.dumping import MAGIC, begins_with, dump, restore
@@ -55,7 +55,7 @@ class PostgresDatabase(Database):
     spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=list)
 
     def __init__(self, url: str | URL, *, connections: int = 64) -> None:
-        """Connects to nothing yet. Raises StoreError for a URL that is none, and never repeats it."""
+        """Connects to nothing yet. Raises ConfigError for a URL that is none, and never repeats it."""
         super().__init__()
         self._url = _read_url(url)
         place = f"{self._url.host or 'the local socket'}{f':{self._url.port}' if self._url.port else ''}"
@@ -251,13 +251,13 @@ class _WithoutNul(StrDumper):
 
 
 def _read_url(url: str | URL) -> URL:
-    """A URL for the driver that we have. Raises StoreError, which never repeats what may hold a password."""
+    """A URL for the driver that we have. Raises ConfigError, which never repeats what may hold a password."""
     try:
         read = make_url(url)
     except (ArgumentError, ValueError):
         remedy = 'write "postgresql+psycopg://user@host/name"'
-        raise StoreError("[store] url", "it is no address of a database", remedy=remedy) from None
+        raise ConfigError("[store] url", "it is no address of a database", remedy=remedy) from None
     if read.drivername not in {"postgresql", "postgresql+psycopg"}:
         remedy = 'begin it with "postgresql+psycopg://"'
-        raise StoreError("[store] url", f"{read.drivername} is a driver that Digest does not use", remedy=remedy)
+        raise ConfigError("[store] url", f"{read.drivername} is a driver that Digest does not use", remedy=remedy)
     return read.set(drivername="postgresql+psycopg")

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-from digest.errors import StoreError
+from digest.errors import ConfigError, StoreError
 from digest.stores.answers import SqlAnswers
 from digest.stores.archive import SqlArchive
 from digest.stores.copying import copy_all, find_filled
@@ -177,19 +177,20 @@ class SqlStore:
 
 
 def find_database(url: str) -> Database:
-    """The database that [store] url names. Raises StoreError, which never repeats what may hold a password."""
+    """The database that [store] url names. Raises ConfigError, which never repeats what may hold a password."""
     if url.startswith("postgresql"):
         try:
             from digest.stores.postgresql import PostgresDatabase
         except ImportError:
             remedy = 'pip install "digest[postgresql]"'
-            raise StoreError("[store] url", "PostgreSQL needs a driver, not installed here", remedy=remedy) from None
+            raise ConfigError("[store] url", "PostgreSQL needs a driver, not installed here", remedy=remedy) from None
         return PostgresDatabase(url)
     path = url.removeprefix("sqlite:///")
     if path == url:
-        raise StoreError("[store] url", "it names no database", remedy='write "sqlite:///digest.db"')
+        remedy = 'write "sqlite:///digest.db" or "postgresql+psycopg://user@host/name"'
+        raise ConfigError("[store] url", "it names no database", remedy=remedy)
     if path in {"", ":memory:"}:
-        raise StoreError(
+        raise ConfigError(
             "[store] url",
             "a database in memory forgets who was mailed",
             remedy='name a file, as in "sqlite:///digest.db"',
@@ -268,7 +269,7 @@ def _known_revisions() -> set[str]:
 
 
 def _not_ours(database: Database) -> StoreError:
-    remedy = "name another file in [store] url; this one was left as it is"
+    remedy = "name another one in [store] url; this one was left as it is"
     return StoreError(database.name, "it is a database of another program", remedy=remedy)
 
 

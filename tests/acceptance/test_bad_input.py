@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -290,6 +291,33 @@ def test_a_folder_of_which_a_part_cannot_be_read_is_used_and_reported(desk: Desk
     assert (row["ok"], row["entries"]) == (False, 4)
     assert "broken.bin" in row["error"]
     assert len(desk.mails()) == 1
+
+
+def test_check_says_why_a_transport_and_a_database_cannot_be_used_and_says_it_once(sample_desk: Desk) -> None:
+    config = sample_desk.folder / "config.toml"
+    smtp = 'kind = "smtp"\nhost = "mail.nowhere.invalid"\nport = 25\ntls = "none" #'
+    text = config.read_text().replace('kind = "outbox"', smtp).replace('path = "outbox"\n', "")
+    config.write_text(text.replace("sqlite:///digest.db", "sqlite:///nowhere/digest.db"))
+    done = sample_desk.digest("check", "--json")
+    assert done.code == 1
+    failed = {row["subject"]: row for row in done.rows if row["result"] == "failure"}
+    assert failed.keys() == {"database", "transport smtp"}
+    assert "no connection: gaierror" in failed["transport smtp"]["message"]
+    assert failed["transport smtp"]["remedy"] not in failed["transport smtp"]["message"]
+
+
+def test_check_warns_of_a_signature_that_does_not_speak_for_the_sender(sample_desk: Desk) -> None:
+    key = sample_desk.folder / "dkim.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True, capture_output=True)
+    key.chmod(0o600)
+    config = sample_desk.folder / "config.toml"
+    before = config.read_text()
+    for domain, is_warned in (("elsewhere.org", True), ("example.com", False), ("mail.example.com", False)):
+        dkim = f'dkim = {{ domain = "{domain}", selector = "s1", key = "dkim.pem" }}'
+        smtp = f'kind = "smtp"\nhost = "127.0.0.1"\nport = 9\ntls = "none"\n{dkim} #'
+        config.write_text(before.replace('kind = "outbox"', smtp).replace('path = "outbox"\n', ""))
+        rows = {row["subject"]: row for row in sample_desk.digest("check", "--json").rows}
+        assert ("dkim" in rows) == is_warned, domain
 
 
 def test_check_tries_the_subject_too(sample_desk: Desk) -> None:

@@ -330,19 +330,29 @@ def test_a_run_that_is_stopped_leaves_it_ready_and_the_next_sends_the_canary_aga
 
 @dataclass
 class Dying:
-    """Breaks off a run at a stage, once."""
+    """Breaks off a run when a stage has counted something, once."""
 
     at: str
+    count: str
     is_done: bool = False
 
     def __call__(self, stage: StageReport) -> None:
-        if stage.stage == self.at and not self.is_done:
+        if stage.stage == self.at and self.count in stage.counts and not self.is_done:
             self.is_done = True
             raise KeyboardInterrupt
 
 
+def test_that_it_waits_is_said_before_it_waits(house: House) -> None:
+    told: list[StageReport] = []
+    house.on_wait = lambda: told.append(house.stages[-1])
+    house.receiver.folders.update({SEEDS[0]: ""})
+    report = house.run()
+    assert told[0].notes == ("waits for their copies, up to 5 minutes",)
+    assert "waits" not in str(report.stages)
+
+
 def test_a_run_that_dies_after_it_passed_sends_no_second_canary(house: House) -> None:
-    house.on_stage = Dying("canary")
+    house.on_stage = Dying("canary", "passed")
     with pytest.raises(KeyboardInterrupt):
         house.run()
     assert house.mailed() == [*SEEDS]

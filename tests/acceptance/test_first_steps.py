@@ -3,6 +3,8 @@
 import email
 import email.policy
 import re
+import subprocess
+import sys
 from email.message import EmailMessage
 
 import pytest
@@ -119,6 +121,21 @@ def test_init_leaves_the_previews_page_to_the_program(desk: Desk) -> None:
     assert (desk.folder / "templates" / "web" / "base.html").is_file()
     assert list(desk.folder.rglob("preview.*")) == []
     assert desk.digest("check", "--json").rows
+
+
+def test_help_waits_for_nothing_that_only_a_command_needs(desk: Desk) -> None:
+    script = (
+        "import sys\n"
+        "from digest.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit:\n"
+        "    heavy = {'pydantic', 'sqlalchemy', 'psycopg', 'dkim', 'authres', 'aiosmtpd', 'sendgrid', 'jinja2'}\n"
+        "    sys.stderr.write(' '.join(sorted(heavy & set(sys.modules))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "Usage" in done.stdout
+    assert done.stderr == ""
 
 
 def test_init_overwrites_nothing(desk: Desk) -> None:

@@ -145,4 +145,8 @@ def test_an_address_with_a_password_is_never_repeated(desk: Desk, url: str) -> N
         assert "hunter2" not in said.out + said.err
     said = desk.digest("status", DIGEST_STORE_URL="postgres://digest:hunter2@host/db")
     assert said.code == 2
+    assert "DIGEST_STORE_URL: " in said.err
+    assert "hunter2" not in said.out + said.err
+    said = desk.digest("db", "copy", "postgresql+psycopg://digest:hunter2@host:port/db", DIGEST_STORE_URL=url)
+    assert said.code == 2
     assert "hunter2" not in said.out + said.err

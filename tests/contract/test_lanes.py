@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, cast
 
@@ -398,12 +398,22 @@ def test_in_no_hour_more_is_sent_than_the_lane_takes(store: SqlStore) -> None:
     assert store.ledger.counts(edition) == {"accepted": 60}
 
 
-def test_an_edition_that_is_stopped_while_its_lane_waits_for_the_next_hour_is_not_waited_for(store: SqlStore) -> None:
+def test_a_stop_ends_the_wait_for_the_next_hour_and_why_it_waits_is_told(store: SqlStore) -> None:
     edition, clock = plan(store, 60), Clock(NOW)
-    lanes = [Lane(transport=Scripted(), rate=100.0, per_hour=25)]
-    make_sender(store, edition, lanes, clock, is_open=lambda: clock.waited < 600).run()
-    assert 600 <= clock.waited < 620
-    assert store.ledger.counts(edition) == {"accepted": 25, "planned": 35}
+    told: list[tuple[str, datetime]] = []
+    sent = make_sender(
+        store,
+        edition,
+        [Lane(transport=Timing(clock), rate=100.0, per_hour=25)],
+        clock,
+        is_open=lambda: clock.waited < 120,
+        on_long_wait=lambda why, until: told.append((why, until)),
+    ).run()
+    assert sent.attempted == 25
+    assert clock.waited < 125
+    ((why, until),) = told
+    assert why == "scripted takes 25 messages an hour, and they are sent"
+    assert NOW + timedelta(hours=1) <= until < NOW + timedelta(hours=2)
 
 
 def test_a_warm_up_plan_ends_the_day_and_goes_on_tomorrow(store: SqlStore) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from digest.audience.bounces import BounceRules
-from digest.errors import StoreError, StoreUnavailable
+from digest.errors import ConfigError, DigestError, StoreError, StoreUnavailable
 from digest.models import Event, EventKind, Subscriber, SubscriberState
 from digest.stores.schema import deliveries, people
 from digest.stores.sql import SqlStore
@@ -46,8 +46,8 @@ def say(url: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def fault_of(url: str) -> StoreError:
-    with pytest.raises(StoreError) as caught:
+def fault_of(url: str) -> DigestError:
+    with pytest.raises((StoreError, ConfigError)) as caught:
         SqlStore.open(url)
     assert "hunter2" not in f"{caught.value!r} {caught.value} {caught.value.__cause__}"
     return caught.value

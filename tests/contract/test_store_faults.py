@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.errors import StoreError
+from digest.errors import ConfigError, StoreError
 from digest.models import Claim, DeliveryState
 from digest.stores.database import Straight
 from digest.stores.ledger import SqlLedger
@@ -40,14 +40,14 @@ def spoil(url: str, script: str) -> None:
 
 @pytest.mark.parametrize("url", ["postgresql+psycopg://me:hunter2@db:x/digest", "sqlite://hunter2", "hunter2.db"])
 def test_a_url_that_names_no_database_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(StoreError, match=r"no(?: address of a)? database") as caught:
+    with pytest.raises(ConfigError, match=r"no(?: address of a)? database") as caught:
         SqlStore.open(url)
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///"])
 def test_a_database_in_memory_is_refused_since_it_forgets_who_was_mailed(url: str) -> None:
-    with pytest.raises(StoreError, match="forgets who was mailed"):
+    with pytest.raises(ConfigError, match="forgets who was mailed"):
         SqlStore.open(url)
 
 

@@ -112,6 +112,12 @@ def test_what_this_version_does_not_have_is_a_fault_and_not_ignored(tmp_path: Pa
         ('[transport]\nkind = "pigeon"', 'no kind "pigeon"'),
         ('[transport]\nkind = "smtp"', '"transport.host" is missing'),
         ('[transport]\nrate = "fast"', "50/s"),
+        ("[transport]\nrate = 0", "50/s"),
+        ("[transport]\nrate = -5", "50/s"),
+        ("[transport]\nrate = nan", "50/s"),
+        ('[transport]\nper_domain = "of"', '"transport.per_domain": write a rate'),
+        ("[transport]\nper_domain = 0", "50/s"),
+        ('[transport]\ndomains = { "example.org" = 0 }', "50/s"),
         ('[edition]\nwindow = "a day"', "24h"),
         ('[schedule]\ndays = "someday"', "mon-sun"),
         (

@@ -54,7 +54,7 @@ def test_each_table_is_a_lane(tmp_path: Path) -> None:
         "tests.unit.test_making_lanes:make",
     ]
     # Of two servers, the ledger must say which it was.
-    assert [lane.recorded_as for lane in lanes] == ["smtp one.example:587", "smtp two.example:25", "", "", ""]
+    assert [lane.label for lane in lanes] == ["smtp one.example:587", "smtp two.example:25", "", "", ""]
     assert [lane.connections for lane in lanes] == [4, 1, 1, 1, 1]
     assert [lane.per_domain for lane in lanes] == [20, None, None, None, 20]
     assert first.domains == {"slow.example": 1.0, "xn--bcher-kva.example": 2.0}
