@@ -45,8 +45,9 @@ class Breaker:
                 if self.unknown >= _MOST_UNKNOWN or self.lost_answers >= _MOST_LOST_ANSWERS + self.connections - 1:
                     self.fault = f"the answers are lost, {self.unknown} messages in a row: {words}"
             if (words := by_state.get(_REFUSED)) is not None:
-                self.refusals = self.refusals + 1 if words == self.refusal else 1
-                self.refusal = words
+                refusal = without_particulars(words)
+                self.refusals = self.refusals + 1 if refusal == self.refusal else 1
+                self.refusal = refusal
                 if self.refusals >= _MOST_REFUSALS:
                     self.fault = f"everybody is refused, {self.refusals} times in a row: {words}"
 
@@ -86,6 +87,18 @@ def choose_base(counts: Mapping[str, int], limits: Limits, *, resumed: bool) -> 
     From nothing; but when somebody has seen too high a share, and had it resumed all the same, from there.
     """
     return counts if resumed and find_excess(counts, {}, limits) else {}
+
+
+def without_particulars(words: str) -> str:
+    """A receiver's words without those that differ from reader to reader, so that one refusal is known again. Pure.
+
+    Most servers repeat the address that they refuse, and many add a number of their own, such as `a4-20sm1.2`.
+    """
+    return " ".join("…" if _is_particular(word) else word for word in words.split())
+
+
+def _is_particular(word: str) -> bool:
+    return "@" in word or (any(map(str.isdigit, word)) and any(map(str.isalpha, word)))
 
 
 def without_addresses(words: str) -> str:

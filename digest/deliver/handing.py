@@ -59,9 +59,12 @@ class Connection:
         self._mailing, self._ledger, self._lanes = mailing, ledger, lanes
         self._together, self._pacing = together, pacing
         self._opened: dict[int, Transport] = {}  # by the place of the lane
+        self.crowded: Lane | None = None  # the lane that had no room for this connection, and has for others
 
     def close(self) -> None:
         """Let go of what was opened for this connection alone."""
+        for lane in self._lanes:
+            lane.health.leave(self)
         for transport in self._opened.values():
             transport.close()
         self._opened.clear()
@@ -75,6 +78,7 @@ class Connection:
         handing = _Handing(claim, lease - LONGEST_SEND.total_seconds(), lease)
         left: Sequence[Recipient] = claim.recipients
         why, retry_after = "", 0.0
+        self.crowded = None
         try:
             for place, lane in enumerate(self._lanes):
                 now = self._together.monotonic()
@@ -87,8 +91,10 @@ class Connection:
                     left = self._send_by(place, handing, left)
                 except Unavailable as error:
                     why = str(error)
-                    lane.health.note_failure(why, self._together.monotonic(), wait_seconds=error.wait_seconds)
-                    retry_after = error.wait_seconds or 0.0
+                    now, retry_after = self._together.monotonic(), error.wait_seconds or 0.0
+                    if lane.health.note_failure(why, now, wait_seconds=error.wait_seconds, connection=self):
+                        self.crowded = lane
+                        break  # the rest is for the other connections, and not for the next lane
                     left = [one for one in left if one.delivery not in handing.settled]
             self._put_back(handing, why, handing.unsettled, after=retry_after)
         except Refused as error:
@@ -166,7 +172,7 @@ class Connection:
             together.breaker.note(outcomes)
             accepted = sum(outcome.state is _ACCEPTED for outcome in outcomes)
             if accepted:
-                lane.health.note_success()
+                lane.health.note_success(self)
                 together.note_taken(lane.name, accepted)
 
         transport.send(self._address(claim, recipients), on_attempt, on_outcome)

@@ -17,6 +17,7 @@ from digest.protocols import Clock, Ledger, Rates
 
 _POLL = 0.2  # seconds between looks at what is due or held by others
 _RECOVER_EVERY = 1.0
+_RESET_WITHIN = 300.0  # seconds without progress for which resets are waited for: most limits are by the minute
 
 
 A = TypeVar("A")
@@ -127,6 +128,10 @@ class Sender:
             if claim is not None:
                 self._call_others()
                 connection.send(claim)
+                if connection.crowded and number:
+                    return
+                if connection.crowded:
+                    self._sit_out(connection.crowded)
                 continue
             if number or not self._is_worth_waiting():
                 return
@@ -161,13 +166,20 @@ class Sender:
             rests.append(rest)
         return min(rests, key=lambda rest: rest.until)
 
+    def _sit_out(self, lane: Lane) -> None:
+        """Leave the lane to the other connections, while it has no room for the first one."""
+        while self._threads and not lane.health.takes_more(self._together.monotonic()):
+            if not self._together.pause(_POLL):
+                return
+
     def _outwait(self, rest: Rest) -> bool:
         """Wait for a lane to be used again; False when that is too long."""
         together, now = self._together, self._together.monotonic()
         if self._next_due_in() is None and not self._is_at_work():
             return False  # nothing is left for which to wait
         is_waited_for = rest.is_planned and self._waits_for_rates
-        if not is_waited_for and rest.until - together.progressed_at > self._patience:
+        patience = max(self._patience, _RESET_WITHIN) if rest.is_named else self._patience
+        if not is_waited_for and rest.until - together.progressed_at > patience:
             together.halt(rest.why)
             return False
         return together.pause(max(0.0, rest.until - now))
@@ -198,7 +210,7 @@ class Sender:
         """Start one more connection, when the lane has one and a batch is waiting for it."""
         now = self._together.monotonic()
         lane = next((lane for lane in self._lanes if lane.health.resting(now) is None), None)
-        if lane is None or lane.connections == 1:
+        if lane is None or lane.connections == 1 or not lane.health.takes_more(now):
             return
         with self._lock:
             number = next((n for n in range(1, lane.connections) if n not in self._threads), None)

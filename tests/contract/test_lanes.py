@@ -236,6 +236,63 @@ def test_a_reset_that_is_far_off_ends_the_run_and_says_so(store: SqlStore) -> No
     assert sum(store.ledger.counts(edition).values()) == 30
 
 
+@pytest.mark.parametrize("waits_for_rates", [True, False])
+def test_a_limit_by_the_minute_ends_no_run(store: SqlStore, waits_for_rates: bool) -> None:
+    edition, clock = plan(store, 30), Clock(NOW)
+    asked: list[float] = []
+
+    def behave(number: int) -> object:
+        asked.append(clock.waited)
+        return Unavailable("first", "too many requests", wait_seconds=55.0) if number % 6 == 5 else "accept"
+
+    lanes = [Lane(transport=Scripted(behave), rate=1e6)]
+    sent = make_sender(store, edition, lanes, clock, waits_for_rates=waits_for_rates).run()
+    assert sent.fault is None
+    assert store.ledger.counts(edition) == {"accepted": 30}
+    assert 5 * 55 <= clock.waited < 6 * 60
+
+
+def test_a_limit_that_is_reached_for_ever_ends_the_run(store: SqlStore) -> None:
+    edition, clock = plan(store, 30), Clock(NOW)
+    transport = Scripted(lambda _: Unavailable("first", "too many requests", wait_seconds=55.0))
+    assert make_sender(store, edition, [Lane(transport=transport, rate=1e6)], clock).run().fault
+    assert clock.waited < 300
+    assert store.ledger.counts(edition).keys() <= {"deferred", "planned"}
+
+
+def test_a_server_that_takes_fewer_connections_gets_fewer_and_the_lane_does_not_rest(store: SqlStore) -> None:
+    edition, pool, clock = plan(store, 400), Pool(), Clock(NOW)
+    let_in: list[int] = []
+    turned_away: list[int] = []
+    is_full, has_come = threading.Event(), threading.Event()
+
+    def behave(number: int) -> object:
+        thread = threading.get_ident()
+        if thread not in let_in:
+            if len(let_in) == 2:
+                turned_away.append(number)
+                has_come.set()
+                return Unavailable("first", "421 too many connections")
+            let_in.append(thread)
+            if len(let_in) == 2:
+                is_full.set()
+            is_full.wait(30)
+        else:
+            has_come.wait(30)  # a third, to whom it is known that one message was taken
+        return "accept"
+
+    pool.behave = behave
+    spare = Scripted(name="second")
+    lanes = [pool.lane(4), Lane(transport=spare, rate=1e6, key="second")]
+    sent = make_sender(store, edition, lanes, clock).run()
+    assert sent.fault is None
+    assert sent.by_lane == {"scripted": 400}
+    assert len(pool.mailed) == len(set(pool.mailed)) == 400
+    assert 1 <= len(turned_away) <= 3
+    assert spare.calls == 0
+    assert store.ledger.counts(edition) == {"accepted": 400}
+
+
 def test_a_lane_that_is_down_is_not_tried_for_each_batch(store: SqlStore) -> None:
     edition, clock = plan(store, 300), Clock(NOW)
     down = Scripted(lambda _: Unavailable("first", "no connection"), "first")
