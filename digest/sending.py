@@ -156,7 +156,7 @@ class Sending:
             on_progress=ports.on_progress,
             waits_for_rates=ports.waits_for_rates,
             limits=ports.limits,
-            resumed=(stored.reason or "").startswith("resumed"),
+            resumed_at=stored.resumed_at if (stored.reason or "").startswith("resumed") else None,
             zone=ports.zone,
         )
 

@@ -62,31 +62,23 @@ class Limits:
     after: int
 
 
-def find_excess(counts: Mapping[str, int], before: Mapping[str, int], limits: Limits) -> str | None:
-    """What is too much of what was settled since `before`; None: nothing is. Pure."""
+def find_excess(counts: Mapping[str, int], limits: Limits) -> str | None:
+    """What is too much of what was settled; None: nothing is. One message is no share, of however few. Pure."""
 
-    def since(*states: str) -> int:
-        return sum(counts.get(state, 0) - before.get(state, 0) for state in states)
+    def add_up(*states: str) -> int:
+        return sum(counts.get(state, 0) for state in states)
 
-    settled = since(*_SETTLED)
+    settled = add_up(*_SETTLED)
     if settled < limits.after:
         return None
     for what, number, limit in (
-        ("refused or unknown", since("refused", "unknown"), limits.failures),
-        ("bounced", since("bounced"), limits.bounces),
-        ("complained about", since("complained"), limits.complaints),
+        ("refused or unknown", add_up("refused", "unknown"), limits.failures),
+        ("bounced", add_up("bounced"), limits.bounces),
+        ("complained about", add_up("complained"), limits.complaints),
     ):
-        if number > limit * settled:
+        if number > max(1, limit * settled):
             return f"{number} of {settled} messages {what}, more than {limit:.2%}"
     return None
-
-
-def choose_base(counts: Mapping[str, int], limits: Limits, *, resumed: bool) -> Mapping[str, int]:
-    """From which counts on shares are taken. Pure.
-
-    From nothing; but when somebody has seen too high a share, and had it resumed all the same, from there.
-    """
-    return counts if resumed and find_excess(counts, {}, limits) else {}
 
 
 def without_particulars(words: str) -> str:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
 
 from digest.deliver.breaking import Limits
@@ -42,7 +42,7 @@ class Sender:
         stop_edition: Callable[[str], None] = lambda _: None,
         on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
         limits: Limits | None = None,
-        resumed: bool = False,
+        resumed_at: datetime | None = None,
         patience: timedelta = timedelta(seconds=15),
         waits_for_rates: bool = True,
         zone: tzinfo = UTC,
@@ -53,7 +53,7 @@ class Sender:
 
         `may_go_on()` is asked before each message; `is_open()`, whether the edition is still to be sent, before each
         batch and each second; `stop_edition(reason)` stops it for every sender. `on_progress` hears of deliveries by
-        state, at most once a second, from whichever thread. `resumed`: a person had the edition go on after a stop.
+        state, at most once a second, from whichever thread. `resumed_at`: when a person had the edition go on after a stop.
         """
         self._mailing, self._ledger, self._lanes, self._owner = mailing, ledger, lanes, owner
         self._patience = patience.total_seconds()
@@ -69,7 +69,7 @@ class Sender:
             stop_edition=stop_edition,
             on_progress=on_progress,
             limits=limits,
-            resumed=resumed,
+            resumed_at=resumed_at,
             connections=max((lane.connections for lane in lanes), default=1),
         )
         self._pacing = Pacing(rates, self._together, zone)

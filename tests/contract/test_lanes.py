@@ -8,11 +8,13 @@ from itertools import pairwise
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import update
 
 from digest.deliver import Lane, Limits, WarmUp
 from digest.errors import PolicyRefused, StoreError, StoreUnavailable, Unavailable
 from digest.models import Batch, DeliveryState, Outcome
 from digest.protocols import Ledger
+from digest.stores.schema import deliveries
 from digest.stores.sql import SqlStore
 from tests.contract.editions import NOW, plan
 from tests.contract.test_deliver import Scripted, make_sender
@@ -459,9 +461,38 @@ def test_an_edition_of_which_too_much_is_refused_stops_and_a_person_may_let_it_g
     again = make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, **changes).run()
     assert again.stopped
     assert again.attempted == 0
-    resumed = make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, resumed=True, **changes).run()
+    clock.wait(60)
+    changes["resumed_at"] = clock.now
+    resumed = make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, **changes).run()
     assert resumed.stopped is None
     assert store.ledger.counts(edition).keys() == {"accepted", "refused"}
+
+
+def test_what_left_before_an_edition_was_resumed_may_go_on_bouncing(store: SqlStore) -> None:
+    edition, clock = plan(store, 300), Clock(NOW)
+    changes: dict[str, Any] = {"limits": LIMITS, "may_go_on": lambda: clock.waited < 7}
+    make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, **changes).run()
+    bounce(store, edition, 20)
+    changes["may_go_on"] = lambda: True
+    assert make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, **changes).run().stopped
+    clock.wait(60)
+
+    def behave(number: int) -> object:
+        if number == 60:
+            bounce(store, edition, 40)  # of those from before
+        return "refused" if number > 90 and number % 3 == 0 else "accept"
+
+    changes["resumed_at"] = clock.now
+    resumed = make_sender(store, edition, [Lane(transport=Scripted(behave), rate=20.0)], clock, **changes).run()
+    assert "refused or unknown" in (resumed.stopped or "")  # what is sent since counts as ever
+    assert store.ledger.counts(edition)["bounced"] == 40
+
+
+def bounce(store: SqlStore, edition: int, count: int) -> None:
+    """Events say so of the first that were sent."""
+    ids = [one.send_key for one in sorted(store.ledger.deliveries(edition), key=lambda one: one.email)[:count]]
+    with store._database.write() as connection:
+        connection.execute(update(deliveries).where(deliveries.c.send_key.in_(ids)).values(state=DeliveryState.BOUNCED))
 
 
 def test_the_progress_of_an_edition_is_told_at_most_once_a_second(store: SqlStore) -> None:
