@@ -53,7 +53,8 @@ class Sender:
 
         `may_go_on()` is asked before each message; `is_open()`, whether the edition is still to be sent, before each
         batch and each second; `stop_edition(reason)` stops it for every sender. `on_progress` hears of deliveries by
-        state, at most once a second, from whichever thread. `resumed_at`: when a person had the edition go on after a stop.
+        state, at most once a second, from whichever thread. `resumed_at`: when a person had the edition go on after a
+        stop.
         """
         self._mailing, self._ledger, self._lanes, self._owner = mailing, ledger, lanes, owner
         self._patience = patience.total_seconds()
