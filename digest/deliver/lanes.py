@@ -139,10 +139,20 @@ def address(recipient: Recipient, unsubscribe_url: Callable[[str], str]) -> Mess
 
 
 def batch_size(lanes: Sequence[Lane]) -> int:
-    """How many messages a batch may have: what every transport takes, and what half a lease is enough for."""
+    """How many messages a batch may have: what every transport takes, and what half a lease is enough for.
+
+    And what the first lane takes in a second: of a longer one, those of a large domain would be put off, to be mailed
+    alone in the end, at the pace of that domain, while the lane could have sent others between them.
+    """
+    second = max(1, int(lanes[0].rate))
     slowest = min(lane.rate / lane.connections for lane in lanes) * LEASE.total_seconds() / 2
     hourly = min((lane.per_hour for lane in lanes if lane.per_hour), default=None)
-    sizes: list[int] = [int(slowest), *(lane.transport.batch_size for lane in lanes), *([hourly] if hourly else ())]
+    sizes: list[int] = [
+        second,
+        int(slowest),
+        *(lane.transport.batch_size for lane in lanes),
+        *([hourly] if hourly else ()),
+    ]
     return max(1, min(sizes))
 
 
