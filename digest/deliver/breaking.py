@@ -12,6 +12,9 @@ _MOST_UNKNOWN, _MOST_LOST_ANSWERS, _MOST_REFUSALS = 50, 3, 10
 
 _ADDRESS = re.compile(r"[^\s<>()\"',;:]+@(?=[\w.-])")
 
+# RFC 3463 §3.2: it is this mailbox, or its domain. Ten readers of one company that is no more are not everybody.
+_ABOUT_READER = re.compile(r"\b5\.1\.(1|2|3|6|10)\b")
+
 _SETTLED = ("accepted", "refused", "unknown", "delivered", "bounced", "dropped", "complained")
 _ACCEPTED, _UNKNOWN, _REFUSED = DeliveryState.ACCEPTED, DeliveryState.UNKNOWN, DeliveryState.REFUSED
 
@@ -45,7 +48,7 @@ class Breaker:
                 if self.unknown >= _MOST_UNKNOWN or self.lost_answers >= _MOST_LOST_ANSWERS + self.connections - 1:
                     self.fault = f"the answers are lost, {self.unknown} messages in a row: {words}"
             if (words := by_state.get(_REFUSED)) is not None:
-                refusal = without_particulars(words)
+                refusal = words if _ABOUT_READER.search(words) else without_particulars(words)
                 self.refusals = self.refusals + 1 if refusal == self.refusal else 1
                 self.refusal = refusal
                 if self.refusals >= _MOST_REFUSALS:

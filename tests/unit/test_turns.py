@@ -214,7 +214,14 @@ def test_a_refusal_for_everybody_is_known_whatever_it_repeats(words: str) -> Non
 def test_refusals_for_different_reasons_stop_nobody() -> None:
     breaker = Breaker()
     for number in range(30):
-        refuse(breaker, f"550 5.1.{1 + number % 2} <reader{number}@example.org>: no such user")
+        refuse(breaker, f"550 5.2.{1 + number % 2} <reader{number}@example.org>: not now")
+    assert not breaker.fault
+
+
+def test_readers_who_are_gone_stop_nobody() -> None:
+    breaker = Breaker()
+    for number in range(30):
+        refuse(breaker, f"550 5.1.1 <reader{number}@example.org>: no such user")
     assert not breaker.fault
 
 
