@@ -172,7 +172,7 @@ class Sending:
             on_long_wait=tell_of_wait,
             waits_for_rates=ports.waits_for_rates,
             limits=ports.limits,
-            resumed=stored.resumed_at is not None,
+            resumed_at=stored.resumed_at,
             zone=ports.zone,
         )
 

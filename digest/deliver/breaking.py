@@ -12,6 +12,9 @@ _MOST_UNKNOWN, _MOST_LOST_ANSWERS, _MOST_REFUSALS = 50, 3, 10
 
 _ADDRESS = re.compile(r"[^\s<>()\"',;:]+@(?=[\w.-])")
 
+# RFC 3463 §3.2: it is this mailbox, or its domain. Ten readers of one company that is no more are not everybody.
+_ABOUT_READER = re.compile(r"\b5\.1\.(1|2|3|6|10)\b")
+
 _SETTLED = ("accepted", "refused", "unknown", "delivered", "bounced", "dropped", "complained")
 _ACCEPTED, _UNKNOWN, _REFUSED = DeliveryState.ACCEPTED, DeliveryState.UNKNOWN, DeliveryState.REFUSED
 
@@ -45,8 +48,9 @@ class Breaker:
                 if self.unknown >= _MOST_UNKNOWN or self.lost_answers >= _MOST_LOST_ANSWERS + self.connections - 1:
                     self.fault = f"the answers are lost, {self.unknown} messages in a row: {words}"
             if (words := by_state.get(_REFUSED)) is not None:
-                self.refusals = self.refusals + 1 if words == self.refusal else 1
-                self.refusal = words
+                refusal = words if _ABOUT_READER.search(words) else without_particulars(words)
+                self.refusals = self.refusals + 1 if refusal == self.refusal else 1
+                self.refusal = refusal
                 if self.refusals >= _MOST_REFUSALS:
                     self.fault = f"everybody is refused, {self.refusals} times in a row: {words}"
 
@@ -61,31 +65,35 @@ class Limits:
     after: int
 
 
-def find_excess(counts: Mapping[str, int], before: Mapping[str, int], limits: Limits) -> str | None:
-    """What is too much of what was settled since `before`; None: nothing is. Pure."""
+def find_excess(counts: Mapping[str, int], limits: Limits) -> str | None:
+    """What is too much of what was settled; None: nothing is. One message is no share, of however few. Pure."""
 
-    def since(*states: str) -> int:
-        return sum(counts.get(state, 0) - before.get(state, 0) for state in states)
+    def add_up(*states: str) -> int:
+        return sum(counts.get(state, 0) for state in states)
 
-    settled = since(*_SETTLED)
+    settled = add_up(*_SETTLED)
     if settled < limits.after:
         return None
     for what, number, limit in (
-        ("refused or unknown", since("refused", "unknown"), limits.failures),
-        ("bounced", since("bounced"), limits.bounces),
-        ("complained about", since("complained"), limits.complaints),
+        ("refused or unknown", add_up("refused", "unknown"), limits.failures),
+        ("bounced", add_up("bounced"), limits.bounces),
+        ("complained about", add_up("complained"), limits.complaints),
     ):
-        if number > limit * settled:
+        if number > max(1, limit * settled):
             return f"{number} of {settled} messages {what}, more than {limit:.2%}"
     return None
 
 
-def choose_base(counts: Mapping[str, int], limits: Limits, *, resumed: bool) -> Mapping[str, int]:
-    """From which counts on shares are taken. Pure.
+def without_particulars(words: str) -> str:
+    """A receiver's words without those that differ from reader to reader, so that one refusal is known again. Pure.
 
-    From nothing; but when somebody has seen too high a share, and had it resumed all the same, from there.
+    Most servers repeat the address that they refuse, and many add a number of their own, such as `a4-20sm1.2`.
     """
-    return counts if resumed and find_excess(counts, {}, limits) else {}
+    return " ".join("…" if _is_particular(word) else word for word in words.split())
+
+
+def _is_particular(word: str) -> bool:
+    return "@" in word or (any(map(str.isdigit, word)) and any(map(str.isalpha, word)))
 
 
 def without_addresses(words: str) -> str:

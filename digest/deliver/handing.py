@@ -59,9 +59,12 @@ class Connection:
         self._mailing, self._ledger, self._lanes = mailing, ledger, lanes
         self._together, self._pacing = together, pacing
         self._opened: dict[int, Transport] = {}  # by the place of the lane
+        self.crowded: Lane | None = None  # the lane that had no room for this connection, and has for others
 
     def close(self) -> None:
         """Let go of what was opened for this connection alone."""
+        for lane in self._lanes:
+            lane.health.leave(self)
         for transport in self._opened.values():
             transport.close()
         self._opened.clear()
@@ -74,6 +77,7 @@ class Connection:
         """
         handing = _Handing(claim, held_until - LONGEST_SEND.total_seconds(), held_until)
         left: Sequence[Recipient] = claim.recipients
+        self.crowded = None
         try:
             for place, lane in enumerate(self._lanes):
                 now = self._together.monotonic()
@@ -84,11 +88,17 @@ class Connection:
                 try:
                     left = self._send_by(place, handing, left)
                 except Unavailable as error:
-                    lane.health.note_failure(str(error), self._together.monotonic(), wait_seconds=error.wait_seconds)
+                    now = self._together.monotonic()
+                    is_crowded = lane.health.note_failure(
+                        str(error), now, wait_seconds=error.wait_seconds, connection=self
+                    )
                     # At once: a request of many that is still marked would be unknown, when it ends with the next lane.
-                    is_last = place == len(self._lanes) - 1
+                    is_last = place == len(self._lanes) - 1 and not is_crowded
                     pause = error.wait_seconds if is_last else None
                     self._put_back(handing, str(error), handing.unsettled, after=pause or 0.0)
+                    if is_crowded:
+                        self.crowded = lane
+                        break  # the rest is for the other connections, and not for the next lane
                     left = [one for one in left if one.delivery not in handing.settled]
         except Refused as error:
             self._put_back(handing, str(error), handing.unsettled)  # it takes none of it: what was marked did not leave
@@ -166,7 +176,7 @@ class Connection:
             together.breaker.note(outcomes)
             accepted = sum(outcome.state is _ACCEPTED for outcome in outcomes)
             if accepted:
-                lane.health.note_success()
+                lane.health.note_success(self)
                 together.note_taken(lane.name, accepted)
 
         transport.send(self._address(claim, recipients), on_attempt, on_outcome)

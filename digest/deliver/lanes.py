@@ -38,6 +38,7 @@ class Rest:
     until: float
     why: str
     is_planned: bool = False  # the operator's own rate asks for it: worth waiting for
+    is_named: bool = False  # the provider says until when: worth waiting for, within limits
 
 
 class Health:
@@ -48,19 +49,46 @@ class Health:
         self._lock = Lock()
         self._failures = 0  # in a row
         self._rest: Rest | None = None
+        self._taking: set[object] = set()  # the connections whose last message it took
+        self._crowded = 0  # how often one connection was too many, since it rested
+        self._no_more_until = float("-inf")
 
-    def note_success(self) -> None:
-        """It took a message."""
+    def note_success(self, connection: object = None) -> None:
+        """It took a message, over that connection."""
         self._failures = 0
+        self._taking.add(connection)
 
-    def note_failure(self, why: str, now: float, *, wait_seconds: float | None = None) -> None:
-        """It took nothing: it rests for as long as it asks for, else longer each time."""
+    def note_failure(
+        self, why: str, now: float, *, wait_seconds: float | None = None, connection: object = None
+    ) -> bool:
+        """It took nothing: it rests for as long as it asks for, else longer each time.
+
+        True when it does not rest, since it takes messages over other connections: then that one is too many, and no
+        other is to be opened for a while.
+        """
         with self._lock:
+            self._taking.discard(connection)
             if self._rest and self._rest.until > now:
-                return  # another connection has met the same failure
+                return False  # another connection has met the same failure
+            if self._taking and wait_seconds is None:
+                if now >= self._no_more_until:
+                    self._crowded += 1
+                    self._no_more_until = now + back_off(self._crowded, first=_FEWER_FOR).total_seconds()
+                return True
             self._failures += 1
             pause = back_off(self._failures).total_seconds() if wait_seconds is None else max(0.0, wait_seconds)
-            self._rest = Rest(until=now + pause, why=why)
+            self._rest = Rest(until=now + pause, why=why, is_named=wait_seconds is not None)
+            # It was no crowd, then: none got through.
+            self._crowded, self._no_more_until = 0, float("-inf")
+            return False
+
+    def leave(self, connection: object) -> None:
+        """That connection is not used any more."""
+        self._taking.discard(connection)
+
+    def takes_more(self, now: float) -> bool:
+        """Whether one more connection may be opened: none was too many lately."""
+        return now >= self._no_more_until
 
     def rest(self, rest: Rest) -> None:
         """Leave it alone for a while."""
@@ -117,17 +145,28 @@ def address(recipient: Recipient, unsubscribe_url: Callable[[str], str]) -> Mess
 
 
 def batch_size(lanes: Sequence[Lane]) -> int:
-    """How many messages a batch may have: what every transport takes, and what half a lease is enough for."""
+    """How many messages a batch may have: what every transport takes, and what half a lease is enough for.
+
+    And what the first lane takes in a second: of a longer one, those of a large domain would be put off, to be mailed
+    alone in the end, at the pace of that domain, while the lane could have sent others between them.
+    """
+    second = max(1, int(lanes[0].rate))
     slowest = min(lane.rate / lane.connections for lane in lanes) * LEASE.total_seconds() / 2
     hourly = min((lane.per_hour for lane in lanes if lane.per_hour), default=None)
-    sizes: list[int] = [int(slowest), *(lane.transport.batch_size for lane in lanes), *([hourly] if hourly else ())]
+    sizes: list[int] = [
+        second,
+        int(slowest),
+        *(lane.transport.batch_size for lane in lanes),
+        *([hourly] if hourly else ()),
+    ]
     return max(1, min(sizes))
 
 
 _FIRST_RETRY = timedelta(seconds=2)
 _LONGEST_RETRY = timedelta(minutes=15)
+_FEWER_FOR = timedelta(minutes=1)
 
 
-def back_off(failures: int) -> timedelta:
+def back_off(failures: int, *, first: timedelta = _FIRST_RETRY) -> timedelta:
     """How long to leave alone what failed so often in a row. Pure."""
-    return min(_LONGEST_RETRY, _FIRST_RETRY * float(2 ** min(failures - 1, 20)))
+    return min(_LONGEST_RETRY, first * float(2 ** min(failures - 1, 20)))

@@ -19,6 +19,7 @@ from digest.protocols import Clock, Ledger, Rates
 _POLL = 0.2  # seconds between looks at what is due or held by others
 _RECOVER_EVERY = 1.0
 _LOOK_EVERY = 1.0  # seconds of a wait between looks at the edition
+_RESET_WITHIN = 300.0  # seconds without progress for which resets are waited for: most limits are by the minute
 
 
 A = TypeVar("A")
@@ -44,7 +45,7 @@ class Sender:
         on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
         on_long_wait: Callable[[str, datetime], None] = lambda _why, _until: None,
         limits: Limits | None = None,
-        resumed: bool = False,
+        resumed_at: datetime | None = None,
         patience: timedelta = timedelta(seconds=15),
         waits_for_rates: bool = True,
         zone: tzinfo = UTC,
@@ -56,7 +57,7 @@ class Sender:
         `may_go_on()` is asked before each message; `is_open()`, whether the edition is still to be sent, before each
         batch and each second; `stop_edition(reason)` stops it for every sender. `on_progress` hears of deliveries by
         state, at most once a second, from whichever thread; `on_long_wait`, in the thread of `run`, why and until when
-        nothing is sent. `resumed`: a person had the edition go on after a stop.
+        nothing is sent. `resumed_at`: when a person had the edition go on after a stop.
         """
         self._mailing, self._ledger, self._lanes, self._owner = mailing, ledger, lanes, owner
         self._patience = patience.total_seconds()
@@ -72,7 +73,7 @@ class Sender:
             stop_edition=stop_edition,
             on_progress=on_progress,
             limits=limits,
-            resumed=resumed,
+            resumed_at=resumed_at,
             connections=max((lane.connections for lane in lanes), default=1),
         )
         self._pacing = Pacing(rates, self._together, zone)
@@ -131,6 +132,10 @@ class Sender:
             if claim is not None:
                 self._call_others()
                 connection.send(claim, held_until)
+                if connection.crowded and number:
+                    return
+                if connection.crowded:
+                    self._sit_out(connection.crowded)
                 continue
             if number or not self._is_worth_waiting():
                 return
@@ -167,13 +172,20 @@ class Sender:
             rests.append(rest)
         return min(rests, key=lambda rest: rest.until)
 
+    def _sit_out(self, lane: Lane) -> None:
+        """Leave the lane to the other connections, while it has no room for the first one."""
+        while self._threads and not lane.health.takes_more(self._together.monotonic()):
+            if not self._together.pause(_POLL):
+                return
+
     def _outwait(self, rest: Rest) -> bool:
         """Wait for a lane to be used again; False when that is too long."""
         together, now = self._together, self._together.monotonic()
         if self._next_due_in() is None and not self._is_at_work():
             return False  # nothing is left for which to wait
         is_waited_for = rest.is_planned and self._waits_for_rates
-        if not is_waited_for and rest.until - together.progressed_at > self._patience:
+        patience = max(self._patience, _RESET_WITHIN) if rest.is_named else self._patience
+        if not is_waited_for and rest.until - together.progressed_at > patience:
             together.halt(rest.why)
             return False
         if is_waited_for and rest.until - now > self._patience:
@@ -213,7 +225,7 @@ class Sender:
         """Start one more connection, when the lane has one and a batch is waiting for it."""
         now = self._together.monotonic()
         lane = next((lane for lane in self._lanes if lane.health.resting(now) is None), None)
-        if lane is None or lane.connections == 1:
+        if lane is None or lane.connections == 1 or not lane.health.takes_more(now):
             return
         with self._lock:
             number = next((n for n in range(1, lane.connections) if n not in self._threads), None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from digest.deliver.breaking import Breaker, Limits, choose_base, find_excess, without_addresses
+from digest.deliver.breaking import Breaker, Limits, find_excess, without_addresses
 from digest.errors import StoreUnavailable
 from digest.protocols import Clock, Ledger
 
@@ -50,7 +50,7 @@ class Together:
         stop_edition: Callable[[str], None],
         on_progress: Callable[[Mapping[str, int]], None],
         limits: Limits | None,
-        resumed: bool,
+        resumed_at: datetime | None,
         connections: int,
     ) -> None:
         """See Sender."""
@@ -59,11 +59,12 @@ class Together:
         self._seen = (clock(), monotonic())
         self._may_go_on, self._is_open = may_go_on, is_open
         self._stop_edition, self._on_progress = stop_edition, on_progress
-        self._limits, self._resumed = limits, resumed
+        self._limits, self._resumed_at = limits, resumed_at
         self.breaker = Breaker(connections=connections)
         self._lock = threading.Lock()  # of what is counted
         self._looking = threading.Lock()
-        self._base: Mapping[str, int] | None = None
+        self._counts_since: datetime | None = None
+        self._has_counted = False
         self._counted_at = self._asked_at = float("-inf")
         self._count_every = _LOOK_EVERY
         self._closed = False  # the edition is not being sent any more
@@ -96,8 +97,8 @@ class Together:
     def look(self, *, now_at_least: bool = False, every: float = _LOOK_EVERY, counts: bool = True) -> None:
         """Look at the edition: is it still to be sent, how far is it, is too much refused?
 
-        At most once in so many seconds. `now_at_least`: ask in any case whether it is still to be sent. Without `counts`
-        nothing else is asked.
+        At most once in so many seconds. `now_at_least`: ask in any case whether it is still to be sent. Without
+        `counts` nothing else is asked.
         """
         now = self.monotonic()
         if not now_at_least and now - self._asked_at < every:
@@ -115,14 +116,21 @@ class Together:
 
     def _count(self, now: float) -> None:
         counts = self._ledger.counts(self._edition)
+        self._on_progress(counts)
+        excess = find_excess(counts, self._limits) if self._limits else None
+        if excess and self._limits:
+            if not self._has_counted:
+                # Somebody has seen too high a share, and had it resumed all the same: what left before, and is still
+                # bouncing, is not held against it.
+                self._counts_since = self._resumed_at
+            if self._counts_since:
+                since = self._ledger.counts(self._edition, since=self._counts_since)
+                excess = find_excess(since, self._limits)
+        self._has_counted = True
         took = self.monotonic() - now
         self._counted_at, self._count_every = now, max(_LOOK_EVERY, took * _LOOK_SHARE)
-        self._on_progress(counts)
-        if self._limits:
-            if self._base is None:
-                self._base = choose_base(counts, self._limits, resumed=self._resumed)
-            if excess := find_excess(counts, self._base, self._limits):
-                self.stop(f"breakers: {excess}")
+        if excess:
+            self.stop(f"breakers: {excess}")
 
     def halt(self, fault: str) -> None:
         """End this sender; the first fault is the one that is told."""

@@ -110,8 +110,8 @@ class Ledger(Protocol):
         """
         ...
 
-    def counts(self, edition: int) -> dict[str, int]:
-        """Deliveries by state."""
+    def counts(self, edition: int, *, since: datetime | None = None) -> dict[str, int]:
+        """Deliveries by state: all, or those that were handed over since an instant."""
         ...
 
     def next_due(self, edition: int) -> datetime | None:

@@ -147,10 +147,10 @@ class SqlLedger:
         with self._database.write_beside() as connection:
             return settling.settle_unknown(connection, edition, send_keys, state, answer, now)
 
-    def counts(self, edition: int) -> dict[str, int]:
-        """Deliveries by state."""
+    def counts(self, edition: int, *, since: datetime | None = None) -> dict[str, int]:
+        """Deliveries by state: all, or those that were handed over since an instant."""
         with self._database.read() as connection:
-            return telling.count(connection, edition)
+            return telling.count(connection, edition, since)
 
     def next_due(self, edition: int) -> datetime | None:
         """When the next planned or deferred batch may be claimed; None when none is left."""

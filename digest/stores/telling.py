@@ -15,9 +15,11 @@ _GOT_IT: Final = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState
 MISSING: Final = tuple(state for state in DeliveryState if state not in _GOT_IT)
 
 
-def count(connection: Connection, edition: int) -> dict[str, int]:
-    """Deliveries by state."""
+def count(connection: Connection, edition: int, since: datetime | None = None) -> dict[str, int]:
+    """Deliveries by state: all, or those that were handed over since an instant."""
     query = select(deliveries.c.state, func.count()).where(deliveries.c.edition == edition)
+    if since is not None:
+        query = query.where(deliveries.c.attempted_at >= since)
     found = {row[0]: row[1] for row in connection.execute(query.group_by(deliveries.c.state))}
     return {state.value: found[state.value] for state in DeliveryState if state.value in found}
 

@@ -154,7 +154,8 @@ def ways_out(message: Message, inbox: str | None) -> str:
     if inbox is None:
         return f"<{url}>"
     token = url.rpartition("/")[2]
-    return f"<{url}>, <mailto:{tag_address(inbox, 'unsubscribe')}?subject=unsubscribe%20{token}>"
+    mailbox = tag_address(ascii_address(inbox), "unsubscribe")
+    return f"<{url}>, <mailto:{mailbox}?subject=unsubscribe%20{token}>"
 
 
 def own_headers(message: Message, sender_domain: str, *, is_bulk: bool = True, inbox: str | None = None) -> bytes:
@@ -201,9 +202,9 @@ def format_address(name: str | None, email: str) -> str:
 
 def _shared_headers(rendition: Rendition, letterhead: Letterhead) -> bytes:
     shared = EmailMessage(policy=_POLICY)
-    shared["From"] = _clean(letterhead.sender)
+    shared["From"] = _in_ascii(letterhead.sender)
     if letterhead.reply_to:
-        shared["Reply-To"] = _clean(letterhead.reply_to)
+        shared["Reply-To"] = _in_ascii(letterhead.reply_to)
     shared["Subject"] = _clean(rendition.subject)
     shared["Date"] = format_datetime(letterhead.dated_at)
     if letterhead.is_bulk:
@@ -225,8 +226,17 @@ def _clean(text: str) -> str:
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
+def _in_ascii(sender: str) -> str:
+    """A sender as configured, with an international domain in ASCII: the library would encode it as it does words."""
+    cleaned = _clean(sender)
+    email = parseaddr(cleaned)[1]
+    return cleaned if email.isascii() else cleaned.replace(email, ascii_address(email))
+
+
 def _domain_of(sender: str) -> str:
-    return parseaddr(sender)[1].rpartition("@")[2].encode("idna").decode("ascii") or "localhost"
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    in_ascii = ascii_address(f"sender@{domain}").rpartition("@")[2]
+    return in_ascii if in_ascii and in_ascii.isascii() else "localhost"
 
 
 def _encode_piece(piece: str, *, last: bool) -> bytes:

@@ -274,5 +274,15 @@ def test_a_variant_that_another_process_planned_is_asked_for_when_it_is_met(stor
 
 def test_batches_are_small_enough_for_the_rate_and_the_transport() -> None:
     assert batch_size([Lane(transport=Scripted(), rate=1000.0)]) == 10
-    assert batch_size([Lane(transport=Scripted(), rate=0.01)]) == 3
     assert batch_size([Lane(transport=Scripted(), rate=0.0001)]) == 1
+    slow = Lane(transport=Scripted(), rate=0.02)
+    assert batch_size([Lane(transport=Scripted(), rate=1000.0), slow]) == 6
+
+
+def test_a_batch_is_what_the_first_lane_takes_in_a_second() -> None:
+    class Roomy(Scripted):
+        batch_size = 1000
+
+    fallback = Lane(transport=Roomy(), rate=5.0)
+    assert batch_size([Lane(transport=Roomy(), rate=50.0), fallback]) == 50
+    assert batch_size([Lane(transport=Roomy(), rate=5000.0), fallback]) == 1000

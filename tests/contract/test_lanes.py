@@ -8,11 +8,13 @@ from itertools import pairwise
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import update
 
 from digest.deliver import Lane, Limits, WarmUp
 from digest.errors import PolicyRefused, StoreError, StoreUnavailable, Unavailable
 from digest.models import Batch, DeliveryState, Outcome
 from digest.protocols import Ledger
+from digest.stores.schema import deliveries
 from digest.stores.sql import SqlStore
 from tests.contract.editions import NOW, plan
 from tests.contract.test_deliver import Scripted, make_sender
@@ -278,6 +280,63 @@ def test_a_reset_that_is_far_off_ends_the_run_and_says_so(store: SqlStore) -> No
     assert sum(store.ledger.counts(edition).values()) == 30
 
 
+@pytest.mark.parametrize("waits_for_rates", [True, False])
+def test_a_limit_by_the_minute_ends_no_run(store: SqlStore, waits_for_rates: bool) -> None:
+    edition, clock = plan(store, 30), Clock(NOW)
+    asked: list[float] = []
+
+    def behave(number: int) -> object:
+        asked.append(clock.waited)
+        return Unavailable("first", "too many requests", wait_seconds=55.0) if number % 6 == 5 else "accept"
+
+    lanes = [Lane(transport=Scripted(behave), rate=1e6)]
+    sent = make_sender(store, edition, lanes, clock, waits_for_rates=waits_for_rates).run()
+    assert sent.fault is None
+    assert store.ledger.counts(edition) == {"accepted": 30}
+    assert 5 * 55 <= clock.waited < 6 * 60
+
+
+def test_a_limit_that_is_reached_for_ever_ends_the_run(store: SqlStore) -> None:
+    edition, clock = plan(store, 30), Clock(NOW)
+    transport = Scripted(lambda _: Unavailable("first", "too many requests", wait_seconds=55.0))
+    assert make_sender(store, edition, [Lane(transport=transport, rate=1e6)], clock).run().fault
+    assert clock.waited < 300
+    assert store.ledger.counts(edition).keys() <= {"deferred", "planned"}
+
+
+def test_a_server_that_takes_fewer_connections_gets_fewer_and_the_lane_does_not_rest(store: SqlStore) -> None:
+    edition, pool, clock = plan(store, 400), Pool(), Clock(NOW)
+    let_in: list[int] = []
+    turned_away: list[int] = []
+    is_full, has_come = threading.Event(), threading.Event()
+
+    def behave(number: int) -> object:
+        thread = threading.get_ident()
+        if thread not in let_in:
+            if len(let_in) == 2:
+                turned_away.append(number)
+                has_come.set()
+                return Unavailable("first", "421 too many connections")
+            let_in.append(thread)
+            if len(let_in) == 2:
+                is_full.set()
+            is_full.wait(30)
+        else:
+            has_come.wait(30)  # a third, to whom it is known that one message was taken
+        return "accept"
+
+    pool.behave = behave
+    spare = Scripted(name="second")
+    lanes = [pool.lane(4), Lane(transport=spare, rate=1e6, key="second")]
+    sent = make_sender(store, edition, lanes, clock).run()
+    assert sent.fault is None
+    assert sent.by_lane == {"scripted": 400}
+    assert len(pool.mailed) == len(set(pool.mailed)) == 400
+    assert 1 <= len(turned_away) <= 3
+    assert spare.calls == 0
+    assert store.ledger.counts(edition) == {"accepted": 400}
+
+
 def test_a_lane_that_is_down_is_not_tried_for_each_batch(store: SqlStore) -> None:
     edition, clock = plan(store, 300), Clock(NOW)
     down = Scripted(lambda _: Unavailable("first", "no connection"), "first")
@@ -478,9 +537,38 @@ def test_an_edition_of_which_too_much_is_refused_stops_and_a_person_may_let_it_g
     again = make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, **changes).run()
     assert again.stopped
     assert again.attempted == 0
-    resumed = make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, resumed=True, **changes).run()
+    clock.wait(60)
+    changes["resumed_at"] = clock.now
+    resumed = make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, **changes).run()
     assert resumed.stopped is None
     assert store.ledger.counts(edition).keys() == {"accepted", "refused"}
+
+
+def test_what_left_before_an_edition_was_resumed_may_go_on_bouncing(store: SqlStore) -> None:
+    edition, clock = plan(store, 300), Clock(NOW)
+    changes: dict[str, Any] = {"limits": LIMITS, "may_go_on": lambda: clock.waited < 7}
+    make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, **changes).run()
+    bounce(store, edition, 20)
+    changes["may_go_on"] = lambda: True
+    assert make_sender(store, edition, [Lane(transport=Scripted(), rate=20.0)], clock, **changes).run().stopped
+    clock.wait(60)
+
+    def behave(number: int) -> object:
+        if number == 60:
+            bounce(store, edition, 40)  # of those from before
+        return "refused" if number > 90 and number % 3 == 0 else "accept"
+
+    changes["resumed_at"] = clock.now
+    resumed = make_sender(store, edition, [Lane(transport=Scripted(behave), rate=20.0)], clock, **changes).run()
+    assert "refused or unknown" in (resumed.stopped or "")  # what is sent since counts as ever
+    assert store.ledger.counts(edition)["bounced"] == 40
+
+
+def bounce(store: SqlStore, edition: int, count: int) -> None:
+    """Events say so of the first that were sent."""
+    ids = [one.send_key for one in sorted(store.ledger.deliveries(edition), key=lambda one: one.email)[:count]]
+    with store._database.write() as connection:
+        connection.execute(update(deliveries).where(deliveries.c.send_key.in_(ids)).values(state=DeliveryState.BOUNCED))
 
 
 def test_the_progress_of_an_edition_is_told_at_most_once_a_second(store: SqlStore) -> None:

@@ -106,3 +106,23 @@ def test_the_name_of_a_list_cannot_look_like_its_identity() -> None:
     raw = mime.build(batch.rendition, letterhead).address(batch.messages[0])
     (line,) = [line for line in raw.split(b"\r\n") if line.startswith(b"List-ID:")]
     assert line.startswith(b'List-ID: "') and line.endswith(f'" <{letterhead.list_id}>'.encode())
+
+
+@pytest.mark.parametrize("field", ["From", "Reply-To"])
+@pytest.mark.parametrize(
+    ("domain", "ascii_domain"),
+    [("bücher.example", "xn--bcher-kva.example"), ("straße.example", "xn--strae-oqa.example")],
+)
+def test_a_sender_of_an_international_domain_is_written_in_ascii(field: str, domain: str, ascii_domain: str) -> None:
+    letterhead = replace(LETTERHEAD, sender=f"Bücher <b@{domain}>", reply_to=f"Bücher <b@{domain}>")
+    template = mime.build(RENDITION, letterhead)
+    said = parse(template.address(make_batch(1).messages[0]))[field]
+    assert [(one.display_name, one.addr_spec) for one in said.addresses] == [("Bücher", f"b@{ascii_domain}")]
+    assert f"<b@{ascii_domain}>".encode() in template.head
+    assert template.sender_domain == ascii_domain
+
+
+def test_an_inbox_of_an_international_domain_asks_no_server_for_more_than_ascii() -> None:
+    own = mime.own_headers(make_batch(1).messages[0], "news.test", inbox="in@bücher.example")
+    assert own.isascii()
+    assert b"<mailto:in+unsubscribe@xn--bcher-kva.example?subject=" in own

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.deliver.breaking import Limits, choose_base, find_excess, without_addresses
+from digest.deliver.breaking import Breaker, Limits, find_excess, without_addresses
 from digest.deliver.lanes import Health, Lane, WarmUp, back_off
 from digest.deliver.turns import (
     Timed,
@@ -20,7 +20,7 @@ from digest.deliver.turns import (
     group_by_domain,
     interleave,
 )
-from digest.models import Recipient
+from digest.models import DeliveryState, Outcome, Recipient
 from digest.protocols import Transport
 
 LIMITS = Limits(failures=0.1, bounces=0.05, complaints=0.01, after=100)
@@ -128,28 +128,14 @@ def test_a_day_ends_where_the_newsletter_is() -> None:
         ({"accepted": 94, "bounced": 6}, "6 of 100 messages bounced, more than 5.00%"),
         ({"delivered": 198, "complained": 2}, None),
         ({"delivered": 197, "complained": 3}, "3 of 200 messages complained about, more than 1.00%"),
+        ({"delivered": 99, "complained": 1}, None),
+        ({"delivered": 98, "complained": 2}, "2 of 100 messages complained about, more than 1.00%"),
         ({"accepted": 20, "bounced": 70, "planned": 5000, "deferred": 9, "skipped": 99}, None),
     ],
     ids=lambda value: None if isinstance(value, Mapping) else str(value)[:12],
 )
 def test_a_share_is_looked_at_once_enough_are_settled(counts: dict[str, int], says: str | None) -> None:
-    assert find_excess(counts, {}, LIMITS) == says
-
-
-def test_what_somebody_went_on_in_spite_of_is_not_held_against_the_edition_again() -> None:
-    before = {"accepted": 50, "bounced": 50}
-    base = choose_base(before, LIMITS, resumed=True)
-    assert find_excess({"accepted": 149, "bounced": 50}, base, LIMITS) is None
-    assert find_excess({"accepted": 144, "bounced": 56}, base, LIMITS) == "6 of 100 messages bounced, more than 5.00%"
-
-
-@pytest.mark.parametrize(
-    ("before", "resumed"),
-    [({"accepted": 50, "bounced": 50}, False), ({"accepted": 96, "bounced": 4}, True)],
-    ids=["nobody has resumed it", "it was resumed after another stop"],
-)
-def test_else_all_of_an_edition_counts(before: dict[str, int], resumed: bool) -> None:
-    assert choose_base(before, LIMITS, resumed=resumed) == {}
+    assert find_excess(counts, LIMITS) == says
 
 
 def test_what_fails_rests_longer_each_time_and_is_then_tried_again() -> None:
@@ -200,3 +186,79 @@ def test_the_longest_rest_is_a_quarter_of_an_hour() -> None:
 )
 def test_a_fault_names_no_reader(said: str, told: str) -> None:
     assert without_addresses(said) == told
+
+
+def refuse(breaker: Breaker, words: str) -> None:
+    """One reader, in those words."""
+    breaker.note([Outcome(delivery=1, state=DeliveryState.REFUSED, raw=words)])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "554 5.7.1 <reader{0}@{0}.example.org>: Relay access denied",
+        "550 5.7.1 no mail for reader{0}@example.org from you: policy",
+        "550 5.7.26 unauthenticated mail is not taken from you. a4-2{0}sm1.{0} - gsmtp",
+    ],
+    ids=["the address", "the address in its words", "a number of its own"],
+)
+def test_a_refusal_for_everybody_is_known_whatever_it_repeats(words: str) -> None:
+    breaker = Breaker()
+    for number in range(9):
+        refuse(breaker, words.format(number))
+    assert not breaker.fault
+    refuse(breaker, words.format(9))
+    assert breaker.fault.startswith("everybody is refused, 10 times in a row: 55")
+
+
+def test_refusals_for_different_reasons_stop_nobody() -> None:
+    breaker = Breaker()
+    for number in range(30):
+        refuse(breaker, f"550 5.2.{1 + number % 2} <reader{number}@example.org>: not now")
+    assert not breaker.fault
+
+
+def test_readers_who_are_gone_stop_nobody() -> None:
+    breaker = Breaker()
+    for number in range(30):
+        refuse(breaker, f"550 5.1.1 <reader{number}@example.org>: no such user")
+    assert not breaker.fault
+
+
+def test_a_connection_too_many_is_given_up_and_the_lane_goes_on() -> None:
+    health = Health()
+    for number in (0, 1, 2):
+        health.note_success(number)
+    assert health.note_failure("too many connections", 10.0, connection=2)
+    assert health.note_failure("too many connections", 10.0, connection=3)
+    assert health.resting(10.0) is None
+    assert not health.takes_more(69.9)
+    assert health.takes_more(70.0)
+    assert health.note_failure("too many connections", 80.0, connection=2)
+    assert not health.takes_more(199.9)
+    assert health.takes_more(200.0)
+
+
+def test_a_lane_rests_once_no_connection_is_left() -> None:
+    health = Health()
+    for number in (0, 1):
+        health.note_success(number)
+    assert health.note_failure("closing", 10.0, connection=1)
+    assert not health.note_failure("closing", 10.0, connection=0)
+    assert health.resting(11.9)
+    assert health.resting(12.0) is None
+    assert health.takes_more(12.0)  # it was the server, and no crowd
+
+
+def test_a_connection_that_was_closed_holds_nobody_else_up() -> None:
+    health = Health()
+    health.note_success(1)
+    health.leave(1)
+    assert not health.note_failure("no connection", 0.0, connection=0)
+
+
+def test_a_reset_is_for_all_connections() -> None:
+    health = Health()
+    health.note_success(0)
+    assert not health.note_failure("too many requests", 0.0, wait_seconds=30.0, connection=1)
+    assert health.resting(29.0)
