@@ -15,7 +15,7 @@ from urllib.parse import quote
 from digest.errors import Ambiguous, Refused, Unavailable
 from digest.models import Listed, ProviderList
 from digest.transports.mime import ascii_address
-from digest.transports.sendgrid_client import Answer, NotSent, PooledClient
+from digest.transports.sendgrid_client import Answer, NotSent, PooledClient, read_wait
 
 _PAGE = 500  # the most that a page may have
 _MOST_PAGES = 20_000
@@ -111,13 +111,10 @@ class SendGridLists:
         raise Refused(self._subject, f"{method} {listed} is refused ({answer.status})")
 
     def _wait_for_reset(self, answer: Answer) -> None:
-        try:
-            seconds = float(answer.headers.get("x-ratelimit-reset", "")) - self._clock().timestamp()
-        except ValueError:
-            seconds = 1.0
+        seconds = read_wait(answer.headers, self._clock())
         if seconds > _LONGEST_WAIT:
             raise Unavailable(self._subject, f"too many requests; the limit is reset in {seconds:.0f} seconds")
-        self._wait(max(0.1, seconds))
+        self._wait(seconds)
 
     def _read_rows(self, answer: Answer, name: ProviderList) -> list[Any]:
         try:
