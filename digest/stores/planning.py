@@ -12,12 +12,12 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, Planned, SubscriberState
 from digest.stores.columns import AT_ONCE, write_instant
-from digest.stores.database import fill
+from digest.stores.database import count_rows, fill
 from digest.stores.matching import chunks
 from digest.stores.schema import batches, deliveries, subscriptions
 
@@ -214,18 +214,15 @@ def _read_failed(connection: Connection, edition: int, *, after: int) -> Sequenc
 
 def give_up(connection: Connection, edition: int, reason: str, now: datetime, variant: str | None) -> int:
     """Skip what waits, of one variant or of all; returns how many deliveries that were."""
-    ours: list[ColumnElement[bool]] = [batches.c.edition == edition]
+    waits = [batches.c.edition == edition, batches.c.state == "planned"]
     if variant is not None:
-        ours.append(batches.c.variant == variant)
-    waits, is_done = batches.c.state == "planned", batches.c.state == "done"
-    # In the order of their numbers, as everybody locks them.
-    connection.execute(select(batches.c.id).where(*ours, waits).order_by(batches.c.id).with_for_update()).close()
-    # The batches first, as everybody writes them: some may have come since. Nothing waits in one that was done before.
-    connection.execute(update(batches).where(*ours, waits).values(state="done"))
-    done = select(batches.c.id).where(*ours, is_done)
-    given_up = connection.execute(
-        update(deliveries)
-        .where(deliveries.c.edition == edition, deliveries.c.state.in_(_WAITING), deliveries.c.batch.in_(done))
-        .values(state=_SKIPPED, answer=reason, settled_at=now)
-    ).rowcount
-    return int(given_up)
+        waits.append(batches.c.variant == variant)
+    # In the order of their numbers, as everybody locks them; and before their deliveries, also those that came since.
+    connection.execute(select(batches.c.id).where(*waits).order_by(batches.c.id).with_for_update()).close()
+    close = update(batches).where(*waits).values(state="done").returning(batches.c.id)
+    closed, given_up = sorted(connection.execute(close).scalars()), 0
+    for chunk in chunks(closed):
+        # By number: PostgreSQL, which does not know yet how many are done, would look through all for each delivery.
+        change = update(deliveries).where(deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_WAITING))
+        given_up += count_rows(connection, change.values(state=_SKIPPED, answer=reason, settled_at=now))
+    return given_up
