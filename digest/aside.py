@@ -64,5 +64,7 @@ def _send_by(
         if isinstance(error, Unavailable) and not outcomes:
             raise
         return str(error)
-    refused = [outcome for outcome in outcomes if outcome.state is not DeliveryState.ACCEPTED]
+    # What may have been sent is not called refused: whoever hears that sends it again.
+    went = (DeliveryState.ACCEPTED, DeliveryState.UNKNOWN)
+    refused = [outcome for outcome in outcomes if outcome.state not in went]
     return f"{len(refused)} of {len(messages)} messages were not accepted" if refused else None

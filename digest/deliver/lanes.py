@@ -111,9 +111,7 @@ class Lane:
     label: str = ""  # as deliveries name it; "": the transport's name
     connect: Callable[[], Transport] | None = None
     connections: int = 1
-    is_by_request: bool = (
-        False  # its messages leave in requests of many, and their receivers are spread by its provider
-    )
+    is_by_request: bool = False  # its messages leave in requests of many, which its provider spreads over receivers
     per_hour: int | None = None
     per_domain: float | None = None  # messages a second to one recipient domain
     domains: Mapping[str, float] = field(default_factory=dict)  # of single domains, folded
@@ -147,14 +145,13 @@ def address(recipient: Recipient, unsubscribe_url: Callable[[str], str]) -> Mess
 def batch_size(lanes: Sequence[Lane]) -> int:
     """How many messages a batch may have: what every transport takes, and what half a lease is enough for.
 
-    And what the first lane takes in a second: of a longer one, those of a large domain would be put off, to be mailed
-    alone in the end, at the pace of that domain, while the lane could have sent others between them.
+    And, but for requests, what the first lane takes in a second: of a longer batch, those of a large domain would be
+    put off, to be mailed alone in the end, at that domain's pace, while the lane could have sent others between them.
     """
-    second = max(1, int(lanes[0].rate))
     slowest = min(lane.rate / lane.connections for lane in lanes) * LEASE.total_seconds() / 2
     hourly = min((lane.per_hour for lane in lanes if lane.per_hour), default=None)
     sizes: list[int] = [
-        second,
+        lanes[0].at_once,
         int(slowest),
         *(lane.transport.batch_size for lane in lanes),
         *([hourly] if hourly else ()),

@@ -18,7 +18,6 @@ from digest.protocols import Clock, Ledger, Rates
 
 _POLL = 0.2  # seconds between looks at what is due or held by others
 _RECOVER_EVERY = 1.0
-_LOOK_EVERY = 1.0  # seconds of a wait between looks at the edition
 _RESET_WITHIN = 300.0  # seconds without progress for which resets are waited for: most limits are by the minute
 
 
@@ -190,14 +189,7 @@ class Sender:
             return False
         if is_waited_for and rest.until - now > self._patience:
             self._on_long_wait(rest.why, together.now() + timedelta(seconds=rest.until - now))
-        left = max(0.0, rest.until - now)
-        while left > 0:  # perhaps an hour: meanwhile it may be stopped
-            part = min(left, _LOOK_EVERY)
-            if not together.pause(part):
-                return False
-            left -= part
-            together.look(counts=False)
-        return together.goes_on()
+        return together.pause(max(0.0, rest.until - now))
 
     def _is_worth_waiting(self) -> bool:
         """Whether something is due soon, or others are at work: what they leave behind is ours to finish."""

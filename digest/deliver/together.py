@@ -94,11 +94,10 @@ class Together:
             return False
         return self._may_go_on()
 
-    def look(self, *, now_at_least: bool = False, every: float = _LOOK_EVERY, counts: bool = True) -> None:
+    def look(self, *, now_at_least: bool = False, every: float = _LOOK_EVERY) -> None:
         """Look at the edition: is it still to be sent, how far is it, is too much refused?
 
-        At most once in so many seconds. `now_at_least`: ask in any case whether it is still to be sent. Without
-        `counts` nothing else is asked.
+        At most once in so many seconds. `now_at_least`: ask in any case whether it is still to be sent.
         """
         now = self.monotonic()
         if not now_at_least and now - self._asked_at < every:
@@ -109,7 +108,7 @@ class Together:
             self._asked_at = now
             with suppress(StoreUnavailable):  # whoever writes next meets it, too, and knows what to do
                 self._closed = self._closed or not self._is_open()
-                if counts and not self._closed and now - self._counted_at >= self._count_every:
+                if not self._closed and now - self._counted_at >= self._count_every:
                     self._count(now)
         finally:
             self._looking.release()

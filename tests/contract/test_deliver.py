@@ -286,3 +286,4 @@ def test_a_batch_is_what_the_first_lane_takes_in_a_second() -> None:
     fallback = Lane(transport=Roomy(), rate=5.0)
     assert batch_size([Lane(transport=Roomy(), rate=50.0), fallback]) == 50
     assert batch_size([Lane(transport=Roomy(), rate=5000.0), fallback]) == 1000
+    assert batch_size([Lane(transport=Roomy(), rate=50.0, is_by_request=True), fallback]) == 1000
