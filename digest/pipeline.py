@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial
 
-from digest import alerting, aside, cluster, collect, compose, extract, preflight, rank, recall, summarize
+from digest import alerting, cluster, collect, compose, extract, preflight, rank, recall, summarize
 from digest.canary import Canary
 from digest.earlier import Earlier
 from digest.log import Log
@@ -34,6 +34,7 @@ from digest.previewing import Previewing
 from digest.rendering import Rendering
 from digest.reporting import Held, describe, held_by
 from digest.sending import Sending
+from digest.telling import Telling
 
 _OPEN = (EditionState.READY, EditionState.SENDING)
 
@@ -47,6 +48,7 @@ class Pipeline:
         self._ports = ports
         self._earlier = Earlier(ports.editions, ports.entries, settings.newsletter, settings.cadence)
         self._rendering = Rendering(settings, ports)
+        self._telling = Telling(settings, ports, self._rendering)
         self._canary = Canary(settings, ports, self._rendering)
         self._sending = Sending(settings, ports, self._rendering)
         self._previewing = Previewing(settings, ports, self._rendering, self._sending, self.compose)
@@ -66,16 +68,16 @@ class Pipeline:
             stored, fault = self._canary.prove(stored, log, self._has_readers)
         _, last = ports.runs.last(settings.newsletter) or (None, None)
         if send and settings.alerts and stored.state is EditionState.STOPPED and alerting.is_untold(last, stored):
-            self._alert_of_stop(stored, log)
+            self._telling.tell_of_stop(stored, log)
         if send and settings.alerts and alerting.is_news(stored):
-            self._alert(stored, composed.findings if composed else self.inspect(stored), log)
+            self._telling.tell_of_hold(stored, composed.findings if composed else self.inspect(stored), log)
         if send and stored.state is EditionState.READY and stored.edition and stored.edition.approved_by:
             log.note("approval", notes=[stored.reason or f"approved by {stored.edition.approved_by}"])
         if send and not fault and stored.state in _OPEN:
             fault = self._sending.send(stored, log)
             stored = ports.editions.get(stored.id) or stored
             if fault and settings.alerts and alerting.is_stopped_by(stored, fault):
-                self._alert_of_stop(stored, log)
+                self._telling.tell_of_stop(stored, log)
         report = describe(
             stored,
             sources=composed.sources if composed else (),
@@ -95,9 +97,9 @@ class Pipeline:
         log = Log(ports, ports.clock())
         findings = self.inspect(stored)
         if alerting.has_stopped_itself(stored):
-            self._alert_of_stop(stored, log)
+            self._telling.tell_of_stop(stored, log)
         else:
-            self._alert(stored, findings, log)
+            self._telling.tell_of_hold(stored, findings, log)
         report = describe(
             stored,
             sources=(),
@@ -281,47 +283,6 @@ class Pipeline:
         if edition is None:
             return False
         return any(self._rendering.choose_variant(edition, reader) for reader in self._sending.members())
-
-    def _alert(self, stored: StoredEdition, findings: Sequence[Finding], log: Log) -> None:
-        """Tell the operator of a held edition; that this fails is a remark, for the edition is held either way."""
-        _, last = self._ports.runs.last(self._settings.newsletter) or (None, None)
-        if alerting.is_told(last, stored):
-            log.note(alerting.STAGE, known=len(self._settings.alerts))
-            return
-        ports, now = self._ports, self._ports.clock()
-        faults = []
-        for number, email in enumerate(self._settings.alerts):  # each has a link of their own
-            fault = aside.hand_over(
-                [lane.transport for lane in ports.lanes],
-                self._rendering.letterhead(stored),
-                alerting.write_alert(self._settings.name, stored, findings, url=ports.approval_url(stored.id, email)),
-                [email],
-                key=f"alert-{stored.id}-{int(now.timestamp())}-{number}",
-            )
-            faults += [fault] if fault else []
-        note = f"{len(faults)} of {len(self._settings.alerts)} alerts were not accepted: {faults[0]}" if faults else ""
-        log.note(alerting.STAGE, notes=[note] if note else (), addresses=len(self._settings.alerts))
-
-    def _alert_of_stop(self, stored: StoredEdition, log: Log) -> None:
-        """Tell the operator that an edition has stopped; that this fails is a remark.
-
-        By each lane until one takes it: who refuses the edition may take a mail to the operator, or may not.
-        """
-        ports, now, settings = self._ports, self._ports.clock(), self._settings
-        alert = alerting.write_stop_alert(settings.name, stored, ports.ledger.counts(stored.id))
-        faults: list[str] = []
-        for lane in ports.lanes:
-            key = f"stop-{stored.id}-{int(now.timestamp())}"
-            fault = aside.hand_over(
-                [lane.transport], self._rendering.letterhead(stored), alert, settings.alerts, key=key
-            )
-            if fault is None:
-                log.note(alerting.STAGE, addresses=len(settings.alerts))
-                return
-            faults.append(fault)
-        log.note(
-            alerting.STAGE, notes=[f"the alert was not accepted: {'; '.join(faults)}"], addresses=len(settings.alerts)
-        )
 
 
 def _may_compose_again(stored: StoredEdition) -> bool:
