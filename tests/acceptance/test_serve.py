@@ -153,5 +153,7 @@ def test_a_port_that_is_taken_is_one_clear_line(sample_desk: Desk) -> None:
 
 
 def test_a_server_that_is_ended_as_soon_as_it_says_its_address_ends(sample_desk: Desk) -> None:
-    with serving(sample_desk):
-        pass
+    with serving(sample_desk) as url:
+        pass  # at the end it is told to stop, and must exit with 0
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(url, timeout=5)

@@ -341,7 +341,8 @@ def test_a_configuration_that_would_send_it_so_is_told_of_at_the_start() -> None
 
 @pytest.mark.parametrize("host", ["localhost", "smtp.localhost", "127.0.0.9", "::1"])
 def test_on_this_machine_it_may(host: str) -> None:
-    SmtpTransport(host=host, port=587, tls="none", username="u", password="p")
+    transport = SmtpTransport(host=host, port=587, tls="none", username="u", password="p")
+    assert repr(transport) == f"SmtpTransport(host={host!r}, port=587, tls='none')"
 
 
 # About all readers, or one

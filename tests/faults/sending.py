@@ -17,12 +17,12 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from sqlalchemy import event
 
@@ -30,8 +30,9 @@ from digest.app import App, system_clock
 from digest.config import load_config
 from digest.deliver import Lane
 from digest.errors import DigestError, StoreError
-from digest.models import Batch, Claim, Outcome, Planned
+from digest.models import Batch, Claim, Outcome
 from digest.stores.sql import SqlStore
+from tests.faults.ledger_sender import Watched
 
 # In the order in which an edition comes by them.
 STEPS = (
@@ -112,30 +113,6 @@ class Watch:
 _CHANGES = {"sending": ("before opening", "opened"), "sent": ("before closing", "closed")}
 
 
-class WatchedPlan(Sequence[Planned]):
-    """What is to be planned; a step when half of it has been taken."""
-
-    def __init__(self, planned: Sequence[Planned], watch: Watch) -> None:
-        self._planned = planned
-        self._watch = watch
-
-    @overload
-    def __getitem__(self, index: int) -> Planned: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Planned]: ...
-    def __getitem__(self, index: Any) -> Any:
-        return self._planned[index]
-
-    def __len__(self) -> int:
-        return len(self._planned)
-
-    def __iter__(self) -> Iterator[Planned]:
-        for number, plan in enumerate(self._planned):
-            if number == len(self._planned) // 2:
-                self._watch.step("planning")
-            yield plan
-
-
 class WatchedSlice:
     """A slice of the real store; a step when it cannot do what it is asked for."""
 
@@ -158,7 +135,7 @@ class WatchedLedger(WatchedSlice):
     """The real ledger, with steps before and after what it writes."""
 
     def plan(self, edition: int, planned: Any, **options: Any) -> int:
-        added: int = self._do("plan", edition, WatchedPlan(list(planned), self._watch), **options)
+        added: int = self._do("plan", edition, Watched(list(planned), lambda: self._watch.step("planning")), **options)
         self._watch.step("planned")
         return added
 
