@@ -204,10 +204,7 @@ def _rate_of_domains(table: Any) -> float | None:
     """Messages a second to one recipient domain; None: as many as the lane takes."""
     if table.kind == "outbox" or table.per_domain == "off":  # an outbox is one folder, whatever the domains are
         return None
-    if table.per_domain is not None:
-        return float(table.per_domain)
-    # SendGrid queues what it takes, and spreads it over the receivers by itself.
-    return None if table.kind == "sendgrid" else float(_SHARE_OF_A_DOMAIN * table.rate)
+    return float(_SHARE_OF_A_DOMAIN * table.rate if table.per_domain is None else table.per_domain)
 
 
 def _name_lane(table: Any) -> str:

@@ -122,7 +122,7 @@ class Connection:
             left: list[Recipient] = list(recipients[room:])
             self._postpone(handing, admission.late, admission.late_until)
             late = 0.0
-            for part in cut(admission.timed, lane.at_once):
+            for part in cut(admission.timed, lane.at_once, span_seconds=lane.span_seconds):
                 slice_, late = delay(part, self._together.monotonic(), late)
                 left += self._send_slice(place, handing, slice_)
             self._flush(handing)
@@ -144,8 +144,10 @@ class Connection:
             start = self._pacing.take_turns(lane, count, until=until)
             if start is None:
                 raise _Halt  # its turn comes too late for this lease
-            interval = 0.0 if lane.is_by_request else 1 / lane.rate
-            due = {one.recipient.delivery: max(one.due, start + n * interval) for n, one in enumerate(going)}
+            if lane.is_by_request:  # it leaves with the first: the rest are due before the next one leaves
+                due = dict.fromkeys((one.recipient.delivery for one in going), max(start, going[0].due))
+            else:
+                due = {one.recipient.delivery: max(one.due, start + n / lane.rate) for n, one in enumerate(going)}
             try:
                 self._hand_over(place, handing, [one.recipient for one in going], due)
             finally:

@@ -9,6 +9,7 @@ from digest.models import Letterhead, Message, Recipient, Rendition
 from digest.protocols import Transport
 
 LEASE = timedelta(minutes=10)
+_LONGEST_SPAN = 60.0  # seconds: a batch may have to wait for so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class Lane:
     label: str = ""  # as deliveries name it; "": the transport's name
     connect: Callable[[], Transport] | None = None
     connections: int = 1
-    is_by_request: bool = False  # its messages leave in requests of many, which its provider spreads over receivers
+    is_by_request: bool = False  # its messages leave in requests of many, which its provider queues
     per_hour: int | None = None
     per_domain: float | None = None  # messages a second to one recipient domain
     domains: Mapping[str, float] = field(default_factory=dict)  # of single domains, folded
@@ -129,6 +130,13 @@ class Lane:
         return (
             self.transport.batch_size if self.is_by_request else max(1, min(int(self.rate), self.transport.batch_size))
         )
+
+    @property
+    def span_seconds(self) -> float:
+        """How much of a domain's rate may leave together: a second's worth; in a request, until the next may leave."""
+        if not self.is_by_request:
+            return 1.0
+        return max(1.0, min(self.transport.batch_size / self.rate, _LONGEST_SPAN))
 
 
 def address(recipient: Recipient, unsubscribe_url: Callable[[str], str]) -> Message:

@@ -52,8 +52,9 @@ class Pacing:
             return Admission(timed=[Timed(due=0.0, recipient=recipient, is_paced=False) for recipient in free])
         domains = sorted(groups)
         rates = [find_rate(lane, domain) or lane.rate for domain in domains]
+        within = max(WITHIN, lane.span_seconds)
         turns = [
-            Turns(key=name_pace(lane, domain), count=len(groups[domain]), per_second=rate, within=WITHIN)
+            Turns(key=name_pace(lane, domain), count=len(groups[domain]), per_second=rate, within=within)
             for domain, rate in zip(domains, rates, strict=True)
         ]
         now, here = self._together.now(), self._together.monotonic()

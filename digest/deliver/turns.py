@@ -11,7 +11,6 @@ from digest.deliver.lanes import Lane, WarmUp
 from digest.models import Recipient
 
 WITHIN = 5.0  # seconds that a message may wait for its domain in a claimed batch; else it is put off
-_TOGETHER = 1.0  # seconds: what is due within that much may leave in one request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +61,12 @@ def interleave(groups: Mapping[str, tuple[float, float, Sequence[Recipient]]]) -
     return sorted(timed, key=lambda one: one.due)
 
 
-def cut(timed: Sequence[Timed], at_once: int) -> list[list[Timed]]:
-    """What leaves together: so many at most, and nothing that is due more than a second before the rest."""
+def cut(timed: Sequence[Timed], at_once: int, *, span_seconds: float) -> list[list[Timed]]:
+    """What leaves together: so many at most, and nothing that is due so many seconds after the first, or later."""
     slices: list[list[Timed]] = []
     for one in timed:
         # What is due by now may go with what is due at any time.
-        if slices and len(slices[-1]) < at_once and one.due - slices[-1][0].due < _TOGETHER:
+        if slices and len(slices[-1]) < at_once and one.due - slices[-1][0].due < span_seconds:
             slices[-1].append(one)
         else:
             slices.append([one])

@@ -440,6 +440,19 @@ def test_a_request_for_many_holds_a_second_of_a_domain_at_most(store: SqlStore) 
     assert max(transport.sizes) <= 21
 
 
+def test_a_request_holds_as_many_of_a_domain_as_its_rate_allows_until_the_next(store: SqlStore) -> None:
+    edition, clock = plan(store, 180, batch_size=60), Clock(NOW)
+    transport = WholeRequests(clock)
+    lane = Lane(transport=transport, rate=10.0, per_domain=4.0, is_by_request=True)
+    assert make_sender(store, edition, [lane], clock).run().fault is None
+    assert store.ledger.counts(edition) == {"accepted": 180}
+    assert transport.sizes[0] == max(transport.sizes) == 24  # six seconds' worth
+    sent_by = [(at, sum(transport.sizes[: number + 1])) for number, at in enumerate(transport.at)]
+    assert all(count <= 4.0 * (at + 6) + 1 for at, count in sent_by)
+    assert len(transport.sizes) < 20
+    assert clock.waited < 180 / 4 + 12
+
+
 def test_a_whole_request_leaves_at_once_and_the_next_when_the_rate_allows_for_all_of_it(store: SqlStore) -> None:
     edition, clock = plan(store, 150, batch_size=60), Clock(NOW)
     transport = WholeRequests(clock)

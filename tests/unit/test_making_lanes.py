@@ -56,7 +56,7 @@ def test_each_table_is_a_lane(tmp_path: Path) -> None:
     # Of two servers, the ledger must say which it was.
     assert [lane.label for lane in lanes] == ["smtp one.example:587", "smtp two.example:25", "", "", ""]
     assert [lane.connections for lane in lanes] == [4, 1, 1, 1, 1]
-    assert [lane.per_domain for lane in lanes] == [20, None, None, None, 20]
+    assert [lane.per_domain for lane in lanes] == [20, None, 400, None, 20]
     assert first.domains == {"slow.example": 1.0, "xn--bcher-kva.example": 2.0}
     assert (first.per_hour, second.per_hour) == (500, None)
     assert first.warm_up == WarmUp(start=date(2026, 3, 1), first=200, growth=1.5, until=100_000)

@@ -78,8 +78,12 @@ def test_domains_take_turns() -> None:
 
 def test_nothing_leaves_together_that_is_more_than_a_second_apart() -> None:
     timed = [Timed(due=due, recipient=recipient("a@b.test")) for due in (0.0, 0.5, 0.9, 1.0, 1.5, 9.0)]
-    assert [[one.due for one in slice_] for slice_ in cut(timed, 50)] == [[0.0, 0.5, 0.9], [1.0, 1.5], [9.0]]
-    assert [len(slice_) for slice_ in cut(timed[:3], 2)] == [2, 1]
+    assert [[one.due for one in slice_] for slice_ in cut(timed, 50, span_seconds=1.0)] == [
+        [0.0, 0.5, 0.9],
+        [1.0, 1.5],
+        [9.0],
+    ]
+    assert [len(slice_) for slice_ in cut(timed[:3], 2, span_seconds=1.0)] == [2, 1]
 
 
 def test_what_was_held_up_keeps_its_pace_afterwards() -> None:
