@@ -207,6 +207,7 @@ def profile_of(table: Any) -> SourceProfile:
         trusted=table.trusted,
         include=table.include,
         exclude=table.exclude,
+        every=table.every,
     )
 
 

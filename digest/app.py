@@ -21,6 +21,7 @@ from digest.config import Config
 from digest.errors import ConfigError
 from digest.models import (
     ANYBODY,
+    Cadence,
     Edition,
     Finding,
     Item,
@@ -191,25 +192,31 @@ class App:
         """The date of an instant in the newsletter's time zone."""
         return instant.astimezone(ZoneInfo(self.config.schedule.timezone)).date()
 
-    def run(self, day: date | None = None, *, send: bool = True, dry: bool = False) -> Report:
+    def run(
+        self, day: date | None = None, *, cadence: Cadence = "daily", send: bool = True, dry: bool = False
+    ) -> Report:
         """One edition now. `dry` works on a copy of the database and sends nothing."""
         self._require_sources()
         with self.scratch() if dry else self._kept() as store:
-            return self.pipeline(store).run(day or self.today(), send=send and not dry)
+            return self.pipeline(store, cadence).run(day or self.today(), send=send and not dry)
 
     def close_late(self, stored: StoredEdition, reason: str) -> None:
         """End an edition that is too old to be news: what is still to be sent of it is given up, and named."""
         with self._kept() as store:
-            self.pipeline(store).close(stored, reason)
+            self.pipeline(store, stored.cadence).close(stored, reason)
 
-    def preview(self, day: date | None = None, viewpoint: Viewpoint = ANYBODY) -> "Preview":
+    def preview(
+        self, day: date | None = None, viewpoint: Viewpoint = ANYBODY, *, cadence: Cadence = "daily"
+    ) -> "Preview":
         """The edition of that day as one subscriber, or a reader of some topics, would get it. Writes nothing."""
         self._require_sources()
         reader = self._find_reader(viewpoint)
         with self.scratch() as store:
-            return self.pipeline(store).preview(day or self.today(), reader)
+            return self.pipeline(store, cadence).preview(day or self.today(), reader)
 
-    def send_test(self, email: str, day: date | None = None, viewpoint: Viewpoint = ANYBODY) -> Outcome:
+    def send_test(
+        self, email: str, day: date | None = None, viewpoint: Viewpoint = ANYBODY, *, cadence: Cadence = "daily"
+    ) -> Outcome:
         """One message to an address by the configured transport, outside the ledger: what `preview` shows from there.
 
         Its way out leads nobody out, for this is no subscription; also not that of the subscriber whom it is like.
@@ -218,7 +225,7 @@ class App:
         address, like = parse_address(email), self._find_reader(viewpoint)
         reader = replace(self._find_reader(ANYBODY), email=address.email, topics=like.topics, language=like.language)
         with self.scratch() as store:
-            return self.pipeline(store).send_test(day or self.today(), reader)
+            return self.pipeline(store, cadence).send_test(day or self.today(), reader)
 
     def visit(self, ids: Sequence[str] = ()) -> list[SourceReport]:
         """Try all sources, or those named, and keep nothing. Raises ConfigError for a name that is not there."""
@@ -247,8 +254,8 @@ class App:
                 )
             )
 
-    def pipeline(self, store: "SqlStore") -> "Pipeline":
-        """The pipeline over a store: ours, or a scratch copy."""
+    def pipeline(self, store: "SqlStore", cadence: Cadence = "daily") -> "Pipeline":
+        """The pipeline of one cadence over a store: ours, or a scratch copy."""
         from digest.pipeline import Pipeline
         from digest.ports import Ports
         from digest.stores.owners import this_owner
@@ -296,7 +303,7 @@ class App:
             on_stage=self._on_stage,
             on_progress=self._on_progress,
         )
-        return Pipeline(decisions.make_settings(self.config), ports)
+        return Pipeline(decisions.make_settings(self.config, cadence), ports)
 
     def summarizers(self, store: "SqlStore") -> list[Summarizer]:
         """Who says stories, in order of preference; new for each run. Raises ConfigError."""
@@ -333,16 +340,16 @@ class App:
 
     def revise(self, number: int, edition: Edition, **arguments: Any) -> bool:
         """Render a changed edition and keep it; see Pipeline.revise."""
-        return self.pipeline(self.store).revise(number, edition, **arguments)
+        return self.pipeline(self.store, edition.cadence).revise(number, edition, **arguments)
 
     def inspect(self, stored: StoredEdition) -> tuple[Finding, ...]:
         """What preflight finds in a kept edition, without asking the network."""
-        return self.pipeline(self.store).inspect(stored)
+        return self.pipeline(self.store, stored.cadence).inspect(stored)
 
     def tell_again(self, stored: StoredEdition) -> Report:
         """Tell the operator of a held edition once more, when the last mail about it did not go."""
         with self._kept() as store:
-            return self.pipeline(store).tell_again(stored)
+            return self.pipeline(store, stored.cadence).tell_again(stored)
 
     def upgrade_store(self) -> str:
         """Bring the database up to this version; returns what was done."""

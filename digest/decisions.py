@@ -20,6 +20,7 @@ from digest.config import Config
 from digest.config.delivering import Canary, SeedTable
 from digest.config.values import is_custom
 from digest.errors import ConfigError, RenderError
+from digest.models import Cadence
 
 if TYPE_CHECKING:
     from digest.audience.segments import Predicate
@@ -101,8 +102,8 @@ def make_segments(config: Config) -> "Mapping[str, Predicate]":
     }
 
 
-def make_settings(config: Config) -> "Settings":
-    """What the operator decided, for the pipeline."""
+def make_settings(config: Config, cadence: Cadence = "daily") -> "Settings":
+    """What the operator decided, for the editions of one cadence."""
     from digest.ports import Settings
 
     newsletter, rules = config.newsletter, config.edition
@@ -130,6 +131,7 @@ def make_settings(config: Config) -> "Settings":
         canary_require=frozenset(config.canary.require),
         canary_wait=config.canary.wait,
         canary_every=config.canary.every,
+        cadence=cadence,
     )
 
 

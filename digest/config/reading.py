@@ -38,11 +38,6 @@ _SHAPES = {
     "approval": 'write "none", "required" or "first:7"',
 }
 _SECRET = {"password", "api_key", "key", "token", "secret", "secret_key"}
-# What later versions will have, so that it is told apart from a slip of the pen.
-_LATER: Mapping[tuple[str, str], set[object]] = {
-    ("engine", "kind"): {"procrastinate"},
-    ("schedule", "per_subscriber_timezone"): {True},
-}
 
 
 def find_config(path: Path | None, environment: Mapping[str, str]) -> Path:
@@ -148,8 +143,6 @@ def _describe(fault: Any, lines: Lines, path: Path, tables: Mapping[str, Any], h
         location, key, written = (*location, "kind"), f"{key}.kind", written.get("kind")
         if written is None:
             return f'{where}: "{key}" is missing'
-    if _comes_later(location, written):
-        return f'{where}: "{key}": {written!r} is not available in this version; docs/design.md says what is'
     if fault["type"] == "union_tag_invalid":
         expected = fault["ctx"]["expected_tags"].replace("'custom'", '"package.module:factory"').replace("'", '"')
         return f'{where}: "{key}": there is no kind "{written}"; use one of {expected}'
@@ -157,13 +150,6 @@ def _describe(fault: Any, lines: Lines, path: Path, tables: Mapping[str, Any], h
     if fault["type"] == "string_pattern_mismatch":
         message = _SHAPES.get(str(location[-1]), "it is not of the right form")
     return f'{where}: "{key}": {message}' if key else f"{where}: {message}"
-
-
-def _comes_later(location: Sequence[str | int], written: object) -> bool:
-    """Whether something is asked for that a later version will have."""
-    if not location or not isinstance(written, str | bool):
-        return False
-    return written in _LATER.get((str(location[0]), str(location[-1])), ())
 
 
 def _without_tags(location: Sequence[str | int], tables: Mapping[str, Any]) -> tuple[str | int, ...]:

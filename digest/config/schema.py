@@ -1,7 +1,7 @@
 """The tables of config.toml and their defaults. What this version does not have yet is not a choice here."""
 
 import json
-from datetime import time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from pydantic import (
 
 from digest.config.audience import Audience, Bounces, Counting, Inbox, Segment, Web
 from digest.config.delivering import Breakers, Canary, FallbackTable, OutboxTable, StoreTable, TransportTable
+from digest.config.scheduling import EngineTable, LocalEngine, Schedule
 from digest.config.values import (
     AddressText,
     AsciiUrl,
@@ -29,9 +30,6 @@ from digest.config.values import (
     Identifier,
     Network,
     SecureUrl,
-    TimeOfDay,
-    Weekdays,
-    Zone,
     kind_of,
 )
 from digest.models import Rights
@@ -83,16 +81,6 @@ class ThemeTable(_Table):
     dark: Colours = Colours()
 
 
-class Schedule(_Table):
-    """[schedule]"""
-
-    at: TimeOfDay = time(7)
-    days: Weekdays = frozenset(range(7))
-    timezone: Zone = "UTC"
-    per_subscriber_timezone: Literal[False] = False
-    max_lateness: Duration = timedelta(hours=4)
-
-
 class EditionRules(_Table):
     """[edition]"""
 
@@ -123,6 +111,7 @@ class _SourceTable(_Table):
     full_text: bool = True
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    every: Duration | None = Field(default=None, ge=timedelta(minutes=1))  # between visits; None: at its own pace
 
 
 class FeedSourceTable(_SourceTable):
@@ -237,12 +226,6 @@ class Alerts(_Table):
     to: tuple[AddressText, ...] = ()
 
 
-class EngineTable(_Table):
-    """[engine]"""
-
-    kind: Literal["local"] = "local"
-
-
 class Secrets(_Table):
     """What comes from the environment only."""
 
@@ -277,7 +260,7 @@ class Config(_Table):
     segments: tuple[Segment, ...] = ()
     counting: Counting = Counting()
     store: StoreTable = StoreTable()
-    engine: EngineTable = EngineTable()
+    engine: EngineTable = LocalEngine()
     web: Web = Web()
     secrets: Secrets = Field(default=Secrets(), repr=False)
 
@@ -301,6 +284,8 @@ class Config(_Table):
         for segment in self.segments:
             for topic in sorted(segment.topics - set(topics)):
                 raise ValueError(f'segment "{segment.id}" names the topic "{topic}", which no [[topics]] has')
+        if self.engine.kind == "procrastinate" and not self.store.url.startswith("postgresql"):
+            raise ValueError('[engine] kind = "procrastinate" needs PostgreSQL: write its address as [store] url')
         segments = [segment.id for segment in self.segments]
         if self.edition.segment and self.edition.segment not in segments:
             raise ValueError(f'[edition] segment is "{self.edition.segment}", which no [[segments]] has')

@@ -103,6 +103,7 @@ from digest.models.reporting import (
     SourceReport,
     StageReport,
 )
+from digest.models.tasks import SetAside, Task, TaskKind
 
 __all__ = [
     "ANYBODY",
@@ -166,6 +167,7 @@ __all__ = [
     "Scope",
     "Section",
     "Sentence",
+    "SetAside",
     "Severity",
     "SourceProfile",
     "SourceReport",
@@ -181,6 +183,8 @@ __all__ = [
     "Subscription",
     "Summary",
     "Taken",
+    "Task",
+    "TaskKind",
     "Token",
     "Told",
     "Trace",

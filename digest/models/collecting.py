@@ -21,6 +21,7 @@ class SourceProfile:
     trusted: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    every: timedelta | None = None  # between visits through the day; None: at the pace of what it publishes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

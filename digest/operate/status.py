@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from digest.schedule import next_due
+from digest.due import next_due
 
 if TYPE_CHECKING:
     from digest.app import App

@@ -9,6 +9,7 @@ from digest.protocols.audience import ManagingStore, RequestStore, SubscriberSto
 from digest.protocols.hearing import BounceRules, CountStore, EventStore
 from digest.protocols.making import AnswerStore, ArchiveStore, EditionStore, EntryStore, KeyStore, RunStore
 from digest.protocols.network import Clock, Fetch, Network, Parallel, Request, Response
+from digest.protocols.running import Perform, Queue
 from digest.protocols.sending import Ledger, Rates
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "ManagingStore",
     "Network",
     "Parallel",
+    "Perform",
+    "Queue",
     "Rates",
     "Request",
     "RequestStore",

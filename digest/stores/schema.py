@@ -32,11 +32,14 @@ __all__ = [
     "page_requests",
     "people",
     "renditions",
+    "rounds",
     "runs",
     "sources",
     "subscriptions",
     "suppressions",
+    "workers",
     "write_instant",
+    "zones",
 ]
 
 keys = Table("keys", metadata, Column("name", words(64), primary_key=True), Column("value", Text, nullable=False))
@@ -55,6 +58,9 @@ sources = Table(
     Column("failing_since", Instant),
     Column("told_at", Instant),  # when it was reported that it has failed for long
     Column("next_visit_at", Instant),  # not before
+    Column("visit_due_at", Instant),  # at its own pace; null: as soon as anybody looks
+    Column("pace", Integer),  # seconds between visits, as it was found to publish
+    Column("claimed_until", Instant),  # somebody visits it, until then at most
 )
 
 entries = Table(
@@ -127,6 +133,39 @@ renditions = Table(
     Column("text", Text, nullable=False),
 )
 
+# When an edition is due for the readers of a time zone, where each is mailed at their own time.
+zones = Table(
+    "zones",
+    metadata,
+    Column("edition", Number, ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True),
+    Column("timezone", words(64), primary_key=True),
+    Column("due_at", Instant, nullable=False),
+)
+
+# How far the sending of an edition was when tasks were last added for it: without progress, others are, under the next
+# number.
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("edition", Number, ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),  # batches that were due and not done
+    Column("enqueued_at", Instant, nullable=False),
+)
+
+# Who is there to do tasks.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", words(32), primary_key=True),
+    Column("host", words(255), nullable=False),
+    Column("version", words(32), nullable=False),
+    Column("queues", Text, nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
 batches = Table(
     "batches",
     metadata,
@@ -139,6 +178,7 @@ batches = Table(
     Column("owner", Text),
     Column("lease_until", Instant),
     Column("retry_of", Number),  # the batch of which these were put off
+    Column("timezone", words(64)),  # whose readers these are, where each is mailed at their own time
     Index("ix_batches_state", "edition", "state", "due_at"),
 )
 

@@ -16,13 +16,13 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from digest.due import due_at
 from digest.errors import ConfigError
 from digest.models import UNSUBSCRIBE_TOKEN, EditionState, Finding, StoredEdition
 from digest.operate.approving import Act, Desk, Expired, decide, needs_force, open_desk
 from digest.preflight import verdict
 from digest.previewing import find_borne
 from digest.reporting import Held
-from digest.schedule import due_at
 from digest.web.site import Site
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """config.toml → Config, or every fault with its line."""
 
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -92,17 +92,37 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
     assert "nonsense" in faults[3]
 
 
+def test_days_on_which_nothing_is_due(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    table = """[schedule]
+holidays = ["12-25", "2026-04-03", 2026-05-01]
+weekly = "off"
+[[schedule.pauses]]
+first = 2026-08-01
+last = 2026-08-14
+"""
+    path.write_text(MINIMAL + table, encoding="utf-8")
+    schedule = load_config(path, {}).schedule
+    rests = ["2026-12-25", "2027-12-25", "2026-04-03", "2026-05-01", "2026-08-01", "2026-08-14"]
+    works = ["2027-04-03", "2026-07-31", "2026-08-15", "2027-05-01"]
+    assert [day for day in rests + works if schedule.rests_on(date.fromisoformat(day))] == rests
+    assert schedule.weekly is None
+
+
 @pytest.mark.parametrize(
     ("table", "named"),
     [
-        ('[engine]\nkind = "procrastinate"', "procrastinate"),
-        ("[schedule]\nper_subscriber_timezone = true", "per_subscriber_timezone"),
+        ('[engine]\nkind = "procrastinate"', "needs PostgreSQL"),
+        ('[engine]\nkind = "celery"', 'no kind "celery"'),
+        ('[schedule]\nholidays = ["25.12."]', "2026-12-25"),
+        ('[schedule]\nholidays = ["02-30"]', '"02-30" is no day'),
+        ('[schedule]\nweekly = "fortnightly"', 'write a day as "sun"'),
+        ("[[schedule.pauses]]\nfirst = 2026-08-14\nlast = 2026-08-01", "before it begins"),
     ],
 )
-def test_what_this_version_does_not_have_is_a_fault_and_not_ignored(tmp_path: Path, table: str, named: str) -> None:
+def test_a_schedule_that_cannot_be_kept_is_a_fault(tmp_path: Path, table: str, named: str) -> None:
     (fault,) = _faults(tmp_path, f"{MINIMAL}{table}\n")
     assert named in fault
-    assert "not available in this version" in fault
 
 
 @pytest.mark.parametrize(

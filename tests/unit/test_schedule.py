@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from digest.config.schema import Schedule
+from digest.config.scheduling import Schedule
+from digest.due import Due, due_at, is_over, latest_due, next_due
 from digest.models import EditionState, StoredEdition
-from digest.schedule import Due, decide, due_at, is_over, latest_due, next_due
+from digest.schedule import decide
 
 DAY = date(2026, 3, 2)  # a Monday
 AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)

@@ -1,0 +1,30 @@
+"""Where tasks wait for workers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from digest.models import SetAside, Task, TaskKind
+
+# Does one task; returns after how long it is to be tried again, None when it is done. What it raises as DigestError is
+# a failure: it is tried again, later each time, and set aside after some attempts. StoreUnavailable is none: it waits.
+Perform = Callable[[Task], timedelta | None]
+
+
+class Queue(Protocol):
+    """Tasks on their way to any worker. Each is done at least once. Raises StoreError."""
+
+    def enqueue(self, tasks: Sequence[Task], *, within: object | None = None) -> int:
+        """Add tasks; returns how many, without those whose identity waits already.
+
+        `within` is a connection of the database's driver: they are there when, and only if, its transaction is.
+        """
+        ...
+
+    def waiting(self) -> Mapping[TaskKind, int]:
+        """How many wait or are being done, of each kind."""
+        ...
+
+    def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
+        """Those that failed for good, the newest first."""
+        ...

@@ -1,0 +1,6 @@
+"""When things happen: what is due is decided from the clock and the store, and a ticker looks."""
+
+from digest.schedule.ensuring import decide, ensure_due
+from digest.schedule.ticker import Ticker
+
+__all__ = ["Ticker", "decide", "ensure_due"]

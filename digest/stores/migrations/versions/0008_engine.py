@@ -1,0 +1,46 @@
+"""Zones of readers, the pace of sources, and what workers need to know of each other."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from digest.stores import columns
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add three tables, and columns of sources and batches."""
+    number = columns.Number
+    op.create_table(
+        "zones",
+        sa.Column("edition", number, sa.ForeignKey("editions.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("timezone", columns.in_order(64), nullable=False),
+        sa.Column("due_at", columns.in_order(32), nullable=False),
+        sa.PrimaryKeyConstraint("edition", "timezone", name="pk_zones"),
+    )
+    op.create_table(
+        "rounds",
+        sa.Column("edition", number, sa.ForeignKey("editions.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False),
+        sa.Column("enqueued_at", columns.in_order(32), nullable=False),
+        sa.PrimaryKeyConstraint("edition", name="pk_rounds"),
+    )
+    op.create_table(
+        "workers",
+        sa.Column("id", columns.in_order(32), nullable=False),
+        sa.Column("host", columns.in_order(255), nullable=False),
+        sa.Column("version", columns.in_order(32), nullable=False),
+        sa.Column("queues", columns.in_order(), nullable=False),
+        sa.Column("concurrency", sa.Integer(), nullable=False),
+        sa.Column("started_at", columns.in_order(32), nullable=False),
+        sa.Column("seen_at", columns.in_order(32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_workers"),
+    )
+    op.add_column("sources", sa.Column("visit_due_at", columns.in_order(32)))
+    op.add_column("sources", sa.Column("pace", sa.Integer()))
+    op.add_column("sources", sa.Column("claimed_until", columns.in_order(32)))
+    op.add_column("batches", sa.Column("timezone", columns.in_order(64)))
