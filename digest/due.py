@@ -1,7 +1,7 @@
 """When an edition is due, from local wall time. Pure: neither clock nor store is asked here."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from digest.config.scheduling import Schedule
@@ -26,6 +26,21 @@ def due_at(schedule: Schedule, day: date) -> datetime | None:
         return None
     local = datetime.combine(day, schedule.at, ZoneInfo(schedule.timezone))
     return local.astimezone(ZoneInfo("UTC"))
+
+
+def place_in(schedule: Schedule, day: date, timezone: str | None) -> tuple[str, datetime]:
+    """A reader's zone, and when the edition of `day` is due there: at `at` of that day, read as in `due_at`.
+
+    Whatever the weekday: this is when an edition that is made reaches whom. Who has no zone, or one that is not known
+    on this machine, is of the newsletter's.
+    """
+    name, zone = schedule.timezone, ZoneInfo(schedule.timezone)
+    if timezone is not None:
+        try:
+            name, zone = timezone, ZoneInfo(timezone)
+        except (KeyError, ValueError, OSError):  # unknown, no name at all, or a folder of names
+            name = schedule.timezone
+    return name, datetime.combine(day, schedule.at, zone).astimezone(UTC)
 
 
 def latest_due(schedule: Schedule, now: datetime) -> Due | None:
