@@ -1,7 +1,7 @@
 """When an edition is due, from local wall time. Pure: neither clock nor store is asked here.
 
-An instant comes from a day, the wall time `[schedule] at` and a time zone, with fold=0. So there is one for each day and
-zone, never two, and no day is left out:
+An instant comes from a day, the wall time `[schedule] at` and a time zone, with fold=0. So there is one for each day
+and zone, never two, and no day is left out:
 
 - a wall time that comes twice, where clocks go back, is meant the first time;
 - one that is skipped, where they go forward, is as late after midnight as on any other day: 02:30 is 03:30 then.
