@@ -120,6 +120,8 @@ class Planned:
     send_key: str  # opaque, the same on every try; unique in the ledger
     variant: str | None
     reason: str | None = None
+    timezone: str | None = None  # for whose time it waits; None: for nobody's
+    due_at: datetime | None = None  # that time; None: at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
