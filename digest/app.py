@@ -35,7 +35,7 @@ from digest.models import (
     Viewpoint,
 )
 from digest.network import GuardedNetwork
-from digest.protocols import Clock, Fetch, Summarizer, Transport
+from digest.protocols import Clock, Fetch, Queue, Summarizer, Transport
 
 if TYPE_CHECKING:
     from digest.audience.segments import Predicate
@@ -80,6 +80,7 @@ class App:
         self._tell_progress = on_progress
         self._stopping = threading.Event()
         self.wait = wait or self._pause
+        self._given_wait = wait
         # Who turns the clock by waiting turns this one, too.
         self.monotonic = (lambda: self.clock().timestamp()) if wait else time.monotonic
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
@@ -105,6 +106,19 @@ class App:
     def stop(self) -> None:
         """Ask a run in another thread to end with what it has under way; a pause of its ends at once."""
         self._stopping.set()
+
+    def beside(self) -> "App":
+        """The same program with connections of its own, for an edition in another thread; it stops with this one."""
+        other = App(
+            self.config,
+            clock=self.clock,
+            wait=self._given_wait,
+            on_stage=self._on_stage,
+            on_progress=self._on_progress,
+            answers=self._answers,
+        )
+        other._stopping, other.is_swept = self._stopping, self.is_swept
+        return other
 
     def _pause(self, seconds: float) -> None:
         self._stopping.wait(seconds)
@@ -176,6 +190,11 @@ class App:
         finally:
             for transport in transports:
                 transport.close()
+
+    @cached_property
+    def queue(self) -> Queue | None:
+        """Where tasks wait for workers; None: all is done here."""
+        return None
 
     @cached_property
     def engine(self) -> "LocalEngine":

@@ -108,7 +108,7 @@ class EditionStore(Protocol):
         day: date | None = None,
         cadence: Cadence | None = None,
     ) -> list[StoredEdition]:
-        """The newest first: behind the one numbered `before` in that order, in one state, of one day, one cadence."""
+        """The newest first: behind the one numbered `before` in that order, in one state, of one day or cadence."""
         ...
 
     def save(
@@ -232,6 +232,14 @@ class RunStore(Protocol):
 
     def last(self, newsletter: str, *, edition: int | None = None) -> tuple[datetime, Report] | None:
         """When the newest run ended, and its report: of all, or of one edition's."""
+        ...
+
+    def note_look(self, newsletter: str, cadence: Cadence, *, now: datetime) -> None:
+        """Remember that a scheduler looked, and that nothing was left to be made of what was due by then."""
+        ...
+
+    def last_look(self, newsletter: str, cadence: Cadence) -> datetime | None:
+        """When that was seen last; None: never."""
         ...
 
 

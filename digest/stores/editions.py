@@ -59,14 +59,14 @@ class SqlEditions:
         day: date | None = None,
         cadence: Cadence | None = None,
     ) -> list[StoredEdition]:
-        """The newest first: behind the one numbered `before` in that order, in one state, of one day, one cadence."""
+        """The newest first: behind the one numbered `before` in that order, in one state, of one day or cadence."""
         query = select(editions).where(editions.c.newsletter == newsletter)
+        if cadence is not None:
+            query = query.where(editions.c.cadence == cadence)
         if state is not None:
             query = query.where(editions.c.state == state.value)
         if day is not None:
             query = query.where(editions.c.date == day)
-        if cadence is not None:
-            query = query.where(editions.c.cadence == cadence)
         if before is not None:
             last = select(editions.c.date, editions.c.id).where(editions.c.id == before)
             query = query.where(tuple_(editions.c.date, editions.c.id) < last.scalar_subquery())

@@ -171,7 +171,7 @@ def _say(app: "App", stored: StoredEdition) -> tuple[str, list[str]]:
         case EditionState.HELD:
             return "Held", [*said, "It goes to nobody, unless it is mended or approved."]
         case EditionState.READY:
-            due = due_at(schedule, stored.date)
+            due = due_at(schedule, stored.date, stored.cadence)
             when = (
                 f"It goes out when it is due, at {write(due)}."
                 if due and due > app.clock()
