@@ -62,6 +62,19 @@ def due_at(schedule: Schedule, day: date, cadence: Cadence = "daily", timezone: 
         return None
 
 
+def place_in(schedule: Schedule, day: date, timezone: str | None) -> tuple[str, datetime]:
+    """By whose wall clock a reader is mailed, and when `day`'s edition is due there, whatever the weekday.
+
+    This is when an edition that is made reaches whom, also one that was made by hand on a day of rest.
+    """
+    name = choose_zone(schedule, timezone)
+    local = datetime.combine(day, schedule.at, ZoneInfo(name))
+    try:
+        return name, local.astimezone(UTC)
+    except OverflowError:  # the first or the last day of the calendar
+        return name, local.replace(tzinfo=UTC)
+
+
 def first_due_at(
     schedule: Schedule, day: date, cadence: Cadence = "daily", zones: Collection[str] = ()
 ) -> datetime | None:

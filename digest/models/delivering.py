@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from digest.models.audience import Subscriber
-from digest.models.editions import Rendition
+from digest.models.editions import Cadence, Rendition
 
 
 class DeliveryState(StrEnum):
@@ -110,6 +110,7 @@ class Claim:
     owner: Owner
     lease_until: datetime
     recipients: tuple[Recipient, ...]
+    timezone: str | None = None  # for whose time they waited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,7 @@ class Receipt:
     transport: str | None
     attempted_at: datetime | None
     answer: str | None
+    cadence: Cadence = "daily"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,8 +230,8 @@ class RunStore(Protocol):
         """Keep a report."""
         ...
 
-    def last(self, newsletter: str) -> tuple[datetime, Report] | None:
-        """When the newest run ended, and its report."""
+    def last(self, newsletter: str, *, edition: int | None = None) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report: of all, or of one edition's."""
         ...
 
     def note_look(self, newsletter: str, cadence: Cadence, *, now: datetime) -> None:

@@ -131,11 +131,11 @@ def _make_task(app: "App", step: Step) -> Task:
 def _run(app: "App", step: Step) -> Report:
     """One edition, and what servers said of it at once."""
     if step.cadence == "daily":
-        report = app.run(step.day, cadence=step.cadence)
+        report = app.run(step.day, cadence=step.cadence, on_time=True)
     else:
         # With connections of its own: the daily one may be on its way, in another thread and for hours.
         with app.beside() as own:
-            report = own.run(step.day, cadence=step.cadence)
+            report = own.run(step.day, cadence=step.cadence, on_time=True)
     take_refusals(app)
     return report
 
@@ -149,9 +149,11 @@ def _tell_again(app: "App", found: Found, now: datetime) -> Report | None:
     """Tell the operator of what is held or has stopped, where the last mail about it did not go."""
     if not app.alert_addresses:
         return None
-    last = app.store.runs.last(app.config.newsletter.slug)
+    runs, slug = app.store.runs, app.config.newsletter.slug
     for standing in found.standings:
         stored = standing.stored
-        if is_owed(last, stored, now) and not is_over(app.config.schedule, stored, now):
+        if is_over(app.config.schedule, stored, now):
+            continue
+        if is_owed(runs.last(slug, edition=stored.id), stored, now):
             return app.tell_again(stored)
     return None

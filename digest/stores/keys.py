@@ -62,14 +62,17 @@ class SqlRuns:
         with self._database.write() as connection:
             connection.execute(insert(runs).values(**values))
 
-    def last(self, newsletter: str) -> tuple[datetime, Report] | None:
-        """When the newest run ended, and its report."""
+    def last(self, newsletter: str, *, edition: int | None = None) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report: of all, or of one edition's."""
         query = (
             select(runs.c.finished_at, runs.c.report)
             .where(runs.c.newsletter == newsletter)
             .order_by(runs.c.id.desc())
             .limit(1)
         )
+        if edition is not None:
+            # As it stands in the report, and nowhere else in it: within a string a quotation mark is escaped.
+            query = query.where(runs.c.report.contains(f'"edition":{edition},'))
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
             return (row.finished_at, _REPORT.validate_json(row.report)) if row else None

@@ -230,6 +230,7 @@ class SqlSubscribers:
             select(
                 deliveries.c.subscription,
                 editions.c.date,
+                editions.c.cadence,
                 deliveries.c.state,
                 deliveries.c.transport,
                 deliveries.c.attempted_at,
@@ -245,6 +246,7 @@ class SqlSubscribers:
                 row.id: tuple(
                     Receipt(
                         edition=receipt.date,
+                        cadence=receipt.cadence,
                         state=DeliveryState(receipt.state),
                         transport=receipt.transport,
                         attempted_at=receipt.attempted_at,
