@@ -253,3 +253,15 @@ def test_of_two_that_find_an_edition_due_at_once_the_second_takes_up_what_the_fi
         assert report
         assert (report.state, report.stages) == (EditionState.HELD, ())
     assert len(list((tmp_path / "outbox" / "new").iterdir())) == 1  # the operator is told once
+
+
+def test_what_was_ready_in_time_and_taken_up_too_late_goes_only_where_it_is_still_news(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 3, 2, 23, 30, 5, tzinfo=UTC))
+    with several(tmp_path, clock, number=1, bahrain="Asia/Bahrain", berlin="Europe/Berlin") as (app,):
+        app.run(date(2026, 3, 3), send=False)  # and then the machine lost its power
+        clock.now = datetime(2026, 3, 3, 4, 30, tzinfo=UTC)
+        look([app])
+        (stored,) = app.store.editions.newest("morning")
+        states = {one.email.partition("@")[0]: one for one in app.store.ledger.deliveries(stored.id)}
+    assert {name: one.state.value for name, one in states.items()} == {"bahrain": "skipped", "berlin": "accepted"}
+    assert "not sent within 4:00:00 after it was due in Asia/Bahrain" in (states["bahrain"].answer or "")
