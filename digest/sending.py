@@ -80,23 +80,28 @@ class Sending:
             # As they were planned: a run before this one may have planned for topics that were others then.
             for name in sorted(ports.ledger.unrendered(stored.id)):
                 self._add_rendition(stored, stored.edition, Variant.of(name))
-            self._leave_out_late(stored.id, stored.edition)
+            self._leave_out_late(stored, stored.edition)
             ports.ledger.begin(stored.id, as_of=stored.changed_at, now=ports.clock())
             stored = ports.editions.get(stored.id) or stored
         return stored
 
-    def _leave_out_late(self, number: int, edition: Edition) -> None:
-        """Give up the zones for which an edition of the schedule's was made too late; they can be planned again."""
-        ports = self._ports
+    def _leave_out_late(self, stored: StoredEdition, edition: Edition) -> None:
+        """Give up the zones for which an edition of the schedule's was made too late; they can be planned again.
+
+        And those that it was ready for in time, when its sender died: until it was taken up again they became too late.
+        """
+        ports, now = self._ports, self._ports.clock()
         if ports.place is None or ports.max_lateness is None:
             return
-        for timezone, due_at in ports.ledger.zones(number).items():
+        for timezone, due_at in ports.ledger.zones(stored.id).items():
+            due = f"{ports.max_lateness} after it was due in {timezone} ({due_at:%Y-%m-%d %H:%M} UTC)"
+            reason = ""
             if edition.composed_at - due_at > ports.max_lateness:
-                reason = (
-                    f"the edition was made more than {ports.max_lateness} after it was due in {timezone}"
-                    f" ({due_at:%Y-%m-%d %H:%M} UTC)"
-                )
-                ports.ledger.give_up(number, reason, now=ports.clock(), timezone=timezone)
+                reason = f"the edition was made more than {due}"
+            elif now - max(due_at, stored.dated_at or due_at) > ports.max_lateness:
+                reason = f"the edition was ready, and not sent within {due}"
+            if reason:
+                ports.ledger.give_up(stored.id, reason, now=now, timezone=timezone)
 
     def find_wait(self, stored: StoredEdition) -> Wait | None:
         """Who waits for a time of their own, where anybody does."""

@@ -15,6 +15,7 @@ from digest.cli import (
     reconciling,
     revising,
     running,
+    scheduling,
     settling,
     sources,
     starting,
@@ -58,6 +59,7 @@ def _root(
 
 starting.register(commands)
 running.register(commands)
+scheduling.register(commands)
 commands.add_typer(sources.commands, name="sources")
 reconciling.register(subscribers.commands)
 transferring.register(subscribers.commands)
