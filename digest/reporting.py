@@ -82,7 +82,7 @@ def describe(
     if waits:
         left["planned"] = left.get("planned", 0) - waits.readers
         left = {name: number for name, number in left.items() if number > 0}
-    status, message = _judge(stored, deliveries, left, fault, sending=sending, already=already)
+    status, message = _judge(stored, deliveries, left, fault, sending=sending, already=already, waits=bool(waits))
     if waits and stored.state is EditionState.SENDING:
         status, message = "failed" if status == "failed" else "partial", f"{message}{say_wait(waits)}"
     if failed_sources and status == "done":
@@ -126,6 +126,7 @@ def _judge(
     *,
     sending: bool,
     already: bool,
+    waits: bool,
 ) -> tuple[RunStatus, str]:
     accepted = sum(deliveries.get(state, 0) for state in _TAKEN)
     match stored.state:
@@ -149,6 +150,8 @@ def _judge(
             lost = {name: deliveries[name] for name in ("unknown", "refused") if deliveries.get(name)}
             count = "1 message" if accepted == 1 else f"{accepted} messages"
             went = "is not sent yet" if stored.state is EditionState.SENDING and left else "went out"
+            if went == "went out" and waits:
+                went = "is on its way"
             message = f"the {stored.title} {went}: {count} accepted"
             for name, number in {**lost, **left}.items():
                 message += f", {number} {name}"

@@ -183,12 +183,14 @@ class Sending:
                 reason = _NO_STORY[edition.cadence]
             if reader.frequency != edition.cadence:
                 variant, reason = None, f"the reader asked for the {reader.frequency} edition"
-            if reader.paused_until and reader.paused_until > now:
+            own = place(reader.timezone)
+            # As it will be when it is due for them: a pause may end in between.
+            at = max(now, own.due_at) if own else now
+            if reader.paused_until and reader.paused_until > at:
                 variant, reason = None, describe_pause(reader.paused_until)
             if not self._ports.is_member(reader):
                 variant, reason = None, f'the reader is not of the segment "{self._settings.segment}"'
             send_key = self._ports.send_key(edition, reader.key)
-            own = place(reader.timezone)
             yield Planned(
                 subscriber=reader,
                 send_key=send_key,
