@@ -21,6 +21,7 @@ from digest.cli import (
     subscribers,
     tokens,
     transferring,
+    working,
 )
 from digest.cli.options import ConfigOption
 from digest.cli.output import put, report_error
@@ -58,6 +59,7 @@ def _root(
 
 starting.register(commands)
 running.register(commands)
+working.register(commands)
 commands.add_typer(sources.commands, name="sources")
 reconciling.register(subscribers.commands)
 transferring.register(subscribers.commands)
