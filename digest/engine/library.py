@@ -160,7 +160,7 @@ class Consumer:
             reconnect_timeout=_PATIENCE,  # then whoever next asks has it try anew: else its pauses grow without end
             check=AsyncConnectionPool.check_connection,
             configure=_configure,
-            kwargs={"autocommit": True, "application_name": "digest worker", "connect_timeout": 5},
+            kwargs={"application_name": "digest worker", "connect_timeout": 5},
         )
         connector = procrastinate.PsycopgConnector()
         app = procrastinate.App(connector=connector)
@@ -170,19 +170,26 @@ class Consumer:
             access = app.job_manager = _Access(connector, self)
             for kind in KINDS:
                 app.task(name=kind, pass_context=True)(self._make_function(access))
-            self._worker = worker.Worker(
-                app,
-                queues=[queue_of(kind, self.queue.newsletter) for kind in self.kinds],
-                concurrency=self.concurrency,
-                fetch_job_polling_interval=_POLL,
-                abort_job_polling_interval=_NEVER,
-                install_signal_handlers=False,
-                update_heartbeat_interval=self.heartbeat.total_seconds(),
-            )
-            with suppress(_Stopped):
-                await self._worker.run()  # type: ignore[no-untyped-call]
+            while not self.is_stopping:
+                self._worker = self._make_worker(app)
+                with suppress(_Stopped):
+                    await self._worker.run()  # type: ignore[no-untyped-call]
+                if not await self.is_over(0.0, says_goodbye=False):
+                    self.contact.tell("digest: the library's worker ended unasked; it begins again")
+                    await self.is_over(_FIRST_PAUSE, says_goodbye=False)
         finally:
             await pool.close()
+
+    def _make_worker(self, app: procrastinate.App) -> worker.Worker:
+        return worker.Worker(
+            app,
+            queues=[queue_of(kind, self.queue.newsletter) for kind in self.kinds],
+            concurrency=self.concurrency,
+            fetch_job_polling_interval=_POLL,
+            abort_job_polling_interval=_NEVER,
+            install_signal_handlers=False,
+            update_heartbeat_interval=self.heartbeat.total_seconds(),
+        )
 
     def _make_function(self, access: "_Access") -> Callable[..., Awaitable[None]]:
         async def perform(context: job_context.JobContext, **arguments: object) -> None:
@@ -196,6 +203,7 @@ class Consumer:
 
 async def _configure(connection: AsyncConnection[Any]) -> None:
     """A crash of the server may forget that a task was fetched, or done: then it is done once more."""
+    await connection.set_autocommit(True)
     await connection.execute("SET synchronous_commit = off")
 
 
