@@ -21,6 +21,7 @@ def read_status(app: "App") -> dict[str, Any]:
         "editions": [
             {
                 "date": stored.date,
+                "cadence": stored.cadence,
                 "state": stored.state,
                 "reason": stored.reason,
                 "sent_at": stored.sent_at,

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add three tables, and columns of sources and batches."""
+    """Add four tables, an index of weekly readers, and columns of sources and batches."""
     number = columns.Number
     op.create_table(
         "zones",
@@ -39,6 +39,21 @@ def upgrade() -> None:
         sa.Column("started_at", columns.in_order(32), nullable=False),
         sa.Column("seen_at", columns.in_order(32), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
+    )
+    op.create_table(
+        "looks",
+        sa.Column("newsletter", columns.in_order(64), nullable=False),
+        sa.Column("cadence", columns.in_order(16), nullable=False),
+        sa.Column("looked_at", columns.in_order(32), nullable=False),
+        sa.PrimaryKeyConstraint("newsletter", "cadence", name="pk_looks"),
+    )
+    is_weekly = sa.text("frequency = 'weekly' AND state = 'active'")
+    op.create_index(
+        "ix_subscriptions_weekly",
+        "subscriptions",
+        ["newsletter"],
+        sqlite_where=is_weekly,
+        postgresql_where=is_weekly,
     )
     op.add_column("sources", sa.Column("visit_due_at", columns.in_order(32)))
     op.add_column("sources", sa.Column("pace", sa.Integer()))
