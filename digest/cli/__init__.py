@@ -15,6 +15,7 @@ from digest.cli import (
     reconciling,
     revising,
     running,
+    scheduling,
     settling,
     sources,
     starting,
@@ -59,6 +60,7 @@ def _root(
 
 starting.register(commands)
 running.register(commands)
+scheduling.register(commands)
 working.register(commands)
 commands.add_typer(sources.commands, name="sources")
 reconciling.register(subscribers.commands)

@@ -1,6 +1,7 @@
 """digest run, serve and status; preview and send-test are registered here too, in their place among these."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,6 +9,7 @@ from digest.cli import previewing
 from digest.cli.options import ConfigOption, DayOption, JsonOption, WeeklyOption, open_app, read_cadence, read_day
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
 from digest.cli.progress import Progress, count, write_trouble
+from digest.cli.scheduling import write_offset
 from digest.cli.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -145,6 +147,16 @@ def serve(
             )
 
 
+def _write_due(due: Mapping[str, Any]) -> str:
+    """What is due next, on both clocks."""
+    kind = "" if due["cadence"] == "daily" else f"{due['cadence']} "
+    local, machine = due["local"], due["machine"]
+    return (
+        f"{kind}edition of {due['date']}: {local:%Y-%m-%d %H:%M} {write_offset(local)} in {due['timezone']},"
+        f" {machine:%Y-%m-%d %H:%M} {write_offset(machine)} on this machine's clock"
+    )
+
+
 def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """The last editions, deliveries by state, the sources' health, and what is due next."""
     from digest.operate.status import read_status
@@ -155,9 +167,9 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
     if as_json:
         put_json(found)
         return
-    due, last = found["next_due_at"], found["last_run"]
+    due, last = found["next_due"], found["last_run"]
     put(f"{name} ({found['newsletter']})")
-    put(f"next due   {due.astimezone():%Y-%m-%d %H:%M %Z} on this machine's clock" if due else "next due   never")
+    put(f"next due   {_write_due(due)}" if due else "next due   never")
     if last:
         put(f"last run   {last['finished_at'].astimezone():%Y-%m-%d %H:%M %Z} {last['status']}: {last['message']}")
     for stored in found["editions"]:

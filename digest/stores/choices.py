@@ -13,16 +13,17 @@ _IS_WEEKLY: Final = subscriptions.c.frequency == literal_column("'weekly'")
 
 def count_zones(connection: Connection, newsletter: str) -> dict[str | None, int]:
     """How many active readers chose which time zone. Reads all of them: a million take 0.5 s, so not each minute."""
+    mine = (subscriptions.c.newsletter == newsletter, _IS_ACTIVE)
     query = (
         select(subscriptions.c.timezone, func.count().label("number"))
-        .where(subscriptions.c.newsletter == newsletter, _IS_ACTIVE)
+        .where(*mine, subscriptions.c.timezone.is_not(None))
         .group_by(subscriptions.c.timezone)
         .order_by(subscriptions.c.timezone)
     )
-    found: dict[str | None, int] = {}
-    for timezone, number in connection.execute(query):
-        found[timezone or None] = found.get(timezone or None, 0) + number
-    return found
+    found: dict[str | None, int] = {row.timezone: row.number for row in connection.execute(query)}
+    # Each from an index of its own: together they would be read from the table, which takes ten times as long.
+    without = connection.execute(select(func.count()).where(*mine)).scalar_one() - sum(found.values())
+    return found | ({None: without} if without else {})
 
 
 def has_weekly(connection: Connection, newsletter: str) -> bool:

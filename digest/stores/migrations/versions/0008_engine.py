@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add four tables, an index of weekly readers, and columns of sources and batches."""
+    """Add four tables, two indexes of active readers, and columns of sources and batches."""
     number = columns.Number
     op.create_table(
         "zones",
@@ -47,14 +47,14 @@ def upgrade() -> None:
         sa.Column("looked_at", columns.in_order(32), nullable=False),
         sa.PrimaryKeyConstraint("newsletter", "cadence", name="pk_looks"),
     )
-    is_weekly = sa.text("frequency = 'weekly' AND state = 'active'")
-    op.create_index(
-        "ix_subscriptions_weekly",
-        "subscriptions",
-        ["newsletter"],
-        sqlite_where=is_weekly,
-        postgresql_where=is_weekly,
-    )
+    conditions = {
+        "frequency": "frequency = 'weekly' AND state = 'active'",
+        "timezone": "timezone IS NOT NULL AND state = 'active'",
+    }
+    for name, column in (("ix_subscriptions_weekly", "frequency"), ("ix_subscriptions_zone", "timezone")):
+        only = sa.text(conditions[column])
+        columns_of = ["newsletter", "state", column]
+        op.create_index(name, "subscriptions", columns_of, sqlite_where=only, postgresql_where=only)
     op.add_column("sources", sa.Column("visit_due_at", columns.in_order(32)))
     op.add_column("sources", sa.Column("pace", sa.Integer()))
     op.add_column("sources", sa.Column("claimed_until", columns.in_order(32)))
