@@ -230,11 +230,13 @@ class App:
     ) -> Report:
         """One edition now. `dry` works on a copy of the database and sends nothing.
 
-        `on_time`: a zone for which it was made too late is left out; by hand nobody is too late.
+        `on_time`: a zone for which it was made too late is left out; by hand nobody is too late. And what is held stays
+        so; by hand it is composed anew.
         """
         self._require_sources()
         with self.scratch() if dry else self._kept() as store:
-            return self.pipeline(store, cadence, on_time=on_time).run(day or self.today(), send=send and not dry)
+            pipeline = self.pipeline(store, cadence, on_time=on_time)
+            return pipeline.run(day or self.today(), send=send and not dry, again=not on_time)
 
     def close_late(self, stored: StoredEdition, reason: str, *, timezones: Collection[str] = ()) -> None:
         """End an edition that is too old to be news: what is still to be sent of it is given up, and named.

@@ -1,6 +1,7 @@
 """The store's slices for what an edition is made of. Each raises StoreError."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Protocol
 
@@ -113,6 +114,13 @@ class EditionStore(Protocol):
         cadence: Cadence | None = None,
     ) -> list[StoredEdition]:
         """The newest first: behind the one numbered `before` in that order, in one state, of one day or cadence."""
+        ...
+
+    def making(self, newsletter: str, cadence: Cadence) -> AbstractContextManager[bool]:
+        """Whether this caller alone makes editions of a cadence until it leaves; False: another one does.
+
+        However its process ends, another may then.
+        """
         ...
 
     def save(

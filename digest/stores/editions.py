@@ -1,6 +1,7 @@
 """What `compose` and `render` keep: editions and their renditions."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any
 
@@ -82,6 +83,10 @@ class SqlEditions:
         query = query.order_by(editions.c.date.desc(), editions.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             return [stored_of(row) for row in connection.execute(query)]
+
+    def making(self, newsletter: str, cadence: Cadence) -> AbstractContextManager[bool]:
+        """Whether this caller alone makes editions of a cadence until it leaves; False: another one does."""
+        return self._database.hold(f"{newsletter}/{cadence}")
 
     def save(
         self,

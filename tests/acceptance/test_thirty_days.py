@@ -228,3 +228,28 @@ def test_a_weekly_edition_is_made_once_and_only_when_somebody_reads_it(tmp_path:
         assert [one.email for one in store.ledger.deliveries(stored.id) if one.state == "accepted"] == [
             "weekly@readers.test"
         ]
+
+
+def test_of_two_that_find_an_edition_due_at_once_the_second_takes_up_what_the_first_made(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 3, 3, 1, 30, 10, tzinfo=UTC))
+    alerts = '\n[alerts]\nto = ["operator@news.test"]\n'
+    with several(tmp_path, clock, own=False, number=1, one="") as (first,), ExitStack() as turn:
+        text = (tmp_path / "config.toml").read_text(encoding="utf-8").replace("min_stories = 1", "min_stories = 2")
+        (tmp_path / "config.toml").write_text(text + alerts, encoding="utf-8")
+        waits = 0
+
+        def wait(seconds: float) -> None:
+            """The first, which has begun, ends while the second waits."""
+            nonlocal waits
+            waits += 1
+            turn.close()
+            with App(load_config(tmp_path / "config.toml"), clock=clock, wait=clock.wait) as one:
+                look([one])
+
+        assert turn.enter_context(first.store.editions.making("morning", "daily"))
+        with App(load_config(tmp_path / "config.toml"), clock=clock, wait=wait) as second:
+            report = ensure_due(second, clock())
+        assert waits == 1
+        assert report
+        assert (report.state, report.stages) == (EditionState.HELD, ())
+    assert len(list((tmp_path / "outbox" / "new").iterdir())) == 1  # the operator is told once

@@ -1,11 +1,14 @@
 """What readers chose, taken together, and when a scheduler last looked: over both databases."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 
 from digest.models import Subscriber, SubscriberState
 from digest.stores.sql import SqlStore
+from tests.acceptance.serving import wait_for
 
 NOW = datetime(2026, 3, 2, 7, tzinfo=UTC)
 
@@ -69,3 +72,39 @@ def test_a_look_is_remembered_and_an_earlier_one_takes_nothing_back(store: SqlSt
     assert store.runs.last_look("morning", "daily") == NOW + timedelta(hours=1)
     assert store.runs.last_look("morning", "weekly") is None
     assert store.runs.last_look("evening", "daily") is None
+
+
+def test_one_at_a_time_makes_editions_of_a_cadence(store: SqlStore, store_url: str) -> None:
+    other = SqlStore.open(store_url)
+    with store.editions.making("morning", "daily") as is_ours:
+        assert is_ours
+        with other.editions.making("morning", "daily") as is_theirs:
+            assert not is_theirs
+        with other.editions.making("morning", "weekly") as is_theirs:
+            assert is_theirs
+        with other.editions.making("evening", "daily") as is_theirs:
+            assert is_theirs
+    with other.editions.making("morning", "daily") as is_theirs:
+        assert is_theirs
+    other.close()
+
+
+def test_who_is_killed_in_the_midst_of_making_an_edition_keeps_nobody_from_it(store: SqlStore, store_url: str) -> None:
+    script = (
+        "import sys\nfrom digest.stores.sql import SqlStore\n"
+        "with SqlStore.open(sys.argv[1]).editions.making('morning', 'daily'):\n"
+        "    print('at it', flush=True)\n    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, store_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as killed:
+        assert killed.stdout and killed.stdout.readline() == "at it\n"
+        with store.editions.making("morning", "daily") as is_ours:
+            assert not is_ours
+        killed.kill()
+    wait_for(lambda: _may_make(store), 10, "the killed one lets go")
+
+
+def _may_make(store: SqlStore) -> bool:
+    with store.editions.making("morning", "daily") as is_ours:
+        return is_ours
