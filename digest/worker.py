@@ -47,7 +47,7 @@ class Means:
     close: Callable[[], None] = lambda: None  # when the last of its tasks has ended
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Used:
     """Means, and how many tasks use them."""
 
@@ -76,6 +76,7 @@ class Worker:
     stalled_after: timedelta = STALLED_AFTER
     announce: Callable[[], None] = lambda: None  # it is at work
     _used: _Used = field(init=False)
+    _kept: list[_Used] = field(default_factory=list, init=False)  # this one, and those before whose tasks go on
     _consumer: "Consumer" = field(init=False)
     _contact: "Contact" = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
@@ -85,6 +86,7 @@ class Worker:
     def run(self) -> None:
         """Until SIGTERM or SIGINT, and what is under way has ended. Raises ConfigError."""
         self._used = _Used(self.load())
+        self._kept.append(self._used)
         asyncio.run(self._run())
 
     async def _run(self) -> None:
@@ -123,7 +125,8 @@ class Worker:
             os.write(2, _AT_ONCE)
             os._exit(1)
         self._consumer.stop()
-        self._used.means.stop()
+        for used in self._kept:
+            used.means.stop()
         self.tell("digest: stopping with what is under way; a second signal ends at once")
 
     def _find_obstacle(self) -> str:
@@ -137,8 +140,8 @@ class Worker:
         pause = 1.0
         while not self._consumer.is_stopping:
             try:
-                await asyncio.to_thread(self.queue.require_schema)
                 await asyncio.to_thread(self._used.means.open)
+                await asyncio.to_thread(self.queue.require_schema)
             except StoreError as error:
                 self._contact.lost(error)
             else:
@@ -186,12 +189,17 @@ class Worker:
             means.close()
             return
         before, self._used = self._used, _Used(means)
+        self._kept.append(self._used)
         self._retire(before)
         self.tell("digest: the configuration was read again; tasks that begin now use it")
 
     def _retire(self, used: _Used) -> None:
         used.is_over = True
-        if not used.tasks:
+        self._let_go(used)
+
+    def _let_go(self, used: _Used) -> None:
+        if used.is_over and not used.tasks and used in self._kept:
+            self._kept.remove(used)
             used.means.close()
 
     async def _perform(self, fetched: "Fetched") -> "Ended":
@@ -211,8 +219,7 @@ class Worker:
             return await loop.run_in_executor(self._threads, self._try, perform, task, fetched)
         finally:
             used.tasks -= 1
-            if used.is_over and not used.tasks:
-                used.means.close()
+            self._let_go(used)
 
     def _try(self, perform: Perform, task: Task, fetched: "Fetched") -> "Ended":
         """Do it; how it ended."""

@@ -232,7 +232,8 @@ class _Access(manager.JobManager):
         return self._number
 
     async def unregister_worker(self, worker_id: int) -> None:  # noqa: ARG002 - it may have another by now
-        await self._insist(partial(super().unregister_worker, self._number or 0), says_goodbye=True)
+        if self._consumer.contact.is_there:  # else it is taken for dead after a while, which does no harm
+            await self._insist(partial(super().unregister_worker, self._number or 0))
 
     async def update_heartbeat(self, worker_id: int) -> None:  # noqa: ARG002
         """Be seen to live; and put back what was fetched when the answer was lost: nobody else would ever do it."""

@@ -268,6 +268,7 @@ def test_health_says_whether_a_worker_lives_and_can_work(launch: Launch) -> None
         wait_for(lambda: working.ask("/readyz")[0] == 503, 30, "it is not ready")
         assert working.ask("/livez") == (200, "ok")
         assert "127.0.0.1" not in working.ask("/readyz")[1]
+        server.start()
 
 
 def test_a_worker_outlives_a_server_that_is_restarted_and_ends_each_task(launch: Launch) -> None:
@@ -300,6 +301,7 @@ def test_a_worker_ends_when_it_is_told_to_while_the_server_is_away(launch: Launc
         wait_for(lambda: working.ask("/readyz")[0] == 503, 30, "it has noticed")
         working.signal(signal.SIGTERM)
         assert working.end() == 0
+        server.start()
     assert "Traceback" not in "".join(working.said), working.said
 
 
