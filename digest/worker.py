@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from digest.health import Health
 
 _SWEEP: Final = timedelta(seconds=2)  # how often it is looked for what dead workers left
+_CHECK: Final = timedelta(seconds=15)  # whether the database is still of this version
 _TIDY: Final = timedelta(minutes=10)
 _UNSUITED: Final = timedelta(seconds=30)  # for a task that another worker is to do
 _LONGEST_PAUSE: Final = timedelta(minutes=10)
@@ -43,6 +44,9 @@ class Means:
     performs: Mapping[TaskKind, Perform]
     chores: Sequence[Chore] = ()  # what each worker does beside its tasks; of the first reading only
     open: Callable[[], object] = lambda: None  # before the first task; may raise StoreError
+    check: Callable[[], object] = lambda: (
+        None
+    )  # now and then; raises StoreError when the database is of another version
     stop: Callable[[], None] = lambda: None  # ask tasks under way to end with what they are at
     close: Callable[[], None] = lambda: None  # when the last of its tasks has ended
 
@@ -74,6 +78,7 @@ class Worker:
     health: "Health | None" = None
     pause: Callable[[int], timedelta] = choose_pause
     stalled_after: timedelta = STALLED_AFTER
+    check_every: timedelta = _CHECK
     announce: Callable[[], None] = lambda: None  # it is at work
     _used: _Used = field(init=False)
     _kept: list[_Used] = field(default_factory=list, init=False)  # this one, and those before whose tasks go on
@@ -133,7 +138,7 @@ class Worker:
         """Why it is not ready; "" when it is."""
         if self._consumer.is_stopping:
             return "it is stopping"
-        return "" if self._contact.is_there else "the database does not answer, or is not of this version"
+        return "" if self._contact.is_ready else "the database does not answer, or is not of this version"
 
     async def _open(self) -> bool:
         """Wait for the database, and for its tables to be those of this version; whether it was not stopped."""
@@ -155,6 +160,7 @@ class Worker:
     def _list_chores(self) -> list[Chore]:
         return [
             Chore(name="what dead workers left", every=_SWEEP, work=self._sweep),
+            Chore(name="the database's version", every=self.check_every, work=self._check),
             Chore(name="tidying the queue", every=_TIDY, work=self._tidy, first=_SWEEP),
         ]
 
@@ -163,6 +169,17 @@ class Worker:
             for aside in self.queue.requeue_stalled(after=self.stalled_after):
                 self.tell(describe_aside(aside))
         return None
+
+    def _check(self) -> None:
+        try:
+            self._used.means.check()
+            self.queue.require_schema()
+        except StoreUnavailable:
+            return  # of which the worker itself tells
+        except StoreError as error:
+            self._contact.block(error)
+        else:
+            self._contact.unblock()
 
     def _tidy(self) -> str | None:
         with suppress(StoreUnavailable):
