@@ -46,6 +46,7 @@ WHERE id = %(id)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(work
 """
 
 T = TypeVar("T")
+_Key = tuple[int, int | None]  # of a job, as one worker fetched it
 
 
 _BROKEN: Final = Again(pause=timedelta(minutes=1), is_counted=True, fault="it ended without saying how")
@@ -146,9 +147,8 @@ class Consumer:
     def _make_function(self, access: "_Access") -> Callable[..., Awaitable[None]]:
         async def perform(context: job_context.JobContext, **arguments: object) -> None:
             job = context.job
-            access.ended[job.id or 0] = await self.perform(
-                Fetched(id=job.id or 0, attempts=job.attempts, arguments=arguments)
-            )
+            fetched = Fetched(id=job.id or 0, attempts=job.attempts, arguments=arguments)
+            access.ended[_key(job)] = await self.perform(fetched)
 
         return perform
 
@@ -157,6 +157,11 @@ async def _configure(connection: AsyncConnection[Any]) -> None:
     """A crash of the server may forget that a task was fetched, or done: then it is done once more."""
     await connection.set_autocommit(True)
     await connection.execute("SET synchronous_commit = off")
+
+
+def _key(job: jobs.Job) -> _Key:
+    """A task that was taken from a halted worker may come back to it, while it is still at it."""
+    return job.id or 0, job.worker_id
 
 
 class _Stopped(Exception):
@@ -168,11 +173,11 @@ class _Access(manager.JobManager):
 
     def __init__(self, connector: procrastinate.PsycopgConnector, consumer: "Consumer") -> None:
         super().__init__(connector)
-        self.ended: dict[int, Ended] = {}
+        self.ended: dict[_Key, Ended] = {}
         self._consumer = consumer
         self._queue = consumer.queue
         self._number: int | None = None  # of this worker's row
-        self._under_way: set[int] = set()  # fetched, and how it ended is not on record yet
+        self._under_way: set[_Key] = set()  # fetched, and how it ended is not on record yet
         self._fetching = asyncio.Lock()
 
     async def register_worker(self) -> int:
@@ -194,7 +199,7 @@ class _Access(manager.JobManager):
             with suppress(_Stopped):
                 await self.register_worker()
         async with self._fetching:
-            known = list(self._under_way)
+            known = [number for number, worker in self._under_way if worker == self._number]
             rows = await self._insist(
                 partial(self.connector.execute_query_all_async, _ORPHANS, worker=self._number, known=known)
             )
@@ -215,22 +220,32 @@ class _Access(manager.JobManager):
         async def fetch() -> jobs.Job | None:
             async with self._fetching:
                 job = await super(_Access, self).fetch_job(queues=queues, worker_id=self._number or 0)
-                if job is not None and job.id is not None:
-                    self._under_way.add(job.id)
+                if job is not None:
+                    self._under_way.add(_key(job))
                 return job
 
-        return await self._insist(fetch)
+        async def fetch_once_more() -> jobs.Job | None:
+            try:
+                return await fetch()
+            except exceptions.ConnectorException as error:
+                if not isinstance(error.__cause__, errors.ForeignKeyViolation):
+                    raise
+            with suppress(_Stopped):  # it was taken for dead, and its row is gone
+                await self.register_worker()
+            return await fetch()
+
+        return await self._insist(fetch_once_more)
 
     async def finish_job(self, job: jobs.Job, status: jobs.Status, delete_job: bool) -> None:  # noqa: ARG002
-        number = job.id or 0
-        ended = self.ended.pop(number, _BROKEN)
+        key = _key(job)
+        number, ended = key[0], self.ended.pop(key, _BROKEN)
         settle: Callable[[], Awaitable[object]]
         if isinstance(ended, Done):
             settle = partial(self.connector.execute_query_async, _DONE, id=number, worker=job.worker_id)
         else:
             settle = partial(self._put_back, number, job.worker_id, ended)
         await self._insist(settle, says_goodbye=True)
-        self._under_way.discard(number)
+        self._under_way.discard(key)
 
     async def listen_for_jobs(
         self, *, on_notification: manager.NotificationCallback, queues: Iterable[str] | None = None
@@ -264,9 +279,6 @@ class _Access(manager.JobManager):
     async def _find_fault(self, error: Exception) -> StoreError:
         """What is wrong, in our words: who waits for a connection of a pool learns only that there is none."""
         cause = error.__cause__
-        if isinstance(cause, errors.ForeignKeyViolation):  # it was taken for dead
-            with suppress(_Stopped):
-                await self.register_worker()
         try:
             await asyncio.to_thread(self._queue.require_schema)
         except StoreError as fault:

@@ -25,7 +25,7 @@ from digest.stores.postgresql import PostgresDatabase
 KINDS: Final[tuple[TaskKind, ...]] = get_args(TaskKind)
 PROTOCOL: Final = 1  # of what a task's row holds; a worker leaves those of a later one to others
 STALLED_AFTER: Final = timedelta(seconds=8)  # without a heartbeat, until a worker elsewhere is taken for dead
-LONGEST_PAUSE: Final = timedelta(seconds=30)  # between two attempts of a worker to reach a database that was away
+LONGEST_PAUSE: Final = timedelta(seconds=10)  # between two attempts of a worker to reach a database that was away
 REMEDY: Final = "run `digest db upgrade`"
 
 # A reader's mail before tomorrow's articles.
