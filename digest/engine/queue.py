@@ -11,6 +11,7 @@ known here, see `library`.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar, get_args
 
@@ -128,6 +129,15 @@ class ProcrastinateQueue:
             return aside
 
         return self._write(requeue)
+
+    def alive(self, *, within: timedelta) -> list[Owner]:
+        """The workers that showed a sign of life within so long, by the database's clock. Raises StoreError."""
+        rows = self._write(lambda connection: connection.execute(statements.ALIVE, [within]).fetchall())
+        found = []
+        for (owner,) in rows:
+            with suppress(TypeError):  # of another version of Digest
+                found.append(Owner(**owner))
+        return found
 
     def tidy(self) -> None:
         """Remove what nobody needs any more. Raises StoreError."""

@@ -33,6 +33,10 @@ AND (worker.id IS NULL OR {SILENT} OR worker.id = ANY(%(dead)s))
 FOR UPDATE OF job SKIP LOCKED
 """
 OWNERS: Final = "SELECT worker_id, owner FROM engine_workers"
+ALIVE: Final = """
+SELECT engine_workers.owner FROM engine_workers JOIN procrastinate_workers ON id = worker_id
+WHERE last_heartbeat >= now() - %s
+"""
 PRUNE: Final = f"""
 DELETE FROM procrastinate_workers AS worker WHERE ({SILENT} OR worker.id = ANY(%(dead)s))
 AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.worker_id = worker.id AND job.status = 'doing')

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -198,6 +199,8 @@ def test_a_task_that_was_fetched_when_the_answer_was_lost_is_done(
     url: str, queue: ProcrastinateQueue, launch: Launch
 ) -> None:
     working = launch(url)
+    wait_for(lambda: queue.alive(within=timedelta(minutes=1)), 20, "it is registered")
+    assert [owner.pid for owner in queue.alive(within=timedelta(minutes=1))] == [working.process.pid]
     task = Task(kind="deliver", newsletter="morning", subject="note:1")
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         queue.enqueue([task], within=connection)
