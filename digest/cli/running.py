@@ -110,8 +110,10 @@ def _tell_result(app: "App", report: "Report", dry_run: bool) -> None:
     outboxes = [table.path for table in app.config.transports if isinstance(table, OutboxTable)]
     if outboxes and not dry_run and report.deliveries.get("accepted"):
         put(f"{'mail':<10} {outboxes[0].resolve()} (a Maildir)")
+    if report.waits_until and not dry_run:
+        put(f"{'then':<10} `digest run {report.options}` goes on with it, where no `digest serve` runs")
     if not dry_run:
-        put(f"{'next':<10} `digest preview` shows it")
+        put(f"{'next':<10} `digest preview{'' if report.cadence == 'daily' else f' --{report.cadence}'}` shows it")
 
 
 def serve(
