@@ -27,6 +27,7 @@ from digest.models import (
     Outcome,
     Report,
     SourceReport,
+    StageReport,
     StoredEdition,
     Subscriber,
 )
@@ -114,7 +115,7 @@ class Pipeline:
         if stored is not None and stored.state in {EditionState.SENDING, EditionState.SENT}:
             yield
             return
-        until = ports.monotonic() + _LONGEST_TURN
+        until, is_told = ports.monotonic() + _LONGEST_TURN, False
         while True:
             with ports.editions.making(settings.newsletter, settings.cadence) as is_mine:
                 if is_mine or ports.monotonic() > until:
@@ -122,6 +123,10 @@ class Pipeline:
                     return
             if not ports.may_go_on():
                 raise StoreError(f"the {settings.cadence} edition", "another process is making it", remedy="try again")
+            if not is_told:
+                note = "another process is making this edition; what it makes is waited for"
+                ports.on_stage(StageReport(stage="compose", counts={}, notes=(note,)))
+                is_told = True
             ports.wait(1)
 
     def tell_again(self, stored: StoredEdition) -> Report:

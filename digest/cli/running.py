@@ -170,6 +170,8 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
     due, last = found["next_due"], found["last_run"]
     put(f"{name} ({found['newsletter']})")
     put(f"next due   {_write_due(due)}" if due else "next due   never")
+    if looked_at := found["last_look_at"]:
+        put(f"last look  {looked_at.astimezone():%Y-%m-%d %H:%M %Z}, when a scheduler found nothing left to be made")
     if last:
         put(f"last run   {last['finished_at'].astimezone():%Y-%m-%d %H:%M %Z} {last['status']}: {last['message']}")
     for stored in found["editions"]:
