@@ -22,7 +22,7 @@ from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError
 
-Kind = Literal["read", "durable", "fast", "bulk", "beside", "marking"]
+Kind = Literal["read", "durable", "fast", "bulk", "beside", "marking", "session"]
 OPTION = "digest_begin"  # of a connection's execution options: the kind of its next transaction
 
 
@@ -169,6 +169,13 @@ class Database(ABC):
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator; StoreUnavailable where trying again may help."""
 
+    @abstractmethod
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else is at what has that name, here or elsewhere; nobody is until this ends.
+
+        It ends with the process, however that does. Raises StoreError.
+        """
+
     def stamp(self) -> str:
         """Another text when something may have changed, where no files tell. Raises StoreError."""
         return ""
@@ -216,13 +223,6 @@ class Database(ABC):
         """
         with self._transaction("marking") as connection:
             yield connection
-
-    @abstractmethod
-    def hold(self, name: str) -> AbstractContextManager[bool]:
-        """Whether that name is this caller's until it leaves; False: another's, here or elsewhere, who lives.
-
-        It is let go when the process ends, however that ends. Raises StoreError.
-        """
 
     @contextmanager
     def straight(self, *, lasting: bool = True) -> Iterator[Straight]:

@@ -180,6 +180,8 @@ def _say(app: "App", stored: StoredEdition) -> tuple[str, list[str]]:
             by_hand = f"Where no `digest serve` runs, `digest run {stored.options}` sends it."
             return "Ready", [*said, f"Ready since {write(stored.dated_at)}.", when, by_hand]
         case EditionState.SENDING:
+            waiting = sum(app.store.ledger.count_waiting(stored.id, now=app.clock()).values())
+            said += [f"{waiting:,} of its readers wait for their own time."] if waiting else []
             return "Being sent", [*said, "Stop ends it after the batch that is under way; what went out stays out."]
         case EditionState.STOPPED:
             return "Stopped", [*said, "No more of it goes out until somebody lets it go on. Nobody gets it twice."]

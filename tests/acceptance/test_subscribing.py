@@ -309,6 +309,12 @@ def test_who_a_program_asked_for_is_pending_until_they_press_the_button(pages: P
     assert (reader.consent_text, reader.consent_from) == ("Signed at the fair", "127.0.0.1")
 
 
+def test_the_preferences_say_when_the_weekly_edition_comes_and_when_each_goes_out(pages: Pages) -> None:
+    _, page, _ = pages.ask(preferences_link(pages, add(pages, ADA)))
+    assert "It comes on Sunday." in page
+    assert "Editions go out to everybody at 7:00" in page
+
+
 def test_what_is_chosen_is_kept(pages: Pages) -> None:
     link = preferences_link(pages, add(pages, ADA))
     chosen = [

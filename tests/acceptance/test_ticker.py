@@ -31,6 +31,9 @@ class Kept:
     def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
         return []
 
+    def close(self) -> None:
+        pass
+
 
 def test_an_edition_whose_readers_wait_for_their_own_time_is_no_fault_and_not_run_each_minute(tmp_path: Path) -> None:
     clock = Clock(datetime(2026, 3, 2, 23, 30, 5, tzinfo=UTC))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from digest.models import Cadence, DeliveryState, EditionState, Item, Scope, StoredEdition
+from digest.operate.zones import read_zones
 from digest.web.api.access import needs
 from digest.web.api.problems import document
 from digest.web.api.schemas import Day
@@ -100,11 +101,23 @@ class SectionShown(BaseModel):
     items: list[ItemShown]
 
 
+class ZoneShown(BaseModel):
+    """A time zone whose readers get it at their own time."""
+
+    timezone: str
+    due_at: datetime
+    waits: bool = Field(description="Its time has not come, and somebody waits for it.")
+    deliveries: Deliveries
+
+
 class EditionShown(EditionListed):
     """An edition with its stories."""
 
     sections: list[SectionShown]
     deliveries: Deliveries
+    zones: list[ZoneShown] = Field(
+        description="Where readers get it at their own time, the first zone first; else none."
+    )
 
 
 def make_routes(app: "App") -> APIRouter:
@@ -145,6 +158,7 @@ def make_routes(app: "App") -> APIRouter:
                 for one in sections
             ],
             deliveries={DeliveryState(name): count for name, count in app.store.ledger.counts(stored.id).items()},
+            zones=[ZoneShown.model_validate(zone) for zone in read_zones(app, stored)],
         )
 
     return router
