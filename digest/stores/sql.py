@@ -22,12 +22,14 @@ from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
 from digest.stores.rates import SqlRates
+from digest.stores.reads import SqlReads
 from digest.stores.reconciling import SqlReconciling
 from digest.stores.requests import SqlPageRequests
 from digest.stores.sqlite import SqliteDatabase
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
 from digest.stores.tokens import SqlTokens
+from digest.stores.visits import SqlVisits
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -40,6 +42,8 @@ class SqlStore:
         self._database = database
         self._temporary = temporary
         self.entries = SqlEntries(database)
+        self.visits = SqlVisits(database)
+        self.reads = SqlReads(database)
         self.editions = SqlEditions(database)
         self.archive = SqlArchive(database)
         self.keys = SqlKeys(database)
