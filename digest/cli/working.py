@@ -124,6 +124,7 @@ def _make_means(config: "Config", concurrency: int) -> "Means":
         performs=performing.performs,
         chores=list_worker_chores(app),
         open=lambda: app.store,
+        check=lambda: app.store.require_revision(),
         stop=app.stop,
         close=close,
     )
