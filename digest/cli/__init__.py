@@ -22,6 +22,7 @@ from digest.cli import (
     subscribers,
     tokens,
     transferring,
+    working,
 )
 from digest.cli.options import ConfigOption
 from digest.cli.output import put, report_error
@@ -60,6 +61,7 @@ def _root(
 starting.register(commands)
 running.register(commands)
 scheduling.register(commands)
+working.register(commands)
 commands.add_typer(sources.commands, name="sources")
 reconciling.register(subscribers.commands)
 transferring.register(subscribers.commands)

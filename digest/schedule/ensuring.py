@@ -120,7 +120,7 @@ def _end(app: "App", step: Step, now: datetime) -> None:
         case "close", StoredEdition() as stored:
             app.close_late(stored, step.reason)
         case "give_up", StoredEdition() as stored:
-            app.store.ledger.give_up(stored.id, step.reason, now=now, timezone=step.timezone)
+            app.close_late(stored, step.reason, timezones=[step.timezone] if step.timezone else ())
 
 
 def _make_task(app: "App", step: Step) -> Task:

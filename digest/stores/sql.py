@@ -1,6 +1,7 @@
 """The store: a database that makes itself, and its slices."""
 
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from alembic import command
@@ -25,6 +26,7 @@ from digest.stores.rates import SqlRates
 from digest.stores.reads import SqlReads
 from digest.stores.reconciling import SqlReconciling
 from digest.stores.requests import SqlPageRequests
+from digest.stores.rounds import SqlRounds
 from digest.stores.sqlite import SqliteDatabase
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
@@ -32,6 +34,7 @@ from digest.stores.tokens import SqlTokens
 from digest.stores.visits import SqlVisits
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_ENGINES = ("procrastinate_", "engine_")  # tables of tasks, which are beside the store, and no other program's
 
 
 class SqlStore:
@@ -44,14 +47,15 @@ class SqlStore:
         self.entries = SqlEntries(database)
         self.visits = SqlVisits(database)
         self.reads = SqlReads(database)
-        self.editions = SqlEditions(database)
+        self.rounds = SqlRounds(database)
+        self.editions = SqlEditions(database, self.rounds)
         self.archive = SqlArchive(database)
         self.keys = SqlKeys(database)
         self.runs = SqlRuns(database)
         self.answers = SqlAnswers(database)
         self.counts = SqlCounts(database)
         suppressing = Suppressing(self.keys)
-        self.ledger = SqlLedger(database, suppressing)
+        self.ledger = SqlLedger(database, suppressing, self.rounds)
         self.rates = SqlRates(database)
         self.subscribers = SqlSubscribers(database, suppressing)
         self.managing = SqlManaging(database, suppressing, self.subscribers)
@@ -61,14 +65,15 @@ class SqlStore:
         self.requests = SqlPageRequests(database, suppressing)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> "SqlStore":
-        """Open a database of this version, or make a new one unless `create` is False.
+    def open(cls, url: str, *, create: bool = True, on_made: Callable[[], object] = lambda: None) -> "SqlStore":
+        """Open a database of this version, or make a new one unless `create` is False; then call `on_made`.
 
         Raises StoreError for one that is missing, of another version, of another program, or that cannot be used.
         """
         database = find_database(url)
         try:
-            _make_or_recognize(database, create=create)
+            if _make_or_recognize(database, create=create):
+                on_made()
         except BaseException:
             database.close()
             raise
@@ -100,12 +105,23 @@ class SqlStore:
         finally:
             database.engine.dispose()
 
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else, on any machine, is at what has that name; nobody is until this ends. Raises StoreError.
+
+        In a file on this machine: always.
+        """
+        return self._database.alone(name)
+
     def check(self) -> dict[str, str]:
         """Its place, revision and integrity, and what is known of its server. Raises StoreError."""
         damage = self._database.find_damage()
         if damage:
             raise StoreError(self._database.name, f"it is damaged: {damage}", remedy="restore a backup")
         return {"path": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
+
+    def require_revision(self) -> None:
+        """Raises StoreError when the database is not of this version any more: somebody upgraded or replaced it."""
+        _make_or_recognize(self._database, create=False)
 
     def find_risk(self) -> str | None:
         """What a power cut may take of that which was written, as it is set up; None: nothing. Raises StoreError."""
@@ -217,7 +233,8 @@ def _require_empty(database: Database) -> None:
         raise StoreError(database.name, f"it is not empty: there are {filled}", remedy="name a new one in [store] url")
 
 
-def _make_or_recognize(database: Database, *, create: bool) -> None:
+def _make_or_recognize(database: Database, *, create: bool) -> bool:
+    """Whether it was made."""
     revision, foreign = _inspect(database)
     if foreign:
         raise _not_ours(database)
@@ -225,14 +242,16 @@ def _make_or_recognize(database: Database, *, create: bool) -> None:
         if not create:
             raise StoreError(database.name, "there is no database", remedy="check [store] url; `digest run` makes one")
         _migrate(database)
-    elif revision not in _known_revisions():
+        return True
+    if revision not in _known_revisions():
         raise _from_the_future(database, revision)
-    elif revision != _head():
+    if revision != _head():
         raise StoreError(
             database.name,
             f"it is at revision {revision}, this version of Digest needs {_head()}",
             remedy="copy it with `digest db backup`, then run `digest db upgrade`",
         )
+    return False
 
 
 def _inspect(database: Database) -> tuple[str | None, bool]:
@@ -240,7 +259,7 @@ def _inspect(database: Database) -> tuple[str | None, bool]:
     if not database.exists():
         return None, False
     with database.read() as connection:
-        names = set(inspect(connection).get_table_names())
+        names = {name for name in inspect(connection).get_table_names() if not name.startswith(_ENGINES)}
         if "alembic_version" not in names:
             return None, bool(names)
         revisions = MigrationContext.configure(connection).get_current_heads()
