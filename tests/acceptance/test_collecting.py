@@ -179,6 +179,9 @@ class Line:
         self.tasks += new
         return len(new)
 
+    def close(self) -> None:
+        pass
+
     def waiting(self) -> dict[str, int]:
         return {}
 
