@@ -348,7 +348,7 @@ class App:
         with closing(SqlStore.empty()) as store:
             return self.network.run(
                 lambda fetch: collect(
-                    self.list_visits(fetch, ids or None),
+                    self.list_visits(fetch, [one for one in self._tables if one in ids] if ids else None),
                     store.entries,
                     self.config.newsletter.slug,
                     now=now,
@@ -530,9 +530,15 @@ class App:
                 source=make_source(table, fetch, self.clock),
                 host=host_of(table),
             )
-            for table in self.config.sources
-            if ids is None or table.id in ids
+            for table in (
+                self.config.sources if ids is None else [self._tables[one] for one in ids if one in self._tables]
+            )
         ]
+
+    @cached_property
+    def _tables(self) -> dict[str, Any]:
+        """The sources' tables by id: a worker looks for one among very many."""
+        return {table.id: table for table in self.config.sources}
 
     def _find_reader(self, viewpoint: Viewpoint) -> Subscriber:
         email = viewpoint.email

@@ -151,12 +151,11 @@ def read_entry(app: "App", number: int) -> timedelta | None:
 def _visit(app: "App", names: Collection[str]) -> Sequence[SourceReport]:
     """Visit those of these sources that are due; nothing when it was told to stop."""
     now = app.clock()
-    chosen = frozenset(names)
     pacing = app.pace_visits(app.store, only_due=True, wants_page=wants_page)
     reports = app.network.run(
         lambda fetch: _until_stopped(
             collect(
-                app.list_visits(fetch, chosen),
+                app.list_visits(fetch, names),
                 app.store.entries,
                 app.config.newsletter.slug,
                 now=now,
