@@ -11,6 +11,7 @@ known here, see `library`.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar, get_args
 
@@ -55,6 +56,10 @@ AND (worker.id IS NULL OR worker.last_heartbeat < now() - %s OR worker.id = ANY(
 FOR UPDATE OF job SKIP LOCKED
 """
 _OWNERS: Final = "SELECT worker_id, owner FROM engine_workers"
+_ALIVE: Final = """
+SELECT engine_workers.owner FROM engine_workers JOIN procrastinate_workers ON id = worker_id
+WHERE last_heartbeat >= now() - %s
+"""
 _PRUNE: Final = """
 DELETE FROM procrastinate_workers AS worker WHERE (worker.last_heartbeat < now() - %s OR worker.id = ANY(%s))
 AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.worker_id = worker.id AND job.status = 'doing')
@@ -180,6 +185,15 @@ class ProcrastinateQueue:
             return aside
 
         return self._write(requeue)
+
+    def alive(self, *, within: timedelta) -> list[Owner]:
+        """The workers that showed a sign of life within so long, by the database's clock. Raises StoreError."""
+        rows = self._write(lambda connection: connection.execute(_ALIVE, [within]).fetchall())
+        found = []
+        for (owner,) in rows:
+            with suppress(TypeError):  # of another version of Digest
+                found.append(Owner(**owner))
+        return found
 
     def tidy(self) -> None:
         """Remove what nobody needs any more. Raises StoreError."""
