@@ -1,5 +1,6 @@
 """Single batches handed over as tasks ask for it, over a real server, real tasks and a real SMTP server."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -232,6 +233,28 @@ def test_tasks_that_are_lost_are_added_anew_by_one_of_all_who_sweep(app: App) ->
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: app.sweep_sends(), range(4)))
     assert waiting(app) == BATCHES
+
+
+def test_workers_together_are_no_faster_than_their_lane(tmp_path: Path, url: str, server: SmtpServer) -> None:
+    config = load_config(write_config(tmp_path, url, server, rate="10/s"))
+    with App(config) as app:
+        fill(app)
+        number = plan(app)
+
+    def work(_: int) -> None:
+        with (
+            App(config) as app,
+            closing(Deliveries(app, concurrency=2)) as deliveries,
+            ThreadPoolExecutor(2) as threads,
+        ):
+            list(threads.map(deliveries.deliver, [number] * BATCHES))
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(3) as workers:
+        list(workers.map(work, range(3)))
+    assert len(server.messages) == READERS
+    # Each knows only of the turns that it took; the last of all cannot come before its own, however slow they were.
+    assert time.monotonic() - began >= (READERS - 1) / 10
 
 
 def test_what_a_silent_worker_elsewhere_holds_is_freed_once_the_database_has_answered_for_a_while(app: App) -> None:
