@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from digest.ports import CanaryMailbox, Place, Preview, Workers
     from digest.render import Renderer
     from digest.stores.sql import SqlStore
+    from digest.sweeping import Sweeper
 
 _PAGES_SECONDS = 300.0  # for all pages that are fetched at once
 _LATELY = timedelta(minutes=20)  # a source that was visited within that is not visited again for an edition
@@ -106,6 +107,7 @@ class App:
         engine = self.__dict__.pop("engine", None)
         if engine is not None:
             engine.rest()
+        self.__dict__.pop("_sweeper", None)
         for name in ("store", "queue"):
             opened = self.__dict__.pop(name, None)
             if opened is not None:
@@ -275,24 +277,27 @@ class App:
             return None
         return Workers(sweep=self._sweep_alone, is_waited_for=not by_workers)
 
+    @cached_property
+    def _sweeper(self) -> "Sweeper | None":
+        from digest.sweeping import Sweeper
+
+        if self.queue is None:
+            return None
+        return Sweeper(self.store, self.queue, self.config.newsletter.slug, monotonic=self.monotonic)
+
     def _sweep_alone(self) -> None:
         """As `sweep_sends`, by a run that closes its own edition."""
-        if self.queue is not None:
-            from digest.sweeping import sweep_sends
-
-            sweep_sends(self.store, self.queue, self.config.newsletter.slug, self.clock())
+        if self._sweeper is not None:
+            self._sweeper.sweep(self.clock())
 
     def sweep_sends(self) -> list[Report]:
         """Keep what workers deliver going, and close what they have done; the reports of that. Raises StoreError.
 
         Any number of processes may do it, and at once: each edition is closed, and told of, once.
         """
-        if self.queue is None:
+        if self._sweeper is None:
             return []
-        from digest.sweeping import sweep_sends
-
-        over = sweep_sends(self.store, self.queue, self.config.newsletter.slug, self.clock())
-        reports = [self.conclude(number) for number in over]
+        reports = [self.conclude(number) for number in self._sweeper.sweep(self.clock())]
         return [report for report in reports if report is not None]
 
     def conclude(self, number: int) -> Report | None:
@@ -365,14 +370,17 @@ class App:
         on_time: bool = False,
         workers: "Workers | None" = None,
         lanes: "Sequence[Lane] | None" = None,
+        is_worker: bool = False,
     ) -> "Pipeline":
         """The pipeline of one cadence over a store: ours, or a scratch copy. `on_time`: see `run`.
 
         `workers` deliver what it plans, where there are some; `lanes`, where they are not those of this App.
+        `is_worker`: this process shows signs of life for as long as it sends.
         """
         from digest.pipeline import Pipeline
         from digest.ports import Ports
         from digest.stores.owners import this_owner
+        from digest.sweeping import WORKER
 
         ports = Ports(
             entries=store.entries,
@@ -406,7 +414,7 @@ class App:
             approval_url=self.approval_url,
             lanes=self.lanes if lanes is None else lanes,
             canary=self.canary,
-            owner=this_owner(secrets.token_hex(8)),
+            owner=this_owner(f"{WORKER if is_worker else ''}{secrets.token_hex(8)}"),
             clock=self.clock,
             monotonic=self.monotonic,
             wait=self.wait,

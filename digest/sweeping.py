@@ -4,16 +4,82 @@ Any number of processes may sweep, and at once: what one has done, the next find
 sent it is one query.
 """
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-from digest.models import Task
+from digest.errors import StoreUnavailable
+from digest.models import Owner, Task
 from digest.protocols import Queue
 from digest.stores.rounds import Open, has_moved, is_stuck
 
 if TYPE_CHECKING:
     from digest.stores.sql import SqlStore
+
+WORKER: Final = "worker "  # how the name of an owner begins who is a worker, and shows signs of life
+_SILENT: Final = timedelta(seconds=9)  # without one, until a worker is taken for dead
+_STEADY: Final = 45.0  # seconds that the database answered: until then a living worker may not have been back, either
+
+
+class Sweeper:
+    """One process's looks. Not for several threads."""
+
+    def __init__(
+        self,
+        store: "SqlStore",
+        queue: Queue,
+        newsletter: str,
+        *,
+        monotonic: Callable[[], float],
+        steady: float = _STEADY,
+    ) -> None:
+        """Nothing is looked at yet. `steady`: seconds for which it must have answered before workers are judged."""
+        self._store, self._queue, self._newsletter = store, queue, newsletter
+        self._monotonic, self._steady = monotonic, steady
+        self._answered_since: float | None = None
+
+    def sweep(self, now: datetime) -> list[int]:
+        """Free what dead senders hold, and add tasks for what is due; returns the editions of which nothing is left.
+
+        Raises StoreError.
+        """
+        try:
+            over = self._sweep(now)
+        except StoreUnavailable:
+            self._answered_since = None
+            raise
+        if self._answered_since is None:
+            self._answered_since = self._monotonic()
+        return over
+
+    def _sweep(self, now: datetime) -> list[int]:
+        store = self._store
+        found = store.rounds.find_open(self._newsletter, now)
+        if not found:
+            return []
+        held = [one.edition for one in found if one.claimed]
+        for edition in held:
+            store.ledger.recover(edition, now=now, gone=self._find_gone(edition))
+        if held:
+            found = store.rounds.find_open(self._newsletter, now)
+        due = sum(one.due for one in found)
+        lacking = due > 0 and self._queue.waiting()["deliver"] < due
+        for one in found:
+            if is_wanting(one, now, lacking=lacking):
+                store.rounds.renew(one.edition, lacking=lacking, now=now)
+        return [one.edition for one in found if not one.due and not one.claimed and not one.later]
+
+    def _find_gone(self, edition: int) -> Sequence[Owner]:
+        """Workers on other machines that hold batches and show no sign of life."""
+        since = self._answered_since
+        if since is None or self._monotonic() - since < self._steady:
+            return ()
+        workers = [owner for owner in self._store.ledger.owners(edition) if owner.name.startswith(WORKER)]
+        if not workers:
+            return ()
+        alive = {replace(owner, name="") for owner in self._queue.alive(within=_SILENT)}
+        return [owner for owner in workers if replace(owner, name="") not in alive]
 
 
 def make_enqueue(queue: Queue, newsletter: str) -> Callable[[object, int, int, int], None]:
@@ -28,27 +94,6 @@ def make_enqueue(queue: Queue, newsletter: str) -> Callable[[object, int, int, i
         queue.enqueue(tasks, within=connection)
 
     return enqueue
-
-
-def sweep_sends(store: "SqlStore", queue: Queue, newsletter: str, now: datetime) -> list[int]:
-    """Free what dead senders hold, and add tasks for what is due; returns the editions of which nothing is left.
-
-    Raises StoreError.
-    """
-    found = store.rounds.find_open(newsletter, now)
-    if not found:
-        return []
-    held = [one.edition for one in found if one.claimed]
-    for edition in held:
-        store.ledger.recover(edition, now=now)
-    if held:
-        found = store.rounds.find_open(newsletter, now)
-    due = sum(one.due for one in found)
-    lacking = due > 0 and queue.waiting()["deliver"] < due
-    for one in found:
-        if is_wanting(one, now, lacking=lacking):
-            store.rounds.renew(one.edition, lacking=lacking, now=now)
-    return [one.edition for one in found if not one.due and not one.claimed and not one.later]
 
 
 def is_wanting(found: Open, now: datetime, *, lacking: bool) -> bool:

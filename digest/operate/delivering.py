@@ -45,8 +45,12 @@ class _Pause:
 class Deliveries:
     """All that a process delivers. For several threads; close it when done."""
 
-    def __init__(self, app: "App", *, concurrency: int) -> None:
-        """Connects to nothing. A lane has as many connections as it is given explicitly, else one for each thread."""
+    def __init__(self, app: "App", *, concurrency: int, is_worker: bool = True) -> None:
+        """Connects to nothing. A lane has as many connections as it is given explicitly, else one for each thread.
+
+        `is_worker`: of a process that shows signs of life, which is what others judge it by.
+        """
+        self._is_worker = is_worker
         self._app = app
         self._concurrency = concurrency
         self._lock = threading.Lock()  # of what follows
@@ -114,7 +118,7 @@ class Deliveries:
             if stored is None:
                 return None
             stops: list[str] = []
-            pipeline = app.pipeline(app.store, stored.cadence, lanes=lanes)
+            pipeline = app.pipeline(app.store, stored.cadence, lanes=lanes, is_worker=self._is_worker)
             made = _Kept(
                 sender=pipeline.sender(stored, on_stop=stops.append),
                 pipeline=pipeline,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from digest.models import SetAside, Task, TaskKind
+from digest.models import Owner, SetAside, Task, TaskKind
 
 # Does one task; returns after how long it is to be tried again, None when it is done. What it raises as DigestError is
 # a failure: it is tried again, later each time, and set aside after some attempts. StoreUnavailable is none: it waits.
@@ -23,6 +23,10 @@ class Queue(Protocol):
 
     def waiting(self) -> Mapping[TaskKind, int]:
         """How many wait or are being done, of each kind."""
+        ...
+
+    def alive(self, *, within: timedelta) -> Sequence[Owner]:
+        """The workers that showed a sign of life within so long."""
         ...
 
     def set_aside(self, limit: int = 100) -> Sequence[SetAside]:

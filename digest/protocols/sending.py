@@ -94,13 +94,18 @@ class Ledger(Protocol):
         """
         ...
 
-    def recover(self, edition: int, *, now: datetime, idle: Owner | None = None) -> int:
+    def recover(self, edition: int, *, now: datetime, idle: Owner | None = None, gone: Collection[Owner] = ()) -> int:
         """Free the claims of dead owners and expired leases; returns how many deliveries became unknown.
 
         Of an owner of this boot the marks are trusted: attempted becomes unknown, the rest is planned again. Of any
         other they may never have reached the disk: all that was claimed becomes unknown. `idle` is a sender that holds
-        nothing, and says so: what stands in its name is freed, too.
+        nothing, and says so: what stands in its name is freed, too. So is what `gone` ones hold: who shows no sign of
+        life any more, and can write nothing of it once it is freed.
         """
+        ...
+
+    def owners(self, edition: int) -> set[Owner]:
+        """Who holds batches."""
         ...
 
     def give_up(

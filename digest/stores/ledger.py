@@ -115,13 +115,13 @@ class SqlLedger:
             if settling.find_lease(straight, claim) is not None:
                 settling.let_go(straight, claim.batch, now, retry_at or AT_ONCE, trust_marks=True)
 
-    def recover(self, edition: int, *, now: datetime, idle: Owner | None = None) -> int:
+    def recover(self, edition: int, *, now: datetime, idle: Owner | None = None, gone: Collection[Owner] = ()) -> int:
         """Free the claims of dead owners, of expired leases, and of an `idle` sender; how many became unknown."""
         with self._database.read() as connection:
             held = claiming.read_held(connection, edition)
         unknown = 0
         for one in held:
-            if not one.is_free(now) and one.owner != idle:
+            if not one.is_free(now) and one.owner != idle and one.owner not in gone:
                 continue
             with self._database.straight() as straight:
                 # By attempt: its owner may have let go of it meanwhile, and hold it again under a new lease.
@@ -129,6 +129,11 @@ class SqlLedger:
                     trust = one.is_of_this_boot or self._database.keeps_marks
                     unknown += settling.let_go(straight, one.batch, now, AT_ONCE, trust_marks=trust)
         return unknown
+
+    def owners(self, edition: int) -> set[Owner]:
+        """Who holds batches."""
+        with self._database.read() as connection:
+            return {one.owner for one in claiming.read_held(connection, edition)}
 
     def give_up(
         self, edition: int, reason: str, *, now: datetime, variant: str | None = None, timezone: str | None = None

@@ -139,6 +139,7 @@ def count_reports(trial: Trial) -> Sequence[object]:
     return [found[1]] if found and found[1].state is EditionState.SENT else []
 
 
+@pytest.mark.timeout(1800 if FULL else 300)
 def test_workers_killed_through_an_edition_send_nobody_twice_and_lose_nobody(field: Field) -> None:
     chance = random.Random(len(field.transport))
     killed = 0
@@ -166,6 +167,7 @@ def test_workers_killed_through_an_edition_send_nobody_twice_and_lose_nobody(fie
     assert count_reports(trial)
 
 
+@pytest.mark.timeout(1800 if FULL else 300)
 def test_a_database_that_crashes_in_mid_send_changes_nothing_but_the_hour(field: Field, server: PostgresServer) -> None:
     with working(field.folder, 2):
         trial = plan(field)
