@@ -1,4 +1,4 @@
-"""The recipes of deploy/ fit the program that there is: no container engine and no init system is needed to see that."""
+"""The recipes of deploy/ fit the program that there is; seeing that needs no container engine and no init system."""
 
 import configparser
 import re
