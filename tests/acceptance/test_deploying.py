@@ -244,7 +244,7 @@ def test_the_image_has_the_versions_that_the_tests_run_with(deploy: Path, reposi
         }
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["postgresql"]]
-    names = {re.split(r"[<>=\[;~! ]", line)[0] for line in wanted}
+    names = {re.split(r"[<>=\[;~! ]", line)[0].replace(".", "-") for line in wanted}
     assert names <= set(_pins(deploy / "requirements.txt"))
 
 
