@@ -9,7 +9,7 @@ with its renditions, the ledger. It does not decide what a story is, who may be 
 Running it again for the same day is safe at every point: what is there is taken up where it stood.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from functools import partial
 
@@ -66,7 +66,7 @@ class Pipeline:
         fault = None
         if send:
             stored, fault = self._canary.prove(stored, log, self._has_readers)
-        _, last = ports.runs.last(settings.newsletter) or (None, None)
+        _, last = ports.runs.last(settings.newsletter, edition=stored.id) or (None, None)
         if send and settings.alerts and stored.state is EditionState.STOPPED and alerting.is_untold(last, stored):
             self._telling.tell_of_stop(stored, log)
         if send and settings.alerts and alerting.is_news(stored):
@@ -87,6 +87,7 @@ class Pipeline:
             fault=fault,
             sending=send,
             already=already,
+            waits=self._sending.find_wait(stored),
         )
         ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
         return report
@@ -120,9 +121,15 @@ class Pipeline:
         renditions = tuple(self._ports.editions.renditions(stored.id).values())
         return self._rendering.inspect(stored.edition, renditions, online=False)
 
-    def close(self, stored: StoredEdition, reason: str) -> None:
-        """End an edition that is too old: what waits is skipped with the reason, a ready one is missed."""
-        self._sending.close(stored, reason)
+    def close(self, stored: StoredEdition, reason: str, *, timezones: Collection[str] = ()) -> None:
+        """End an edition that is too old: what waits is skipped with the reason, a ready one is missed.
+
+        With `timezones` only what waits for those, and the edition when nothing else is left of it.
+        """
+        if timezones:
+            self._sending.close_zones(stored, timezones, reason)
+        else:
+            self._sending.close(stored, reason)
 
     def compose(self, day: date, *, visit: bool = True, log: Log | None = None) -> Composed:
         """Every stage up to preflight, keeping only entries and page texts. Without `visit`, of what is stored."""
@@ -152,7 +159,7 @@ class Pipeline:
         log.note("cluster", stories=len(found), told_by_several=sum(len(story.outlets) > 1 for story in found))
         stories = recall.recall(found)
         log.note("recall", told_before=len(found) - len(stories), updates=sum(bool(s.news) for s in stories))
-        ranked = rank.rank(stories, now=now)[: settings.max_stories]
+        ranked = rank.rank(stories, now=now, half_life=settings.half_life)[: settings.max_stories]
         log.note("rank", chosen=len(ranked))
         items = summarize.summarize(
             ranked,
@@ -264,9 +271,10 @@ class Pipeline:
     def _keep(self, composed: Composed) -> StoredEdition:
         """Keep the edition: ready, or held with the reason."""
         ports, settings = self._ports, self._settings
-        sent_before = sum(
-            stored.state is EditionState.SENT for stored in ports.editions.newest(settings.newsletter, 1000)
-        )
+        # Of this cadence alone: the first weekly editions are as new to whoever approves them as the first daily ones.
+        sent = partial(ports.editions.newest, settings.newsletter, state=EditionState.SENT, cadence=settings.cadence)
+        first = settings.approval.removeprefix("first:")
+        sent_before = len(sent(int(first))) if first.isdecimal() else 0
         reason = held_by(
             stories=len(composed.edition.items),
             min_stories=settings.min_stories,

@@ -287,6 +287,6 @@ class Connection:
     def _address(self, claim: Claim, recipients: Sequence[Recipient]) -> Batch:
         return Batch(
             rendition=self._mailing.rendition(claim.variant),
-            letterhead=self._mailing.letterhead,
+            letterhead=self._mailing.letterhead_of(claim.timezone),
             messages=tuple([address(recipient, self._mailing.unsubscribe_url) for recipient in recipients]),
         )

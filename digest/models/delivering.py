@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from digest.models.audience import Subscriber
-from digest.models.editions import Rendition
+from digest.models.editions import Cadence, Rendition
 
 
 class DeliveryState(StrEnum):
@@ -110,6 +110,7 @@ class Claim:
     owner: Owner
     lease_until: datetime
     recipients: tuple[Recipient, ...]
+    timezone: str | None = None  # for whose time they waited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,8 @@ class Planned:
     send_key: str  # opaque, the same on every try; unique in the ledger
     variant: str | None
     reason: str | None = None
+    timezone: str | None = None  # for whose time it waits; None: for nobody's
+    due_at: datetime | None = None  # that time; None: at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,7 @@ class Receipt:
     transport: str | None
     attempted_at: datetime | None
     answer: str | None
+    cadence: Cadence = "daily"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,8 +106,9 @@ class EditionStore(Protocol):
         before: int | None = None,
         state: EditionState | None = None,
         day: date | None = None,
+        cadence: Cadence | None = None,
     ) -> list[StoredEdition]:
-        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
+        """The newest first: behind the one numbered `before` in that order, in one state, of one day or cadence."""
         ...
 
     def save(
@@ -229,8 +230,16 @@ class RunStore(Protocol):
         """Keep a report."""
         ...
 
-    def last(self, newsletter: str) -> tuple[datetime, Report] | None:
-        """When the newest run ended, and its report."""
+    def last(self, newsletter: str, *, edition: int | None = None) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report: of all, or of one edition's."""
+        ...
+
+    def note_look(self, newsletter: str, cadence: Cadence, *, now: datetime) -> None:
+        """Remember that a scheduler looked, and that nothing was left to be made of what was due by then."""
+        ...
+
+    def last_look(self, newsletter: str, cadence: Cadence) -> datetime | None:
+        """When that was seen last; None: never."""
         ...
 
 

@@ -1,6 +1,6 @@
 """The store's slices for who gets what, once, and how fast."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -28,9 +28,9 @@ class Ledger(Protocol):
         """In one transaction, a delivery for each subscriber not yet planned; returns how many were added.
 
         Only while the edition is ready: nobody is added to one that is being sent. Those with a variant are planned in
-        batches of one variant; the others are skipped with their reason. Who was skipped before, and has a variant
-        now, is planned: of a ready edition nothing has left. They are taken as they come: a million need no more
-        memory than a thousand.
+        batches of one variant and zone; the others are skipped with their reason. Who was skipped before, and has a
+        variant now, is planned: of a ready edition nothing has left. They are taken as they come: a million need no
+        more memory than a thousand. A zone's batches are due at its instant, those that were planned before, too.
         """
         ...
 
@@ -103,19 +103,33 @@ class Ledger(Protocol):
         """
         ...
 
-    def give_up(self, edition: int, reason: str, *, now: datetime, variant: str | None = None) -> int:
+    def give_up(
+        self, edition: int, reason: str, *, now: datetime, variant: str | None = None, timezone: str | None = None
+    ) -> int:
         """Skip what is planned or deferred and not claimed, with the reason; returns how many deliveries that were.
 
-        Of one variant, or of all.
+        Of one variant, or of all; of the readers of one zone, or of all.
         """
+        ...
+
+    def zones(self, edition: int) -> Mapping[str, datetime]:
+        """The zones whose readers wait for their own time, with that time, the first one first; {}: nobody does."""
+        ...
+
+    def count_by_zone(self, edition: int) -> Mapping[str, Mapping[str, int]]:
+        """Deliveries by state, by zone; who was left out when it was planned is of none."""
+        ...
+
+    def count_waiting(self, edition: int, *, now: datetime) -> Mapping[str, int]:
+        """How many wait for their own time, by zone, the first one first: those whose time has not come."""
         ...
 
     def counts(self, edition: int, *, since: datetime | None = None) -> dict[str, int]:
         """Deliveries by state: all, or those that were handed over since an instant."""
         ...
 
-    def next_due(self, edition: int) -> datetime | None:
-        """When the next planned or deferred batch may be claimed; None when none is left."""
+    def next_due(self, edition: int, *, besides: Collection[str] = ()) -> datetime | None:
+        """When the next planned or deferred batch may be claimed; None when none is left, `besides` some zones'."""
         ...
 
     def leased_until(self, edition: int) -> datetime | None:
@@ -140,7 +154,8 @@ class Ledger(Protocol):
         """Plan anew what certainly was not sent: refused, dropped by the provider, given up; returns how many.
 
         What is unknown, and what was accepted, is never among them, nor who left. When there is any, an edition that
-        was sent or stopped is being sent again, in the same transaction, and its age counts from now.
+        was sent or stopped is being sent again, in the same transaction, and its age counts from now. Who waited for
+        the time of a zone still does, when that has not come.
         """
         ...
 

@@ -84,7 +84,7 @@ def claim(
         update(batches)
         .where(batches.c.id == free, batches.c.state == "planned")
         .values(state="claimed", attempt=batches.c.attempt + 1, owner=write_owner(owner), lease_until=lease_until)
-        .returning(batches.c.id, batches.c.variant, batches.c.attempt)
+        .returning(batches.c.id, batches.c.variant, batches.c.attempt, batches.c.timezone)
     )
     taken = connection.execute(take).one_or_none()
     if taken is None:
@@ -101,6 +101,7 @@ def claim(
         owner=owner,
         lease_until=lease_until,
         recipients=tuple(recipients),
+        timezone=taken.timezone,
     )
 
 

@@ -57,9 +57,12 @@ class SqlEditions:
         before: int | None = None,
         state: EditionState | None = None,
         day: date | None = None,
+        cadence: Cadence | None = None,
     ) -> list[StoredEdition]:
-        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
+        """The newest first: behind the one numbered `before` in that order, in one state, of one day or cadence."""
         query = select(editions).where(editions.c.newsletter == newsletter)
+        if cadence is not None:
+            query = query.where(editions.c.cadence == cadence)
         if state is not None:
             query = query.where(editions.c.state == state.value)
         if day is not None:

@@ -12,7 +12,7 @@ rows are locked one by one, it is always the edition first, then batches by numb
 sender asks for again, because it did not hear whether the first time was kept, changes nothing the second time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned
@@ -125,17 +125,19 @@ class SqlLedger:
                     unknown += settling.let_go(straight, one.batch, now, AT_ONCE, trust_marks=trust)
         return unknown
 
-    def give_up(self, edition: int, reason: str, *, now: datetime, variant: str | None = None) -> int:
+    def give_up(
+        self, edition: int, reason: str, *, now: datetime, variant: str | None = None, timezone: str | None = None
+    ) -> int:
         """Skip what is planned or deferred and not claimed, with the reason; returns how many deliveries that were."""
         with self._database.write_beside() as connection:
-            return planning.give_up(connection, edition, reason, now, variant)
+            return planning.give_up(connection, edition, reason, now, variant, timezone)
 
     def retry(self, edition: int, *, batch_size: int, now: datetime) -> int:
         """Plan anew what certainly was not sent, and let the edition go on; returns how many deliveries that are."""
         with self._database.write_beside() as connection:
             if not opening.hold_out(connection, edition):
                 return 0
-            found = planning.plan_again(connection, edition, batch_size)
+            found = planning.plan_again(connection, edition, batch_size, now)
             if found:
                 opening.reopen(connection, edition, f"{found} planned again by hand", now)
             return found
@@ -152,10 +154,25 @@ class SqlLedger:
         with self._database.read() as connection:
             return telling.count(connection, edition, since)
 
-    def next_due(self, edition: int) -> datetime | None:
-        """When the next planned or deferred batch may be claimed; None when none is left."""
+    def next_due(self, edition: int, *, besides: Collection[str] = ()) -> datetime | None:
+        """When the next planned or deferred batch may be claimed; None when none is left, `besides` some zones'."""
         with self._database.read() as connection:
-            return telling.next_due(connection, edition)
+            return telling.next_due(connection, edition, besides)
+
+    def zones(self, edition: int) -> dict[str, datetime]:
+        """The zones whose readers wait for their own time, with that time, the first one first; {}: nobody does."""
+        with self._database.read() as connection:
+            return telling.read_zones(connection, edition)
+
+    def count_by_zone(self, edition: int) -> dict[str, dict[str, int]]:
+        """Deliveries by state, by zone; who was left out when it was planned is of none."""
+        with self._database.read() as connection:
+            return telling.count_by_zone(connection, edition)
+
+    def count_waiting(self, edition: int, *, now: datetime) -> dict[str, int]:
+        """How many wait for their own time, by zone, the first one first: those whose time has not come."""
+        with self._database.read() as connection:
+            return telling.count_waiting(connection, edition, now)
 
     def leased_until(self, edition: int) -> datetime | None:
         """When the last lease of a claimed batch ends; None when none is claimed."""

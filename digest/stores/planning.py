@@ -1,11 +1,11 @@
-"""What is planned: a delivery for each reader, in batches of one variant; again for whom it certainly failed.
+"""What is planned: a delivery for each reader, in batches of one variant and zone; again for whom it certainly failed.
 
 Nothing here holds more than some thousands of them, however many there are.
 """
 
 import marshal
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -17,17 +17,19 @@ from sqlalchemy import Connection, bindparam, exists, insert, or_, select, updat
 from digest.errors import StoreError
 from digest.models import DeliveryState, Planned, SubscriberState
 from digest.stores.columns import AT_ONCE, write_instant
-from digest.stores.database import count_rows, fill
+from digest.stores.database import count_rows, fill, upsert
 from digest.stores.matching import chunks
-from digest.stores.schema import batches, deliveries, subscriptions
+from digest.stores.schema import batches, deliveries, subscriptions, zones
+from digest.stores.telling import read_zones
 
 _CHUNK: Final = 10_000
 _IN_MEMORY: Final = 1_000_000  # bytes of a spool that need no file
 _PLANNED, _SKIPPED = DeliveryState.PLANNED.value, DeliveryState.SKIPPED.value
+_ZONE: Final = ("edition", "timezone")
 _WAITING: Final = (_PLANNED, DeliveryState.DEFERRED.value)
 _FAILED: Final = (DeliveryState.REFUSED.value, DeliveryState.DROPPED.value)
 # In the order of `Spool`'s rows.
-_Row = tuple[int, str, str | None, str | None]
+_Row = tuple[int, str, str | None, str | None, str | None]
 
 
 class Spool:
@@ -36,16 +38,19 @@ class Spool:
     def __init__(self, planned: Iterable[Planned]) -> None:
         """Takes them all when it is entered."""
         self._planned = planned
+        self.zones: dict[str, datetime] = {}  # those of planned deliveries, and when they are due
         self._sizes: list[int] = []  # in bytes, of some thousands each
 
     def __enter__(self) -> Self:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)
         rest = iter(self._planned)
         try:
-            while chunk := [
-                (plan.subscriber.id, plan.send_key, plan.variant, plan.reason) for plan in islice(rest, _CHUNK)
-            ]:
-                self._sizes.append(self._file.write(marshal.dumps(chunk)))
+            while chunk := list(islice(rest, _CHUNK)):
+                rows = [(plan.subscriber.id, plan.send_key, plan.variant, plan.reason, plan.timezone) for plan in chunk]
+                self._sizes.append(self._file.write(marshal.dumps(rows)))
+                for plan in chunk:
+                    if plan.timezone is not None and plan.due_at is not None and plan.variant is not None:
+                        self.zones[plan.timezone] = plan.due_at
         except OSError as error:
             self._file.close()
             raise StoreError(
@@ -73,26 +78,28 @@ class _Batch:
     """A batch that is being filled. It has no number before `_Filling.insert`."""
 
     variant: str
+    timezone: str | None
     room: int
     number: int = 0
 
 
 class _Filling:
-    """Batches of one variant each, filled in the order in which deliveries come."""
+    """Batches of one variant and zone each, filled in the order in which deliveries come."""
 
-    def __init__(self, connection: Connection, edition: int, batch_size: int, due_at: datetime) -> None:
+    def __init__(self, connection: Connection, edition: int, batch_size: int, zones: Mapping[str, datetime]) -> None:
+        """`zones`: when each is due; what waits for none of them is due at once."""
         self._connection = connection
         self._edition = edition
         self._batch_size = batch_size
-        self._due_at = due_at
-        self._open: dict[str, _Batch] = {}
+        self._zones = zones
+        self._open: dict[tuple[str, str | None], _Batch] = {}
         self._new: list[_Batch] = []
 
-    def place(self, variant: str) -> _Batch:
+    def place(self, variant: str, timezone: str | None) -> _Batch:
         """The batch for one more delivery."""
-        batch = self._open.get(variant)
+        batch = self._open.get((variant, timezone))
         if batch is None or not batch.room:
-            batch = self._open[variant] = _Batch(variant, self._batch_size)
+            batch = self._open[variant, timezone] = _Batch(variant, timezone, self._batch_size)
             self._new.append(batch)
         batch.room -= 1
         return batch
@@ -101,7 +108,13 @@ class _Filling:
         """Give numbers to those that have none yet."""
         if self._new:
             rows = [
-                {"edition": self._edition, "variant": batch.variant, "state": "planned", "due_at": self._due_at}
+                {
+                    "edition": self._edition,
+                    "variant": batch.variant,
+                    "state": "planned",
+                    "timezone": batch.timezone,
+                    "due_at": self._zones.get(batch.timezone, AT_ONCE) if batch.timezone else AT_ONCE,
+                }
                 for batch in self._new
             ]
             statement = insert(batches).returning(batches.c.id, sort_by_parameter_order=True)
@@ -117,13 +130,14 @@ def insert_planned(connection: Connection, edition: int, spool: Spool, batch_siz
     Who was left out before is looked at anew: the edition may have been given up since, and been composed again.
     """
     is_begun = connection.execute(select(exists().where(deliveries.c.edition == edition))).scalar()
-    filling, at = _Filling(connection, edition, batch_size, AT_ONCE), write_instant(now)
+    filling, at = _Filling(connection, edition, batch_size, spool.zones), write_instant(now)
+    _keep_zones(connection, edition, spool.zones, is_begun=bool(is_begun))
     columns = [deliveries.c[name] for name in "edition subscription batch send_key state answer settled_at".split()]
     added = 0
     for chunk in spool:
         new, again = _leave_out_present(connection, edition, chunk) if is_begun else (chunk, [])
-        placed = [(row, filling.place(row[2]) if row[2] is not None else None) for row in new]
-        renewed = [(row[0], filling.place(row[2])) for row in again if row[2] is not None]
+        placed = [(row, filling.place(row[2], row[4]) if row[2] is not None else None) for row in new]
+        renewed = [(row[0], filling.place(row[2], row[4])) for row in again if row[2] is not None]
         filling.insert()
         fill(
             connection,
@@ -132,12 +146,30 @@ def insert_planned(connection: Connection, edition: int, spool: Spool, batch_siz
                 (edition, who, batch.number, send_key, _PLANNED, reason, None)
                 if batch
                 else (edition, who, None, send_key, _SKIPPED, reason, at)
-                for (who, send_key, _, reason), batch in placed
+                for (who, send_key, _, reason, _), batch in placed
             ),
         )
         _take_in(connection, edition, renewed)
         added += len(new) + len(renewed)
     return added
+
+
+def _keep_zones(connection: Connection, edition: int, due: Mapping[str, datetime], *, is_begun: bool) -> None:
+    """When each zone is due. What a plan before this one put under another instant is moved: nothing of it has left."""
+    if not due:
+        return
+    rows = [{"edition": edition, "timezone": name, "due_at": at} for name, at in sorted(due.items())]
+    keep = upsert(zones)
+    connection.execute(
+        keep.on_conflict_do_update(index_elements=list(_ZONE), set_={"due_at": keep.excluded.due_at}), rows
+    )
+    if is_begun:
+        move = (
+            update(batches)
+            .where(batches.c.edition == edition, batches.c.state == "planned", batches.c.timezone == bindparam("zone"))
+            .values(due_at=bindparam("at"))
+        )
+        connection.execute(move, [{"zone": name, "at": at} for name, at in sorted(due.items())])
 
 
 def _leave_out_present(connection: Connection, edition: int, rows: Sequence[_Row]) -> tuple[list[_Row], list[_Row]]:
@@ -168,9 +200,13 @@ def _take_in(connection: Connection, edition: int, placed: Sequence[tuple[int, _
     connection.execute(change, [{"who": who, "into": batch.number} for who, batch in placed])
 
 
-def plan_again(connection: Connection, edition: int, batch_size: int) -> int:
-    """Plan anew what was refused, dropped by the provider or given up, of readers who are still there."""
-    filling, again, last = _Filling(connection, edition, batch_size, AT_ONCE), 0, 0
+def plan_again(connection: Connection, edition: int, batch_size: int, now: datetime) -> int:
+    """Plan anew what was refused, dropped by the provider or given up, of readers who are still there.
+
+    Also of a zone whose time has not come: its readers wait for it.
+    """
+    later = {name: at for name, at in read_zones(connection, edition).items() if at > now}
+    filling, again, last = _Filling(connection, edition, batch_size, later), 0, 0
     change = (
         update(deliveries)
         .where(deliveries.c.id == bindparam("which"))
@@ -185,7 +221,7 @@ def plan_again(connection: Connection, edition: int, batch_size: int) -> int:
         )
     )
     while rows := _read_failed(connection, edition, after=last):
-        placed = [(row.id, filling.place(row.variant)) for row in rows]
+        placed = [(row.id, filling.place(row.variant, row.timezone)) for row in rows]
         filling.insert()
         connection.execute(change, [{"which": which, "into": batch.number} for which, batch in placed])
         again += len(rows)
@@ -196,7 +232,7 @@ def plan_again(connection: Connection, edition: int, batch_size: int) -> int:
 def _read_failed(connection: Connection, edition: int, *, after: int) -> Sequence[Any]:
     # Who was skipped in the planning has no batch: for them there was nothing to send.
     query = (
-        select(deliveries.c.id, batches.c.variant)
+        select(deliveries.c.id, batches.c.variant, batches.c.timezone)
         .join(batches, batches.c.id == deliveries.c.batch)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
         .where(
@@ -212,11 +248,15 @@ def _read_failed(connection: Connection, edition: int, *, after: int) -> Sequenc
     return connection.execute(query).all()
 
 
-def give_up(connection: Connection, edition: int, reason: str, now: datetime, variant: str | None) -> int:
-    """Skip what waits, of one variant or of all; returns how many deliveries that were."""
+def give_up(
+    connection: Connection, edition: int, reason: str, now: datetime, variant: str | None, timezone: str | None
+) -> int:
+    """Skip what waits, of one variant or of all, of one zone or of all; returns how many deliveries that were."""
     waits = [batches.c.edition == edition, batches.c.state == "planned"]
     if variant is not None:
         waits.append(batches.c.variant == variant)
+    if timezone is not None:
+        waits.append(batches.c.timezone == timezone)
     # In the order of their numbers, as everybody locks them; and before their deliveries, also those that came since.
     connection.execute(select(batches.c.id).where(*waits).order_by(batches.c.id).with_for_update()).close()
     close = update(batches).where(*waits).values(state="done").returning(batches.c.id)

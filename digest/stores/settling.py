@@ -47,8 +47,8 @@ _JOIN_DUE = (
     " {lock}"
 )
 _NEW_BATCH = (
-    "INSERT INTO batches (edition, variant, state, due_at, attempt, retry_of) VALUES (?, ?, 'planned', ?, ?, ?)"
-    " RETURNING id"
+    "INSERT INTO batches (edition, variant, state, due_at, attempt, retry_of, timezone)"
+    " VALUES (?, ?, 'planned', ?, ?, ?, (SELECT timezone FROM batches WHERE id = ?)) RETURNING id"
 )
 _LOSE = "UPDATE deliveries SET state = 'unknown', settled_at = ?, answer = ? WHERE batch = ? AND state = ?"
 _PLAN_REST = "UPDATE deliveries SET state = 'planned' WHERE batch = ? AND state = 'claimed'"
@@ -120,7 +120,7 @@ def postpone(straight: Straight, claim: Claim, numbers: Sequence[int], due_at: d
 
 
 def _insert_batch(straight: Straight, claim: Claim, due_at: datetime, attempt: int) -> int:
-    values = (claim.edition, claim.variant, write_instant(due_at), attempt, claim.batch)
+    values = (claim.edition, claim.variant, write_instant(due_at), attempt, claim.batch, claim.batch)
     return int(straight.one(_NEW_BATCH, *values)[0])
 
 

@@ -1,16 +1,17 @@
 """What the ledger says of an edition: how many, what is due, and who got it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from digest.models import Delivery, DeliveryState
 from digest.stores.matching import chunks
-from digest.stores.schema import batches, deliveries, events, people, subscriptions
+from digest.stores.schema import batches, deliveries, events, people, subscriptions, zones
 
 _CHUNK: Final = 5000
+_WAITING: Final = (DeliveryState.PLANNED.value, DeliveryState.DEFERRED.value)
 _GOT_IT: Final = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.COMPLAINED)
 MISSING: Final = tuple(state for state in DeliveryState if state not in _GOT_IT)
 
@@ -24,10 +25,55 @@ def count(connection: Connection, edition: int, since: datetime | None = None) -
     return {state.value: found[state.value] for state in DeliveryState if state.value in found}
 
 
-def next_due(connection: Connection, edition: int) -> datetime | None:
-    """When the next batch that waits may be claimed."""
+def next_due(connection: Connection, edition: int, besides: Collection[str] = ()) -> datetime | None:
+    """When the next batch that waits may be claimed; `besides` those of some zones."""
     query = select(func.min(batches.c.due_at)).where(batches.c.edition == edition, batches.c.state == "planned")
+    if besides:
+        query = query.where(or_(batches.c.timezone.is_(None), batches.c.timezone.not_in(besides)))
     return connection.execute(query).scalar()
+
+
+def read_zones(connection: Connection, edition: int) -> dict[str, datetime]:
+    """The zones whose readers wait for their own time, the first one first."""
+    query = select(zones.c.timezone, zones.c.due_at).where(zones.c.edition == edition)
+    return {row.timezone: row.due_at for row in connection.execute(query.order_by(zones.c.due_at, zones.c.timezone))}
+
+
+def count_by_zone(connection: Connection, edition: int) -> dict[str, dict[str, int]]:
+    """Deliveries by state, by zone."""
+    counts: dict[str, dict[str, int]] = {zone: {} for zone in read_zones(connection, edition)}
+    if not counts:
+        return counts
+    query = (
+        select(batches.c.timezone, deliveries.c.state, func.count().label("number"))
+        .join(deliveries, deliveries.c.batch == batches.c.id)
+        .where(batches.c.edition == edition, batches.c.timezone.is_not(None))
+        .group_by(batches.c.timezone, deliveries.c.state)
+    )
+    found = {(row.timezone, row.state): row.number for row in connection.execute(query)}
+    for zone, counted in counts.items():
+        counted.update({state.value: found[zone, state.value] for state in DeliveryState if (zone, state) in found})
+    return counts
+
+
+def count_waiting(connection: Connection, edition: int, now: datetime) -> dict[str, int]:
+    """How many wait for a zone's time, by zone, the first one first."""
+    later = [zone for zone, due_at in read_zones(connection, edition).items() if due_at > now]
+    if not later:
+        return {}
+    query = (
+        select(batches.c.timezone, func.count().label("number"))
+        .join(deliveries, deliveries.c.batch == batches.c.id)
+        .where(
+            batches.c.edition == edition,
+            batches.c.state == "planned",
+            batches.c.timezone.in_(later),
+            deliveries.c.state.in_(_WAITING),
+        )
+        .group_by(batches.c.timezone)
+    )
+    found = {row.timezone: row.number for row in connection.execute(query)}
+    return {zone: found[zone] for zone in later if zone in found}
 
 
 def leased_until(connection: Connection, edition: int) -> datetime | None:
