@@ -137,7 +137,15 @@ class App:
         """The database. Raises StoreError, and ConfigError for an address that names none."""
         from digest.stores.sql import SqlStore
 
-        return SqlStore.open(self.config.store.url)
+        return SqlStore.open(self.config.store.url, on_made=self._make_engine_tables)
+
+    def _make_engine_tables(self) -> str | None:
+        """What the engine of workers needs in the database; what was done. Raises StoreError."""
+        if self.config.engine.kind != "procrastinate":
+            return None
+        from digest.engine.schema import upgrade_schema
+
+        return upgrade_schema(self.config.store.url)
 
     @cached_property
     def network(self) -> GuardedNetwork:
@@ -384,11 +392,22 @@ class App:
         with self._kept() as store:
             return self.pipeline(store, stored.cadence).tell_again(stored)
 
-    def upgrade_store(self) -> str:
-        """Bring the database up to this version; returns what was done."""
+    def upgrade_store(self) -> list[str]:
+        """Bring the database up to this version, and the engine's tables in it; returns what was done."""
         from digest.stores.sql import SqlStore
 
-        return SqlStore.upgrade(self.config.store.url)
+        done = SqlStore.upgrade(self.config.store.url)
+        made = self._make_engine_tables()
+        return [done, made] if made else [done]
+
+    def check_store(self) -> dict[str, str]:
+        """The database's place, version and soundness, and the version of the engine's tables. Raises StoreError."""
+        found = self.store.check()
+        if self.config.engine.kind == "procrastinate":
+            from digest.engine.schema import describe_schema
+
+            found["engine"] = describe_schema(self.config.store.url)
+        return found
 
     def restore_store(self, backup: Path) -> str:
         """Put a backup in the place of a missing or empty database; returns what was done. Raises StoreError."""

@@ -51,7 +51,7 @@ def check_everything(app: "App") -> list[Checked]:
 
 
 def _check_database(app: "App") -> Iterator[Checked]:
-    yield _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.store.check().items()))
+    yield _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.check_store().items()))
     try:
         risk = app.store.find_risk()
     except DigestError:
