@@ -62,7 +62,7 @@ def read_pages() -> list[bytes]:
 
 def measure_parse() -> Iterator[Figure]:
     """Entries parsed in a second of CPU time, with and without sanitising; of real feeds when they are there."""
-    bodies = _read_bodies()
+    bodies = read_bodies()
     count = sum(len(parse_feed(body).entries) for body in bodies)
     note = f"{len(bodies)} feeds, {count} entries; aim: 6,000"
     yield _parse_beside("parse and sanitise", bodies, count, note, sanitises=True)
@@ -74,7 +74,7 @@ def measure_parse() -> Iterator[Figure]:
         dialects.sanitise = kept
 
 
-def _read_bodies() -> list[bytes]:
+def read_bodies() -> list[bytes]:
     """XML feeds: real ones when they are there."""
     folder = _REAL if _REAL.is_dir() else ROOT / "samples"
     return [body for path in sorted(folder.iterdir()) if (body := _open(path))[:1] == b"<"]
@@ -82,7 +82,7 @@ def _read_bodies() -> list[bytes]:
 
 def read_feeds() -> list[Feed]:
     """The same, parsed."""
-    return [parse_feed(body) for body in _read_bodies()]
+    return [parse_feed(body) for body in read_bodies()]
 
 
 def _parse_beside(name: str, bodies: list[bytes], count: int, note: str, *, sanitises: bool) -> Figure:

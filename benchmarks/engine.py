@@ -24,6 +24,7 @@ from benchmarks.sinks import run_sink
 from digest.app import App
 from digest.config import load_config
 from digest.models import Arrival, Subscriber, SubscriberState, Task
+from digest.protocols import Queue
 from tests.doubles.postgresql import PostgresServer, find_binaries
 
 _LATENCY = 0.05  # seconds, of the provider
@@ -88,7 +89,7 @@ def measure_engine() -> Iterator[Figure]:
     with PostgresServer(durable=True) as server:
         yield from _measure_throughput(server, "smtp", _SMTP, each=_EACH)
         yield from _measure_throughput(server, "sendgrid", _SENDGRID, each=_EACH * 40)
-        yield _measure_no_op(server)
+        yield from _measure_no_op(server)
         yield _measure_idle(server)
         yield _measure_recovery(server)
 
@@ -119,19 +120,20 @@ def _measure_throughput(server: PostgresServer, kind: str, transport: str, *, ea
             yield Figure.beside(name, rates[workers], "recipients/s", "1 worker", rates[1], note + aim)
 
 
-def _measure_no_op(server: PostgresServer) -> Figure:
+def _measure_no_op(server: PostgresServer) -> Iterator[Figure]:
     """A task that finds nothing to do, beside procrastinate's own worker with a task that does nothing."""
     with run_sink("smtp", _LATENCY) as sink, _desk(server, _SMTP, sink.port, 1) as desk:
-        desk.app.run(send=False)
-        (stored,) = desk.app.store.editions.newest("bench", 1)
-        with desk.working(1):
+        with desk.working(1) as processes:
             desk.send()
             desk.wait_for_end()
-            task = Task(kind="deliver", newsletter="bench", subject=str(stored.id))
-            ours = _time_tasks(desk.url, lambda: desk.app.queue.enqueue([task] * _TASKS))
+            task = Task(kind="deliver", newsletter="bench", subject=str(desk.edition))
+            before = _cpu_of(processes)
+            ours = _time_tasks(desk.url, lambda: desk.queue.enqueue([task] * _TASKS))
+            worked = (_cpu_of(processes) - before) / _TASKS * 1000
         peer = _time_bare(server)
     note = f"{_TASKS:,} deliver tasks of an edition that is sent, one worker; aim 5 ms"
-    return Figure.beside("engine: a no-op task", ours, "ms/task", "procrastinate alone", peer, note)
+    yield Figure.beside("engine: a no-op task", ours, "ms/task", "procrastinate alone", peer, note)
+    yield Figure(name="engine: a no-op task, CPU", value=worked, unit="ms/task", note="of the worker")
 
 
 def _time_tasks(url: str, enqueue: Callable[[], object]) -> float:
@@ -209,6 +211,12 @@ class _Desk:
         """The edition's number."""
         return self.app.store.editions.newest("bench", 1)[0].id
 
+    @property
+    def queue(self) -> Queue:
+        """Where its tasks wait."""
+        assert self.app.queue
+        return self.app.queue
+
     @contextmanager
     def working(self, count: int) -> Iterator[list[int]]:
         """So many workers, once they are there; their process numbers."""
@@ -221,7 +229,7 @@ class _Desk:
     def send(self) -> None:
         """Let the workers begin."""
         day = self.app.today().isoformat()
-        self.app.queue.enqueue([Task(kind="compose", newsletter="bench", subject=f"daily/{day}")])
+        self.queue.enqueue([Task(kind="compose", newsletter="bench", subject=f"daily/{day}")])
 
     def wait_for_end(self) -> None:
         """Until the edition is sent."""

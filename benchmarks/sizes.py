@@ -3,6 +3,7 @@
 `docs/scale.md` counts with these. A million readers are made, planned for and mailed, as the measurement `ledger` does.
 """
 
+import gzip
 import marshal
 import sqlite3
 import tempfile
@@ -14,13 +15,15 @@ from datetime import timedelta
 import psycopg
 
 from benchmarks import ledger
-from benchmarks.collecting import read_feeds, read_pages
+from benchmarks.collecting import read_bodies, read_feeds, read_pages
 from benchmarks.figures import Figure
 from benchmarks.making import NOW
+from benchmarks.measures import LETTERHEAD, make_messages, make_rendition
 from digest.extract import read_page
 from digest.models import Collected, Entry, Page
 from digest.stores.planning import Spool
 from digest.stores.sql import SqlStore
+from digest.transports import mime
 from tests.doubles.postgresql import PostgresServer, find_binaries
 
 _READERS = 1_000_000
@@ -46,6 +49,7 @@ def measure_sizes() -> Iterator[Figure]:
             url = server.create()
             yield from _measure("postgresql", url, lambda: _postgresql_tables(url), entries, pages)
     yield _measure_spool()
+    yield from _measure_traffic()
 
 
 def _measure(
@@ -125,6 +129,15 @@ def _measure_spool() -> Figure:
             with Spool(ledger.plan(store, stored.edition)) as spool:
                 size = sum(len(marshal.dumps(chunk)) for chunk in spool)
     return Figure(name="size: planned, in TMPDIR", value=size / _SPOOLED, unit="bytes", note=f"{_SPOOLED:,} of them")
+
+
+def _measure_traffic() -> Iterator[Figure]:
+    """What goes over the network: an edition of twelve stories as one message, a feed and a page as servers send them."""
+    message = mime.build(make_rendition(), LETTERHEAD).address(*make_messages(1))
+    yield Figure(name="size: message", value=len(message), unit="bytes", note="twelve stories of the samples, as MIME")
+    for name, bodies in (("feed", read_bodies()), ("page", read_pages())):
+        value = sum(len(gzip.compress(body)) for body in bodies) / len(bodies)
+        yield Figure(name=f"size: {name}, compressed", value=value, unit="bytes", note=f"{len(bodies)} of them")
 
 
 BY_HAND: dict[str, Callable[[], Iterator[Figure]]] = {"sizes": measure_sizes}
