@@ -132,7 +132,7 @@ def _measure_spool() -> Figure:
 
 
 def _measure_traffic() -> Iterator[Figure]:
-    """What goes over the network: an edition of twelve stories as one message, a feed and a page as servers send them."""
+    """What goes over the network: an edition of twelve stories as one message, a feed and a page as they are sent."""
     message = mime.build(make_rendition(), LETTERHEAD).address(*make_messages(1))
     yield Figure(name="size: message", value=len(message), unit="bytes", note="twelve stories of the samples, as MIME")
     for name, bodies in (("feed", read_bodies()), ("page", read_pages())):
