@@ -94,6 +94,10 @@ class EditionStore(Protocol):
         """The edition with that number."""
         ...
 
+    def standing(self, edition: int) -> tuple[EditionState, datetime | None] | None:
+        """Its state, and when a person last let it go on."""
+        ...
+
     def state(self, edition: int) -> EditionState | None:
         """Only its state."""
         ...

@@ -25,6 +25,7 @@ from digest.stores.managing import SqlManaging
 from digest.stores.rates import SqlRates
 from digest.stores.reconciling import SqlReconciling
 from digest.stores.requests import SqlPageRequests
+from digest.stores.rounds import SqlRounds
 from digest.stores.sqlite import SqliteDatabase
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
@@ -42,14 +43,15 @@ class SqlStore:
         self._database = database
         self._temporary = temporary
         self.entries = SqlEntries(database)
-        self.editions = SqlEditions(database)
+        self.rounds = SqlRounds(database)
+        self.editions = SqlEditions(database, self.rounds)
         self.archive = SqlArchive(database)
         self.keys = SqlKeys(database)
         self.runs = SqlRuns(database)
         self.answers = SqlAnswers(database)
         self.counts = SqlCounts(database)
         suppressing = Suppressing(self.keys)
-        self.ledger = SqlLedger(database, suppressing)
+        self.ledger = SqlLedger(database, suppressing, self.rounds)
         self.rates = SqlRates(database)
         self.subscribers = SqlSubscribers(database, suppressing)
         self.managing = SqlManaging(database, suppressing, self.subscribers)
