@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from digest.health import Health
 
 _SWEEP: Final = timedelta(seconds=2)  # how often it is looked for what dead workers left
+_CHECK: Final = timedelta(seconds=15)  # whether the database is still of this version
 _TIDY: Final = timedelta(minutes=10)
 _UNSUITED: Final = timedelta(seconds=30)  # for a task that another worker is to do
 _LONGEST_PAUSE: Final = timedelta(minutes=10)
@@ -43,11 +44,14 @@ class Means:
     performs: Mapping[TaskKind, Perform]
     chores: Sequence[Chore] = ()  # what each worker does beside its tasks; of the first reading only
     open: Callable[[], object] = lambda: None  # before the first task; may raise StoreError
+    check: Callable[[], object] = lambda: (
+        None
+    )  # now and then; raises StoreError when the database is of another version
     stop: Callable[[], None] = lambda: None  # ask tasks under way to end with what they are at
     close: Callable[[], None] = lambda: None  # when the last of its tasks has ended
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Used:
     """Means, and how many tasks use them."""
 
@@ -74,8 +78,10 @@ class Worker:
     health: "Health | None" = None
     pause: Callable[[int], timedelta] = choose_pause
     stalled_after: timedelta = STALLED_AFTER
+    check_every: timedelta = _CHECK
     announce: Callable[[], None] = lambda: None  # it is at work
     _used: _Used = field(init=False)
+    _kept: list[_Used] = field(default_factory=list, init=False)  # this one, and those before whose tasks go on
     _consumer: "Consumer" = field(init=False)
     _contact: "Contact" = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
@@ -85,6 +91,7 @@ class Worker:
     def run(self) -> None:
         """Until SIGTERM or SIGINT, and what is under way has ended. Raises ConfigError."""
         self._used = _Used(self.load())
+        self._kept.append(self._used)
         asyncio.run(self._run())
 
     async def _run(self) -> None:
@@ -123,22 +130,23 @@ class Worker:
             os.write(2, _AT_ONCE)
             os._exit(1)
         self._consumer.stop()
-        self._used.means.stop()
+        for used in self._kept:
+            used.means.stop()
         self.tell("digest: stopping with what is under way; a second signal ends at once")
 
     def _find_obstacle(self) -> str:
         """Why it is not ready; "" when it is."""
         if self._consumer.is_stopping:
             return "it is stopping"
-        return "" if self._contact.is_there else "the database does not answer, or is not of this version"
+        return "" if self._contact.is_ready else "the database does not answer, or is not of this version"
 
     async def _open(self) -> bool:
         """Wait for the database, and for its tables to be those of this version; whether it was not stopped."""
         pause = 1.0
         while not self._consumer.is_stopping:
             try:
-                await asyncio.to_thread(self.queue.require_schema)
                 await asyncio.to_thread(self._used.means.open)
+                await asyncio.to_thread(self.queue.require_schema)
             except StoreError as error:
                 self._contact.lost(error)
             else:
@@ -152,6 +160,7 @@ class Worker:
     def _list_chores(self) -> list[Chore]:
         return [
             Chore(name="what dead workers left", every=_SWEEP, work=self._sweep),
+            Chore(name="the database's version", every=self.check_every, work=self._check),
             Chore(name="tidying the queue", every=_TIDY, work=self._tidy, first=_SWEEP),
         ]
 
@@ -160,6 +169,17 @@ class Worker:
             for aside in self.queue.requeue_stalled(after=self.stalled_after):
                 self.tell(describe_aside(aside))
         return None
+
+    def _check(self) -> None:
+        try:
+            self._used.means.check()
+            self.queue.require_schema()
+        except StoreUnavailable:
+            return  # of which the worker itself tells
+        except StoreError as error:
+            self._contact.block(error)
+        else:
+            self._contact.unblock()
 
     def _tidy(self) -> str | None:
         with suppress(StoreUnavailable):
@@ -186,12 +206,17 @@ class Worker:
             means.close()
             return
         before, self._used = self._used, _Used(means)
+        self._kept.append(self._used)
         self._retire(before)
         self.tell("digest: the configuration was read again; tasks that begin now use it")
 
     def _retire(self, used: _Used) -> None:
         used.is_over = True
-        if not used.tasks:
+        self._let_go(used)
+
+    def _let_go(self, used: _Used) -> None:
+        if used.is_over and not used.tasks and used in self._kept:
+            self._kept.remove(used)
             used.means.close()
 
     async def _perform(self, fetched: "Fetched") -> "Ended":
@@ -211,8 +236,7 @@ class Worker:
             return await loop.run_in_executor(self._threads, self._try, perform, task, fetched)
         finally:
             used.tasks -= 1
-            if used.is_over and not used.tasks:
-                used.means.close()
+            self._let_go(used)
 
     def _try(self, perform: Perform, task: Task, fetched: "Fetched") -> "Ended":
         """Do it; how it ended."""

@@ -118,6 +118,7 @@ def _make_means(config: "Config") -> "Means":
         performs=make_performs(app),
         chores=list_worker_chores(app),
         open=lambda: app.store,
+        check=lambda: app.store.require_revision(),
         stop=app.stop,
         close=app.close,
     )

@@ -90,6 +90,12 @@ class Contact:
     tell: Callable[[str], None]
     is_there: bool = False
     fault: str = ""
+    obstacle: str = ""  # why nothing is fetched although it answers
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether tasks can be fetched."""
+        return self.is_there and not self.obstacle
 
     def lost(self, error: StoreError) -> None:
         """It did not answer: said once for each fault."""
@@ -104,6 +110,18 @@ class Contact:
         if self.fault:
             self.fault = ""
             self.tell(f"digest: {name}: it answers again")
+
+    def block(self, error: StoreError) -> None:
+        """It is not of this version any more: nothing is fetched until it is; said once for each fault."""
+        if str(error) != self.obstacle:
+            self.obstacle = str(error)
+            self.tell(f"digest: {error}; no task is begun until then")
+
+    def unblock(self) -> None:
+        """It is of this version."""
+        if self.obstacle:
+            self.obstacle = ""
+            self.tell("digest: the database is of this version again; tasks are begun again")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -232,7 +250,8 @@ class _Access(manager.JobManager):
         return self._number
 
     async def unregister_worker(self, worker_id: int) -> None:  # noqa: ARG002 - it may have another by now
-        await self._insist(partial(super().unregister_worker, self._number or 0), says_goodbye=True)
+        if self._consumer.contact.is_there:  # else it is taken for dead after a while, which does no harm
+            await self._insist(partial(super().unregister_worker, self._number or 0))
 
     async def update_heartbeat(self, worker_id: int) -> None:  # noqa: ARG002
         """Be seen to live; and put back what was fetched when the answer was lost: nobody else would ever do it."""
@@ -256,6 +275,9 @@ class _Access(manager.JobManager):
         return ()
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> jobs.Job | None:  # noqa: ARG002
+        if self._consumer.contact.obstacle:
+            return None  # and asks again when it polls
+
         async def fetch() -> jobs.Job | None:
             async with self._fetching:
                 job = await super(_Access, self).fetch_job(queues=queues, worker_id=self._number or 0)

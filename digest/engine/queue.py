@@ -167,7 +167,8 @@ class ProcrastinateQueue:
             aside = []
             for number, attempts, arguments in connection.execute(_STALLED, [self._queues, after, dead]).fetchall():
                 fault = "its worker ended while it was at it"
-                values = {"id": number, "pause": timedelta(), "counted": 1, "note": _note(fault)}
+                pause = part_suspects(number, attempts)
+                values = {"id": number, "pause": pause, "counted": 1, "note": _note(fault)}
                 if attempts + 1 >= self.attempts:
                     connection.execute(_ASIDE, values)
                     task = read_task(arguments)
@@ -231,6 +232,15 @@ def queue_of(kind: TaskKind, newsletter: str) -> str:
     if len(newsletter) <= _PLAIN:
         return f"{kind}.{newsletter}"
     return f"{kind}.{newsletter[:12]}.{hashlib.sha256(newsletter.encode()).hexdigest()[:16]}"
+
+
+def part_suspects(number: int, attempts: int) -> timedelta:
+    """How long a task rests whose worker ended: at first not at all, so that what was killed goes on at once. Pure.
+
+    Then longer each time, and not those together that were under way together: one of them ends its workers, and the
+    others are to get away from it.
+    """
+    return timedelta(seconds=min(2**attempts, 60) * (number % 8) / 8) if attempts else timedelta()
 
 
 def read_task(arguments: Mapping[str, object]) -> Task | None:

@@ -117,7 +117,7 @@ class PostgresDatabase(Database):
         counted = (
             "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) "
             "FROM pg_stat_user_tables WHERE schemaname = current_schema() "
-            "AND left(relname, 14) <> 'procrastinate_' AND left(relname, 7) <> 'engine_'"  # hearts of workers beat there
+            "AND left(relname, 14) <> 'procrastinate_' AND left(relname, 7) <> 'engine_'"  # there hearts beat
         )
         with self.read() as connection:
             return str(connection.exec_driver_sql(counted).scalar())

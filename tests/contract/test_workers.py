@@ -268,6 +268,7 @@ def test_health_says_whether_a_worker_lives_and_can_work(launch: Launch) -> None
         wait_for(lambda: working.ask("/readyz")[0] == 503, 30, "it is not ready")
         assert working.ask("/livez") == (200, "ok")
         assert "127.0.0.1" not in working.ask("/readyz")[1]
+        server.start()
 
 
 def test_a_worker_outlives_a_server_that_is_restarted_and_ends_each_task(launch: Launch) -> None:
@@ -293,6 +294,20 @@ def test_a_worker_outlives_a_server_that_is_restarted_and_ends_each_task(launch:
     assert "Traceback" not in "".join(working.said), working.said
 
 
+def test_a_worker_begins_nothing_while_the_tables_are_of_another_version(
+    url: str, queue: ProcrastinateQueue, launch: Launch
+) -> None:
+    working = launch(url, "--check", "0.1")
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("INSERT INTO engine_migrations VALUES ('99.00.00_01_of_tomorrow')")
+        wait_for(lambda: working.has_said("no task is begun until then"), 20, "it has noticed")
+        assert working.ask("/readyz")[0] == 503
+        add(queue, "note:1")
+        connection.execute("DELETE FROM engine_migrations WHERE name = '99.00.00_01_of_tomorrow'")
+    wait_for(lambda: working.has_said("tasks are begun again"), 20, "it has noticed")
+    wait_for(lambda: working.done("note:1 1"), 20, "it goes on")
+
+
 def test_a_worker_ends_when_it_is_told_to_while_the_server_is_away(launch: Launch) -> None:
     with PostgresServer() as server:
         working = launch(make_url(server))
@@ -300,6 +315,7 @@ def test_a_worker_ends_when_it_is_told_to_while_the_server_is_away(launch: Launc
         wait_for(lambda: working.ask("/readyz")[0] == 503, 30, "it has noticed")
         working.signal(signal.SIGTERM)
         assert working.end() == 0
+        server.start()
     assert "Traceback" not in "".join(working.said), working.said
 
 
