@@ -9,12 +9,13 @@ with its renditions, the ledger. It does not decide what a story is, who may be 
 Running it again for the same day is safe at every point: what is there is taken up where it stood.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime
 from functools import partial
 
 from digest import alerting, cluster, collect, compose, extract, preflight, rank, recall, summarize
 from digest.canary import Canary
+from digest.deliver import Sender
 from digest.earlier import Earlier
 from digest.log import Log
 from digest.models import (
@@ -63,7 +64,7 @@ class Pipeline:
         if stored is None or _may_compose_again(stored):
             composed = self.compose(day, log=log)
             stored = self._keep(composed)
-        fault = None
+        fault, is_handed_on = None, bool(ports.workers and not ports.workers.is_waited_for)
         if send:
             stored, fault = self._canary.prove(stored, log, self._has_readers)
         _, last = ports.runs.last(settings.newsletter, edition=stored.id) or (None, None)
@@ -88,6 +89,7 @@ class Pipeline:
             sending=send,
             already=already,
             waits=self._sending.find_wait(stored),
+            is_handed_on=is_handed_on and stored.state is EditionState.SENDING,
         )
         ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
         return report
@@ -108,6 +110,48 @@ class Pipeline:
             findings=findings,
             deliveries=ports.ledger.counts(stored.id),
             fault=None,
+            sending=True,
+            already=False,
+        )
+        ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
+        return report
+
+    def sender(self, stored: StoredEdition, *, on_stop: Callable[[str], None]) -> Sender:
+        """What hands over single batches of an edition; see Sending."""
+        return self._sending.sender(stored, on_stop=on_stop)
+
+    def conclude(self, number: int) -> Report | None:
+        """Close an edition of which nothing is left to send, and record that.
+
+        None when something is left, or another has closed it: of all who ask, one gets the report.
+        """
+        ports = self._ports
+        log = Log(ports, ports.clock())
+        if not ports.ledger.finish(number, now=ports.clock()):
+            return None
+        return self._record(ports.editions.get(number), log)
+
+    def tell_of_stop(self, number: int, fault: str) -> Report | None:
+        """Tell the operator that a sender has stopped an edition, and record it; for the one that did."""
+        log = Log(self._ports, self._ports.clock())
+        stored = self._ports.editions.get(number)
+        if stored and self._settings.alerts and alerting.is_stopped_by(stored, fault):
+            self._telling.tell_of_stop(stored, log)
+        return self._record(stored, log, fault)
+
+    def _record(self, stored: StoredEdition | None, log: Log, fault: str | None = None) -> Report | None:
+        """The report of what workers did of an edition."""
+        if stored is None:
+            return None
+        ports, counts = self._ports, self._ports.ledger.counts(stored.id)
+        log.note("deliver", notes=[fault] if fault else ["by workers"], **counts)
+        report = describe(
+            stored,
+            sources=(),
+            stages=log.stages,
+            findings=(),
+            deliveries=counts,
+            fault=fault,
             sending=True,
             already=False,
         )

@@ -1,6 +1,6 @@
 """A ready edition → planned, delivered, closed: the half of a run that may be interrupted anywhere and go on."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -19,10 +19,11 @@ from digest.models import (
     Variant,
     describe_pause,
 )
-from digest.ports import Place, Ports, Settings
+from digest.ports import Place, Ports, Settings, Workers
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
 from digest.reporting import Wait
+from digest.watching import IDLE_AFTER, watch
 
 _NO_STORY: Final = {
     "daily": "none of the reader's topics has a story today",
@@ -57,13 +58,34 @@ class Sending:
             if stored.state is not EditionState.SENDING:
                 return None
         ports.on_progress(ports.ledger.counts(stored.id))  # before anything leaves, and what was done before
-        sent = self._sender(stored).run()
+        if ports.workers is not None and not self._leave_to_workers(stored, ports.workers, log):
+            return None
+        sent = self.sender(stored).run()
         counts = ports.ledger.counts(stored.id)
         ports.on_progress(counts)
         log.note("deliver", notes=_describe(sent), **counts)
         if not sent.fault:
             ports.ledger.finish(stored.id, now=ports.clock())
         return sent.fault
+
+    def _leave_to_workers(self, stored: StoredEdition, workers: Workers, log: Log) -> bool:
+        """Have workers deliver it; whether it is to be done here all the same."""
+        ports = self._ports
+        if not workers.is_waited_for:
+            log.note("deliver", notes=["workers deliver it"], **ports.ledger.counts(stored.id))
+            return False
+        ports.on_stage(StageReport(stage="deliver", counts={}, notes=("workers deliver it",)))
+        how = watch(stored.id, ports, workers)
+        if how == "idle":
+            note = f"no worker has done anything for {IDLE_AFTER:.0f} seconds; it is delivered here"
+            ports.on_stage(StageReport(stage="deliver", counts={}, notes=(note,)))
+            return True
+        counts = ports.ledger.counts(stored.id)
+        ports.on_progress(counts)
+        log.note("deliver", notes=["by workers"], **counts)
+        if how == "over":
+            ports.ledger.finish(stored.id, now=ports.clock())
+        return False
 
     def _is_wanted(self, number: int, edition: Edition) -> bool:
         """Whether anybody gets it, or was to get it when a run before this one was interrupted."""
@@ -193,13 +215,15 @@ class Sending:
                 due_at=own.due_at if own else None,
             )
 
-    def _sender(self, stored: StoredEdition) -> deliver.Sender:
+    def sender(self, stored: StoredEdition, *, on_stop: Callable[[str], None] = lambda _: None) -> deliver.Sender:
+        """A sender of an edition; `on_stop` hears why, when it was this one that stopped the edition."""
         ports = self._ports
 
         def stop_edition(reason: str) -> None:
-            ports.editions.set_state(
+            if ports.editions.set_state(
                 stored.id, EditionState.STOPPED, reason, now=ports.clock(), only_from=[EditionState.SENDING]
-            )
+            ):
+                on_stop(reason)
 
         def tell_of_wait(why: str, until: datetime) -> None:
             note = f"{why}; it goes on at {until.astimezone(ports.zone):%H:%M %Z}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from digest.cli.options import ConfigOption, load
-from digest.cli.output import say
+from digest.cli.output import say, write_stage
 from digest.errors import ConfigError
 from digest.models import TaskKind
 
@@ -69,7 +69,7 @@ def worker(
             raise ConfigError("[newsletter] slug and [store] url", "they cannot change while it works", remedy=remedy)
         if (concurrency or table.concurrency, table.attempts) != (at_once, engine.attempts):
             say("digest: [engine] concurrency and attempts are those of the start until the worker is restarted")
-        return _make_means(found)
+        return _make_means(found, at_once)
 
     Worker(
         queue=queue,
@@ -108,17 +108,23 @@ def require_engine(config: "Config") -> "ProcrastinateEngine":
     return config.engine
 
 
-def _make_means(config: "Config") -> "Means":
+def _make_means(config: "Config", concurrency: int) -> "Means":
     from digest.app import App
-    from digest.tasks import list_worker_chores, make_performs
+    from digest.tasks import list_worker_chores, make_performing
     from digest.worker import Means
 
-    app = App(config)
+    app = App(config, on_stage=lambda stage: say(write_stage(stage)))
+    performing = make_performing(app, concurrency=concurrency)
+
+    def close() -> None:
+        performing.close()
+        app.close()
+
     return Means(
-        performs=make_performs(app),
+        performs=performing.performs,
         chores=list_worker_chores(app),
         open=lambda: app.store,
         check=lambda: app.store.require_revision(),
         stop=app.stop,
-        close=app.close,
+        close=close,
     )

@@ -23,7 +23,7 @@ from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError
 
-Kind = Literal["read", "durable", "fast", "bulk", "beside", "marking"]
+Kind = Literal["read", "durable", "fast", "bulk", "beside", "marking", "session"]
 OPTION = "digest_begin"  # of a connection's execution options: the kind of its next transaction
 
 
@@ -182,6 +182,11 @@ class Database(ABC):
     @abstractmethod
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator; StoreUnavailable where trying again may help."""
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:  # noqa: ARG002
+        """Whether nobody else is at what has that name, until this ends. Here: always. Raises StoreError."""
+        yield True
 
     def stamp(self) -> str:
         """Another text when something may have changed, where no files tell. Raises StoreError."""

@@ -5,8 +5,9 @@ time is at work, as with SQLite. Senders use `write_beside` and `write_marks`, a
 work at once. A view is of one moment (REPEATABLE READ).
 """
 
-from collections.abc import Iterable, MutableMapping
-from contextlib import suppress
+import hashlib
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from digest.errors import ConfigError, StoreError, StoreUnavailable
@@ -112,6 +113,23 @@ class PostgresDatabase(Database):
         with self.read() as connection:
             return str(connection.execute(select(func.current_setting(setting))).scalar())
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """By an advisory lock, which goes with its connection: also when this process is killed. Raises StoreError."""
+        number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+        with self.engine.connect() as held:
+            try:
+                held.execution_options(**{OPTION: "session"})
+                is_alone = bool(held.execute(select(func.pg_try_advisory_lock(number))).scalar())
+            except DBAPIError as error:
+                raise self.explain(error) from None
+            try:
+                yield is_alone
+            finally:
+                with suppress(DBAPIError):  # lost: so is the lock
+                    if is_alone:
+                        held.execute(select(func.pg_advisory_unlock(number)))
+
     def stamp(self) -> str:
         """How many rows were ever written: the server counts them. Raises StoreError."""
         counted = (
@@ -203,6 +221,8 @@ class PostgresDatabase(Database):
     def _start(self, connection: Connection) -> None:
         """As one statement, since each is a way to the server and back."""
         kind = connection.get_execution_options().get(OPTION)
+        if kind == "session":  # no transaction: it would keep the database from tidying up for as long as it lasts
+            return
         if kind == "read":
             connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return

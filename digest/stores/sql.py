@@ -1,7 +1,7 @@
 """The store: a database that makes itself, and its slices."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from alembic import command
@@ -100,6 +100,13 @@ class SqlStore:
             return _inspect(database) == (None, False)
         finally:
             database.engine.dispose()
+
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else, on any machine, is at what has that name; nobody is until this ends. Raises StoreError.
+
+        In a file on this machine: always.
+        """
+        return self._database.alone(name)
 
     def check(self) -> dict[str, str]:
         """Its place, revision and integrity, and what is known of its server. Raises StoreError."""
