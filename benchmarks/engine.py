@@ -23,7 +23,7 @@ from benchmarks.making import ROOT
 from benchmarks.sinks import run_sink
 from digest.app import App
 from digest.config import load_config
-from digest.models import Arrival, Subscriber, SubscriberState, Task
+from digest.models import Arrival, EditionState, Subscriber, SubscriberState, Task
 from digest.protocols import Queue
 from tests.doubles.postgresql import PostgresServer, find_binaries
 
@@ -234,7 +234,7 @@ class _Desk:
     def wait_for_end(self) -> None:
         """Until the edition is sent."""
         editions = self.app.store.editions
-        _wait(lambda: editions.newest("bench", 1)[0].state == "sent", "the edition is sent")
+        _wait(lambda: editions.newest("bench", 1, state=EditionState.SENT), "the edition is sent")
 
 
 @contextmanager
