@@ -99,20 +99,19 @@ def _measure_throughput(server: PostgresServer, kind: str, transport: str, *, ea
     for workers in _WORKERS:
         with run_sink(kind, _LATENCY) as sink, _desk(server, transport, sink.port, workers * each) as desk:
             with desk.working(workers) as processes:
-                before = _cpu_of(processes), _cpu_of([server.pid])
                 desk.send()
+                _wait(lambda: sink.count, "the first was sent")
+                before = _cpu_of(processes), _cpu_of([server.pid])  # composing and planning are not what is measured
                 _wait(lambda: sink.count >= workers * each, f"{workers * each} recipients")  # noqa: B023
+                after = _cpu_of(processes), _cpu_of([server.pid])
                 desk.wait_for_end()
-                spent = [
-                    now - then for now, then in zip((_cpu_of(processes), _cpu_of([server.pid])), before, strict=True)
-                ]
             assert sink.count == workers * each, f"{sink.count} were taken of {workers * each}"
             rates[workers] = sink.rate()
         note = f"{workers * each:,} recipients, {_LATENCY * 1000:.0f} ms latency"
         name = f"engine: {kind}, {workers} worker{'s' * (workers > 1)}"
         if workers == 1:
             yield Figure(name=name, value=rates[1], unit="recipients/s", note=note)
-            cost = [seconds / each * 1000 for seconds in spent]
+            cost = [(now - then) / each * 1000 for now, then in zip(after, before, strict=True)]
             yield Figure(name=f"engine: {kind}, CPU of a worker", value=cost[0], unit="ms/recipient", note=note)
             yield Figure(name=f"engine: {kind}, CPU of the server", value=cost[1], unit="ms/recipient", note=note)
         else:
@@ -149,11 +148,13 @@ def _time_tasks(url: str, enqueue: Callable[[], object]) -> float:
 def _time_bare(server: PostgresServer) -> float:
     url = server.create()
     address = url.replace("+psycopg", "")
-    subprocess.run([sys.executable, "-m", "benchmarks.bare_tasks", address, "prepare"], check=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.bare_tasks", address, "prepare"], check=True, cwd=ROOT, capture_output=True
+    )
     with _running([sys.executable, "-m", "benchmarks.bare_tasks", address, "work"], ROOT, {}) as worker:
         _wait_for_workers(url, 1, [worker])
         command = [sys.executable, "-m", "benchmarks.bare_tasks", address, "defer", str(_TASKS)]
-        return _time_tasks(url, lambda: subprocess.run(command, check=True, cwd=ROOT))
+        return _time_tasks(url, lambda: subprocess.run(command, check=True, cwd=ROOT, capture_output=True))
 
 
 def _measure_idle(server: PostgresServer) -> Figure:

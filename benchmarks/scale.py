@@ -99,6 +99,11 @@ COLLECTING = (
         count=lambda f, s, _: f["cluster_10000"] * (_entries(f, s) / 10_000) ** f["cluster_exponent"],
         shown=show_seconds,
     ),
+    Row(
+        says="… its memory, in proportion",
+        count=lambda f, s, _: f["cluster_megabytes"] * 1e6 * _entries(f, s) / 10_000,
+        shown=show_bytes,
+    ),
 )
 
 READERS = (
