@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from digest.config.schema import Secrets
 from digest.config.values import is_custom
@@ -209,6 +210,11 @@ def profile_of(table: Any) -> SourceProfile:
         exclude=table.exclude,
         every=table.every,
     )
+
+
+def host_of(table: Any) -> str:
+    """The host that a [[sources]] table names; "" where it is on this machine."""
+    return urlsplit(getattr(table, "url", None) or "").hostname or ""
 
 
 def _call_factory(table: Any, **arguments: Any) -> Any:

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from digest import __version__, decisions, due, mailing
-from digest.adapters import Means, make_source, make_summarizers, make_transport, profile_of
+from digest.adapters import Means, host_of, make_source, make_summarizers, make_transport, profile_of
 from digest.audience import approval
 from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
@@ -39,7 +39,7 @@ from digest.protocols import Clock, Fetch, Queue, Summarizer, Transport
 
 if TYPE_CHECKING:
     from digest.audience.segments import Predicate
-    from digest.collect import Visit
+    from digest.collect import Pacing, Visit
     from digest.deliver import Lane
     from digest.engine import LocalEngine
     from digest.pipeline import Pipeline
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from digest.stores.sql import SqlStore
 
 _PAGES_SECONDS = 300.0  # for all pages that are fetched at once
+_LATELY = timedelta(minutes=20)  # a source that was visited within that is not visited again for an edition
+_SETTLING = timedelta(seconds=10)  # that clocks may differ, and that keeping what a visit brought may take
+_ZONES_FOR = timedelta(hours=1)
 _AGAIN_SECONDS = 30.0  # for the pages of an edition's stories, before it is sent
 
 
@@ -83,6 +86,7 @@ class App:
         self._given_wait = wait
         # Who turns the clock by waiting turns this one, too.
         self.monotonic: Callable[[], float] = (lambda: self.clock().timestamp()) if wait else time.monotonic
+        self._zones: tuple[datetime | None, tuple[str, ...]] = (None, ())
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
         self.is_swept = False  # a scheduler looks each minute for what is left to send
         self.asked = threading.Event()  # somebody on a page asked for a mail
@@ -99,6 +103,9 @@ class App:
         """Let go of connections and the database. May be called twice."""
         for lane in self.__dict__.pop("lanes", ()):
             lane.transport.close()
+        engine = self.__dict__.pop("engine", None)
+        if engine is not None:
+            engine.rest()
         for name in ("store", "queue"):
             opened = self.__dict__.pop(name, None)
             if opened is not None:
@@ -341,7 +348,7 @@ class App:
         with closing(SqlStore.empty()) as store:
             return self.network.run(
                 lambda fetch: collect(
-                    [visit for visit in self._visits(fetch) if not ids or visit.profile.id in ids],
+                    self.list_visits(fetch, ids or None),
                     store.entries,
                     self.config.newsletter.slug,
                     now=now,
@@ -374,7 +381,7 @@ class App:
             subscribers=store.subscribers,
             runs=store.runs,
             network=self.network.run,
-            visits=self._visits,
+            visits=self.list_visits,
             fetch_pages=partial(self.network.fetch_pages, seconds=_PAGES_SECONDS),
             fetch_again=partial(self.network.fetch_pages, seconds=_AGAIN_SECONDS),
             parallel=self.engine.in_processes,
@@ -402,6 +409,8 @@ class App:
             clock=self.clock,
             monotonic=self.monotonic,
             wait=self.wait,
+            pacing=self.pace_visits(store, lately=_LATELY if on_time else None, takes_over=not on_time),
+            settling=_SETTLING if on_time else timedelta(),
             zone=ZoneInfo(self.config.schedule.timezone),
             place=self._place if self.config.schedule.per_subscriber_timezone else None,
             max_lateness=self.config.schedule.max_lateness if on_time else None,
@@ -494,12 +503,35 @@ class App:
         name, due_at = due.place_in(self.config.schedule, day, timezone)
         return Place(timezone=name, due_at=due_at)
 
-    def _visits(self, fetch: Fetch) -> "list[Visit]":
+    def pace_visits(self, store: "SqlStore", **choices: Any) -> "Pacing":
+        """How sources are visited beside other visits to them; see collect.Pacing."""
+        from digest.collect import Pacing
+
+        due_at = self.next_due_at(self.clock())
+        return Pacing(store=store.visits, clock=self.clock, edition_due_at=due_at, **choices)
+
+    def next_due_at(self, now: datetime) -> datetime | None:
+        """When the next edition is composed; by readers' zones as they were at most an hour ago: all are read."""
+        schedule = self.config.schedule
+        read_at, zones = self._zones
+        if schedule.per_subscriber_timezone and (read_at is None or not timedelta() <= now - read_at < _ZONES_FOR):
+            chosen = self.store.subscribers.zones(self.config.newsletter.slug)
+            zones = tuple(due.gather_zones(schedule, chosen))
+            self._zones = (now, zones)
+        return due.next_due(schedule, now, cadences=("daily", "weekly"), zones=zones)
+
+    def list_visits(self, fetch: Fetch, ids: Collection[str] | None = None) -> "list[Visit]":
+        """The configured sources, or those of them with these ids, as visits."""
         from digest.collect import Visit
 
         return [
-            Visit(profile=profile_of(table), source=make_source(table, fetch, self.clock))
+            Visit(
+                profile=profile_of(table),
+                source=make_source(table, fetch, self.clock),
+                host=host_of(table),
+            )
             for table in self.config.sources
+            if ids is None or table.id in ids
         ]
 
     def _find_reader(self, viewpoint: Viewpoint) -> Subscriber:

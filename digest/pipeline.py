@@ -10,6 +10,7 @@ Running it again for the same day is safe at every point: what is there is taken
 """
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 
@@ -180,10 +181,15 @@ class Pipeline:
         settings, ports = self._settings, self._ports
         log = log or Log(ports, ports.clock())
         now = ports.clock()
+        until = now - ports.settling
         since = now - settings.window
-        sources = self._collect(now, since, log) if visit else ()
+        waited: list[str] = []
+        sources = self._collect(until, since, log, waited.append) if visit else ()
+        if waited:  # what others brought meanwhile is of this edition, too
+            ports.wait(ports.settling.total_seconds())
+            until = ports.clock() - ports.settling
         after = ports.editions.last_cutoff(settings.newsletter, settings.cadence)
-        offered = ports.entries.offered(settings.newsletter, after=after, since=since, until=now)
+        offered = ports.entries.offered(settings.newsletter, after=after, since=since, until=until)
         articles = extract.extract(
             offered,
             settings.profiles,
@@ -231,8 +237,8 @@ class Pipeline:
             max_stories=settings.max_stories,
             subject=partial(ports.subject, day),
             composed_at=now,
-            cutoff_at=now,
-            silent=[self._name(report.id) for report in sources if not report.ok and not report.entries],
+            cutoff_at=until,
+            silent=self._list_silent(sources, {stored.source_id for stored in offered}),
             corrections=self._earlier.corrections(after),
         )
         log.note("compose", stories=len(edition.items), sections=len(edition.sections))
@@ -290,11 +296,18 @@ class Pipeline:
         """Hand that one message over by the first transport, outside the ledger; see previewing."""
         return self._previewing.send_test(day, reader)
 
-    def _collect(self, now: datetime, since: datetime, log: Log) -> Sequence[SourceReport]:
+    def _collect(
+        self, now: datetime, since: datetime, log: Log, on_wait: Callable[[str], None]
+    ) -> Sequence[SourceReport]:
         ports = self._ports
         reports = ports.network(
             lambda fetch: collect.collect(
-                ports.visits(fetch), ports.entries, self._settings.newsletter, now=now, since=since
+                ports.visits(fetch),
+                ports.entries,
+                self._settings.newsletter,
+                now=now,
+                since=since,
+                pacing=replace(ports.pacing, on_wait=on_wait) if ports.pacing else None,
             )
         )
         failed = [f"{report.id}: {report.error}" for report in reports if not report.ok and not report.is_told]
@@ -308,6 +321,10 @@ class Pipeline:
             new=sum(report.new for report in reports),
         )
         return reports
+
+    def _list_silent(self, reports: Sequence[SourceReport], heard: Collection[str]) -> list[str]:
+        """Who cannot be read now, and has nothing from earlier visits here either."""
+        return [self._name(one.id) for one in reports if not one.ok and not one.entries and one.id not in heard]
 
     def _name(self, source: str) -> str:
         return self._settings.profiles[source].title or source

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from digest.collect import Visit
+from digest.collect import Pacing, Visit
 from digest.deliver import Lane, Limits
 from digest.errors import SourceError
 from digest.models import (
@@ -127,6 +127,10 @@ class Ports:
     clock: Clock
     monotonic: Callable[[], float]  # seconds that never run backwards, also when the clock is stepped
     wait: Callable[[float], None]  # for so many seconds, or until it may not go on
+    pacing: Pacing | None = None  # how visits go beside those through the day
+    settling: timedelta = (
+        timedelta()
+    )  # what came so shortly before is of the next edition: others may still be keeping it
     zone: tzinfo = UTC  # in which a day begins
     place: Callable[[date, str | None], Place] | None = None  # a reader's own time; None: everybody is mailed at once
     workers: Workers | None = None  # who deliver what is planned; None: whoever plans it

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from digest.errors import ConfigError
 from digest.models import Cadence, Task, TaskKind
 from digest.operate.chores import Chore
+from digest.operate.collecting import collect_source, read_entry
 from digest.operate.delivering import Deliveries, make_sweep
 from digest.operate.events import take_refusals
 from digest.protocols import Perform
@@ -39,7 +40,16 @@ def make_performing(app: "App", *, concurrency: int) -> Performing:
     def deliver(task: Task) -> timedelta | None:
         return deliveries.deliver(int(task.subject)) if task.subject.isdecimal() else None
 
-    return Performing(performs={"compose": lambda task: compose(app, task), "deliver": deliver}, deliveries=deliveries)
+    def read(task: Task) -> timedelta | None:
+        return read_entry(app, int(task.subject)) if task.subject.isdecimal() else None
+
+    performs: dict[TaskKind, Perform] = {
+        "collect": lambda task: collect_source(app, task.subject),
+        "read": read,
+        "compose": lambda task: compose(app, task),
+        "deliver": deliver,
+    }
+    return Performing(performs=performs, deliveries=deliveries)
 
 
 def compose(app: "App", task: Task) -> timedelta | None:

@@ -12,9 +12,9 @@ import asyncio
 import os
 import signal
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -85,6 +85,7 @@ class Worker:
     _consumer: "Consumer" = field(init=False)
     _contact: "Contact" = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
+    _told: str = field(default="", init=False)
     _was_unsuited: bool = field(default=False, init=False)
     _begun: set["asyncio.Task[None]"] = field(default_factory=set, init=False)
 
@@ -164,11 +165,10 @@ class Worker:
             Chore(name="tidying the queue", every=_TIDY, work=self._tidy, first=_SWEEP),
         ]
 
-    def _sweep(self) -> str | None:
-        with suppress(StoreUnavailable):  # of which the worker itself tells
+    def _sweep(self) -> None:
+        with self._telling():
             for aside in self.queue.requeue_stalled(after=self.stalled_after):
                 self.tell(describe_aside(aside))
-        return None
 
     def _check(self) -> None:
         try:
@@ -181,10 +181,21 @@ class Worker:
         else:
             self._contact.unblock()
 
-    def _tidy(self) -> str | None:
-        with suppress(StoreUnavailable):
+    def _tidy(self) -> None:
+        with self._telling():
             self.queue.tidy()
-        return None
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """A fault of the database's is told once, and the next time is no later for it."""
+        try:
+            yield
+        except StoreUnavailable:
+            pass  # of which the worker itself tells
+        except StoreError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                self.tell(f"digest: {error}")
 
     def _begin_reload(self) -> None:
         begun = asyncio.get_running_loop().create_task(self._reload())

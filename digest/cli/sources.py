@@ -37,6 +37,8 @@ def list_sources(context: typer.Context, as_json: JsonOption = False, config: Co
                     "failing_since": known.get("failing_since"),
                     "next_visit_at": known.get("next_visit_at"),
                     "error": known.get("error"),
+                    "visit_due_at": known.get("visit_due_at"),
+                    "pace": known.get("pace"),
                 }
             )
     put_rows(rows, as_json=as_json, empty="no source is configured; `digest sources add URL` adds one")

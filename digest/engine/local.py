@@ -7,15 +7,20 @@ decided here.
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 # Starting a worker and importing its libraries costs about a second: below this it is cheaper to stay.
 _WORTH_A_PROCESS = 3
+_TASKS_OF_A_PROCESS = 500  # then it is replaced: parsers of strangers' pages do not give all memory back
 
 
 class LocalEngine:
@@ -25,6 +30,8 @@ class LocalEngine:
         """`processes` defaults to the number of processors this process may use."""
         self._processes = processes or os.cpu_count() or 1
         self._threads = threads
+        self._kept: ProcessPool | None = None
+        self._keeping = threading.Lock()
 
     def in_processes(
         self, function: Callable[[A], B], arguments: Sequence[A], *, seconds: float
@@ -42,6 +49,30 @@ class LocalEngine:
         with ProcessPool(max_workers=min(self._processes, len(arguments)), context=context) as pool:
             futures = [pool.schedule(_attempt, args=(function, argument), timeout=seconds) for argument in arguments]
             return [_result_of(future) for future in futures]
+
+    def in_kept_processes(
+        self, function: Callable[[A], B], arguments: Sequence[A], *, seconds: float
+    ) -> list[B | Exception]:
+        """As `in_processes`, never in this one: for who goes on for long and reads few pages at a time.
+
+        The processes stay for the next call, until `rest`.
+        """
+        from pebble import ProcessPool
+
+        with self._keeping:
+            if self._kept is None or not self._kept.active:
+                context = multiprocessing.get_context("spawn")
+                self._kept = ProcessPool(max_workers=self._processes, max_tasks=_TASKS_OF_A_PROCESS, context=context)
+            futures = [self._kept.schedule(_attempt, args=(function, a), timeout=seconds) for a in arguments]
+        return [_result_of(future) for future in futures]
+
+    def rest(self) -> None:
+        """End the kept processes; what they are at is given up."""
+        with self._keeping:
+            kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.stop()  # type: ignore[no-untyped-call]
+            kept.join()
 
     def in_threads(self, function: Callable[[A], B], arguments: Sequence[A], *, seconds: float) -> list[B | Exception]:
         """The same in threads, for work that waits; a thread cannot be killed, so `seconds` only bounds our waiting."""

@@ -8,19 +8,30 @@ worth telling is not decided here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from digest.errors import SourceError
 from digest.extract.reading import read_page, read_page_star, read_text
-from digest.models import Article, Page, SourceProfile, StoredEntry
+from digest.models import Article, Entry, Page, SourceProfile, StoredEntry
 from digest.protocols import Parallel, Response
 from digest.text import visible_text
 
-__all__ = ["extract", "read_page", "read_page_star", "read_text", "text_of"]
+__all__ = ["Reading", "extract", "read_page", "read_page_star", "read_pages", "read_text", "text_of", "wants_page"]
 
 _TITLE_WORDS: Final = 12  # of the text, where there is no title
+_GONE_FOR_GOOD: Final = frozenset({401, 403, 404, 410, 451})
 _PAGES_AT_ONCE: Final = 200  # fetched before the first of them is read: what memory holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was read for an entry."""
+
+    number: int
+    page: Page | None  # None: nothing of use, and the feed's own text must do
+    may_come: bool  # it could not be had just now
 
 
 def extract(
@@ -42,18 +53,15 @@ def extract(
     first visit brought without a date is left out when its page is from before `since`.
     """
     known = [(stored, profiles[stored.source_id]) for stored in entries if stored.source_id in profiles]
-    unread = [stored for stored, profile in known if _wants_page(stored, profile)]
+    unread = [stored for stored, profile in known if not stored.is_read and wants_page(stored.entry, profile)]
     pages: dict[int, Page] = {}
     twins: set[int] = set()
     for start in range(0, len(unread), _PAGES_AT_ONCE):
-        group = unread[start : start + _PAGES_AT_ONCE]
-        found = _read_links([stored.entry.link or "" for stored in group], fetch_pages, parallel, seconds)
-        for stored in group:
-            page = found.get(stored.entry.link or "")
-            if page and len(page.text) >= len(_own_text(stored)):
-                pages[stored.number] = page
-            if keep(stored.number, pages.get(stored.number)):
-                twins.add(stored.number)
+        for reading in read_pages(unread[start : start + _PAGES_AT_ONCE], fetch_pages, parallel, seconds=seconds):
+            if reading.page:
+                pages[reading.number] = reading.page
+            if keep(reading.number, reading.page):
+                twins.add(reading.number)
     articles = (
         _make_article(stored, profile, pages.get(stored.number), topic_names)
         for stored, profile in known
@@ -62,25 +70,38 @@ def extract(
     return [article for article in articles if article]
 
 
-def _wants_page(stored: StoredEntry, profile: SourceProfile) -> bool:
+def wants_page(entry: Entry, profile: SourceProfile) -> bool:
     """Whether the entry's page is to be read: for its text where that may be shown, else where there is no title."""
-    if stored.is_read or stored.entry.text is not None or stored.entry.link is None:
+    if entry.text is not None or entry.link is None:
         return False
-    return stored.entry.title is None or (profile.full_text and profile.rights != "headline")
+    return entry.title is None or (profile.full_text and profile.rights != "headline")
 
 
-def _read_links(
-    links: Sequence[str],
+def read_pages(
+    entries: Sequence[StoredEntry],
     fetch_pages: Callable[[Sequence[str]], Sequence[Response | SourceError]],
     parallel: Parallel,
-    seconds: float,
-) -> dict[str, Page]:
-    """The pages that could be read, by link."""
-    wanted = list(dict.fromkeys(links))
-    answers = zip(wanted, fetch_pages(wanted), strict=True)
-    fetched = {link: answer for link, answer in answers if isinstance(answer, Response)}
+    *,
+    seconds: float = 20.0,
+) -> list[Reading]:
+    """Read the page of each entry, in order; the arguments are those of `extract`."""
+    wanted = list(dict.fromkeys(stored.entry.link or "" for stored in entries))
+    answers = dict(zip(wanted, fetch_pages(wanted), strict=True))
+    fetched = {link: answer for link, answer in answers.items() if isinstance(answer, Response)}
     read = parallel(read_page_star, [(answer.body, answer.url) for answer in fetched.values()], seconds=seconds)
-    return {link: page for link, page in zip(fetched, read, strict=True) if isinstance(page, Page)}
+    found = dict(zip(fetched, read, strict=True))
+    readings = []
+    for stored in entries:
+        link = stored.entry.link or ""
+        answer, page = answers[link], found.get(link)
+        is_of_use = isinstance(page, Page) and len(page.text) >= len(_own_text(stored))
+        may_come = isinstance(answer, SourceError) and answer.status not in _GONE_FOR_GOOD
+        readings.append(
+            Reading(
+                number=stored.number, page=page if is_of_use and isinstance(page, Page) else None, may_come=may_come
+            )
+        )
+    return readings
 
 
 def _is_old_page(stored: StoredEntry, page: Page | None, since: datetime) -> bool:

@@ -78,7 +78,10 @@ class SourceState:
     failing_since: datetime | None = None
     told_at: datetime | None = None  # when it was reported that it has failed for long
     next_visit_at: datetime | None = None  # not before
-    error: str | None = None
+    error: str | None = None  # of the last visit; without failures: what of it could not be read
+    last_visit_at: datetime | None = None  # also one that failed
+    visit_due_at: datetime | None = None  # at its own pace; None: no visit is planned
+    pace: timedelta | None = None  # from one visit to the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from digest.operate.asking import find_activity, make_asking
 from digest.operate.chores import Chore
+from digest.operate.collecting import list_collecting_chores
 from digest.operate.delivering import make_sweep
 from digest.operate.inbox import open_mailbox, read_inbox, say_read
 from digest.operate.reconciling import find_table, reconcile, say_reconciled
@@ -22,7 +23,7 @@ _NOW_AND_THEN = timedelta(minutes=15)
 
 def list_chores(app: "App") -> list[Chore]:
     """What `digest serve` does beside its schedule."""
-    chores = []
+    chores = list_collecting_chores(app)
     if app.config.inbox.kind != "none":
         chores.append(Chore(name="inbox", every=app.config.inbox.every, work=_make_reading(app)))
     if find_table(app) is not None:

@@ -6,6 +6,7 @@ each and which contract suite to run.
 
 from digest.protocols.adapters import Activity, Lists, Mailbox, SeedMailbox, Source, Summarizer, Transport
 from digest.protocols.audience import ManagingStore, RequestStore, SubscriberStore, TokenStore
+from digest.protocols.collecting import ReadStore, VisitStore
 from digest.protocols.hearing import BounceRules, CountStore, EventStore
 from digest.protocols.making import AnswerStore, ArchiveStore, EditionStore, EntryStore, KeyStore, RunStore
 from digest.protocols.network import Clock, Fetch, Network, Parallel, Request, Response
@@ -33,6 +34,7 @@ __all__ = [
     "Perform",
     "Queue",
     "Rates",
+    "ReadStore",
     "Request",
     "RequestStore",
     "Response",
@@ -43,4 +45,5 @@ __all__ = [
     "Summarizer",
     "TokenStore",
     "Transport",
+    "VisitStore",
 ]

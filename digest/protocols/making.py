@@ -10,6 +10,7 @@ from digest.models import (
     Collected,
     Edition,
     EditionState,
+    Entry,
     Kept,
     Page,
     Rendition,
@@ -36,8 +37,9 @@ class EntryStore(Protocol):
         now: datetime,
         since: datetime,
         next_visit_at: datetime | None = None,
+        to_read: Callable[[Entry], bool] = lambda _: False,
     ) -> Kept:
-        """Keep what is new, and the cursor.
+        """Keep what is new, and the cursor; `to_read` says of which new entries the page is to be read ahead.
 
         An entry is known by its id, its link (in any source of the newsletter), or its title and day. At first contact
         entries dated before `since` are kept as known but never offered to an edition. When nothing of a document is

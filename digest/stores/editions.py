@@ -53,6 +53,8 @@ class SqlEditions:
 
     def standing(self, edition: int) -> tuple[EditionState, datetime | None] | None:
         """Its state, and when a person last let it go on."""
+        if edition > _LARGEST:
+            return None
         query = select(editions.c.state, editions.c.resumed_at).where(editions.c.id == edition)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()

@@ -1,7 +1,7 @@
 """What `collect` and `extract` keep: sources, entries, the texts of their pages."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,17 +30,7 @@ class SqlEntries:
         """What earlier visits left; None before the first."""
         with self._database.read() as connection:
             row = self._source(connection, newsletter, source)
-        if row is None:
-            return None
-        return SourceState(
-            cursor=json.loads(row.cursor) if row.cursor else {},
-            last_success_at=row.last_success_at,
-            failures=row.failures,
-            failing_since=row.failing_since,
-            told_at=row.told_at,
-            next_visit_at=row.next_visit_at,
-            error=row.error,
-        )
+        return None if row is None else read_state(row)
 
     @staticmethod
     def _source(connection: Connection, newsletter: str, source: str) -> Row[Any] | None:
@@ -56,18 +46,19 @@ class SqlEntries:
         now: datetime,
         since: datetime,
         next_visit_at: datetime | None = None,
+        to_read: Callable[[Entry], bool] = lambda _: False,
     ) -> Kept:
         """Keep what is new, and the cursor."""
         with self._database.write() as connection:
             visited = self._source(connection, newsletter, source)
             last_success_at = visited.last_success_at if visited else None
-            kept = self._keep(connection, newsletter, source, collected, now, since, last_success_at)
+            kept = self._keep(connection, newsletter, source, collected, now, since, last_success_at, to_read)
             values = {
                 "title": collected.title or (visited.title if visited else None),
                 "cursor": json.dumps(dict(collected.cursor)),
                 "last_success_at": now,
                 "failures": 0,
-                "error": None,
+                "error": "; ".join(collected.faults) or None,
                 "failing_since": None,
                 "told_at": None,
                 "next_visit_at": next_visit_at,
@@ -85,6 +76,7 @@ class SqlEntries:
         now: datetime,
         since: datetime,
         last_visit: datetime | None,
+        to_read: Callable[[Entry], bool],
     ) -> Kept:
         found = collected.entries
         named = names_of(found, now)
@@ -100,6 +92,7 @@ class SqlEntries:
                 number = taken[title]
             if number is None:
                 first_contact = last_visit is None
+                backlog = is_renamed or (first_contact and _is_past(entry, since, collected.lists_everything))
                 number = connection.execute(
                     insert(entries)
                     .values(
@@ -107,8 +100,9 @@ class SqlEntries:
                         source=source,
                         seen_at=now,
                         dated_at=min(entry.published_at or entry.updated_at or now, now),
-                        backlog=is_renamed or (first_contact and _is_past(entry, since, collected.lists_everything)),
+                        backlog=backlog,
                         first_contact=first_contact,
+                        read_due_at=now if not backlog and to_read(entry) else None,
                         entry=_ENTRY.dump_json(entry).decode(),
                     )
                     .returning(entries.c.number)
@@ -181,7 +175,7 @@ class SqlEntries:
             .order_by(entries.c.dated_at, entries.c.number)
         )
         with self._database.read() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+            return [read_entry(row) for row in connection.execute(query)]
 
     def get(self, numbers: Sequence[int]) -> list[StoredEntry]:
         """Those of these numbers that are still kept."""
@@ -189,12 +183,13 @@ class SqlEntries:
             sources, and_(sources.c.newsletter == entries.c.newsletter, sources.c.id == entries.c.source)
         )
         with self._database.read() as connection:
-            return [_stored(row) for row in connection.execute(query.where(entries.c.number.in_(numbers)))]
+            return [read_entry(row) for row in connection.execute(query.where(entries.c.number.in_(numbers)))]
 
     def keep_page(self, number: int, page: Page | None) -> bool:
         """Keep what was read on the entry's page, and learn the page's own address: feeds may link by a proxy."""
         with self._database.write_fast() as connection:
-            statement = update(entries).where(entries.c.number == number).values(page=_PAGE.dump_json(page).decode())
+            kept = {"page": _PAGE.dump_json(page).decode(), "read_due_at": None}
+            statement = update(entries).where(entries.c.number == number).values(kept)
             row = connection.execute(statement.returning(entries.c.newsletter, entries.c.entry)).one()
             name = name_of_link(page.link) if page and page.link else None
             if name is None:
@@ -251,12 +246,31 @@ class SqlEntries:
                     "failing_since": row.failing_since,
                     "next_visit_at": row.next_visit_at,
                     "error": row.error,
+                    "visit_due_at": row.visit_due_at,
+                    "pace": row.pace,
                 }
                 for row in connection.execute(query)
             ]
 
 
-def _stored(row: Row[Any]) -> StoredEntry:
+def read_state(row: Row[Any]) -> SourceState:
+    """A row of `sources`."""
+    return SourceState(
+        cursor=json.loads(row.cursor) if row.cursor else {},
+        last_success_at=row.last_success_at,
+        failures=row.failures,
+        failing_since=row.failing_since,
+        told_at=row.told_at,
+        next_visit_at=row.next_visit_at,
+        error=row.error,
+        last_visit_at=max((at for at in (row.last_success_at, row.last_failure_at) if at), default=None),
+        visit_due_at=row.visit_due_at,
+        pace=timedelta(seconds=row.pace) if row.pace else None,
+    )
+
+
+def read_entry(row: Row[Any]) -> StoredEntry:
+    """A row of `entries`, with its source's title."""
     return StoredEntry(
         number=row.number,
         source_id=row.source,

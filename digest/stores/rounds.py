@@ -20,6 +20,7 @@ OnDue = Callable[[object, int, int, int], None]
 
 _PATIENCE: Final = timedelta(seconds=10)
 _LONGEST_PATIENCE: Final = timedelta(minutes=10)
+_SKEW: Final = timedelta(minutes=1)  # between the clocks of two who look at once
 _NOTED_EVERY: Final = timedelta(seconds=3)
 
 
@@ -53,7 +54,7 @@ def is_stuck(found: Open, now: datetime) -> bool:
     if not found.due or found.claimed:
         return False
     last = found.last
-    if last is None or last.enqueued_at > now:  # the clock was set back
+    if last is None or last.enqueued_at - now > _SKEW:  # the clock was set back
         return True
     return found.due >= last.waiting and now - last.enqueued_at >= last.patience
 

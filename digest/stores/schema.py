@@ -1,6 +1,19 @@
 """The tables. What is searched or compared is a column of its own; the rest of a noun is kept beside it as JSON."""
 
-from sqlalchemy import Boolean, Column, Date, ForeignKey, Identity, Index, Integer, Table, Text, UniqueConstraint, false
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 
 from digest.stores.audience_tables import (
     api_tokens,
@@ -59,9 +72,10 @@ sources = Table(
     Column("failing_since", Instant),
     Column("told_at", Instant),  # when it was reported that it has failed for long
     Column("next_visit_at", Instant),  # not before
-    Column("visit_due_at", Instant),  # at its own pace; null: as soon as anybody looks
+    Column("visit_due_at", Instant),  # at its own pace; null: no visit is planned
     Column("pace", Integer),  # seconds between visits, as it was found to publish
     Column("claimed_until", Instant),  # somebody visits it, until then at most
+    Index("ix_sources_due", "newsletter", "visit_due_at"),
 )
 
 entries = Table(
@@ -76,6 +90,15 @@ entries = Table(
     Column("entry", Text, nullable=False),
     Column("page", Text),  # what was read on it; "null" when that was nothing of use
     Column("first_contact", Boolean, nullable=False, server_default=false()),
+    Column("read_due_at", Instant),  # when its page is to be read, ahead of an edition; null: not, or not any more
+    Column("reads", Integer, nullable=False, server_default="0"),  # how often that was begun
+    Index(
+        "ix_entries_unread",
+        "newsletter",
+        "read_due_at",
+        sqlite_where=text("read_due_at IS NOT NULL"),
+        postgresql_where=text("read_due_at IS NOT NULL"),
+    ),
     Index("ix_entries_seen", "newsletter", "seen_at"),
     Index("ix_entries_source", "newsletter", "source", "seen_at"),
 )

@@ -23,6 +23,7 @@ from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
 from digest.stores.rates import SqlRates
+from digest.stores.reads import SqlReads
 from digest.stores.reconciling import SqlReconciling
 from digest.stores.requests import SqlPageRequests
 from digest.stores.rounds import SqlRounds
@@ -30,6 +31,7 @@ from digest.stores.sqlite import SqliteDatabase
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
 from digest.stores.tokens import SqlTokens
+from digest.stores.visits import SqlVisits
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ENGINES = ("procrastinate_", "engine_")  # tables of tasks, which are beside the store, and no other program's
@@ -43,6 +45,8 @@ class SqlStore:
         self._database = database
         self._temporary = temporary
         self.entries = SqlEntries(database)
+        self.visits = SqlVisits(database)
+        self.reads = SqlReads(database)
         self.rounds = SqlRounds(database)
         self.editions = SqlEditions(database, self.rounds)
         self.archive = SqlArchive(database)

@@ -38,7 +38,9 @@ class SourceStanding(BaseModel):
     failures: int = Field(description="In a row.")
     failing_since: datetime | None
     next_visit_at: datetime | None = Field(description="Not before.")
-    error: str | None
+    error: str | None = Field(description="Of the last visit; without failures: what of it could not be read.")
+    visit_due_at: datetime | None = Field(description="When it is visited next; null while none is planned.")
+    pace: int | None = Field(description="Seconds from one visit to the next.")
 
 
 class LastRun(BaseModel):

@@ -58,4 +58,11 @@ def upgrade() -> None:
     op.add_column("sources", sa.Column("visit_due_at", columns.in_order(32)))
     op.add_column("sources", sa.Column("pace", sa.Integer()))
     op.add_column("sources", sa.Column("claimed_until", columns.in_order(32)))
+    op.create_index("ix_sources_due", "sources", ["newsletter", "visit_due_at"])
+    op.add_column("entries", sa.Column("read_due_at", columns.in_order(32)))
+    op.add_column("entries", sa.Column("reads", sa.Integer(), nullable=False, server_default="0"))
+    only = sa.text("read_due_at IS NOT NULL")
+    op.create_index(
+        "ix_entries_unread", "entries", ["newsletter", "read_due_at"], sqlite_where=only, postgresql_where=only
+    )
     op.add_column("batches", sa.Column("timezone", columns.in_order(64)))

@@ -1,0 +1,313 @@
+"""Single batches handed over as tasks ask for it, over a real server, real tasks and a real SMTP server."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from digest.app import App
+from digest.config import load_config
+from digest.errors import StoreError
+from digest.models import UNSUBSCRIBE_TOKEN, EditionState, Rendition, Subscriber, SubscriberState
+from digest.operate.delivering import Deliveries
+from digest.stores.rounds import Open, Round, has_moved, is_stuck
+from digest.tasks import read_subject
+from tests.contract.editions import make_edition
+from tests.doubles.postgresql import PostgresServer
+from tests.doubles.smtp_server import SmtpServer
+from tests.faults.field import SECTION
+
+NOW = datetime.now(UTC)
+CONFIG = """\
+[newsletter]
+name = "Morning Brief"
+slug = "morning"
+sender = "Morning Brief <brief@news.test>"
+postal_address = "1 Example Street, Example City"
+base_url = "https://news.test"
+
+[[sources]]
+id = "paper"
+kind = "feed"
+url = "http://127.0.0.1:9/feed"
+
+[store]
+url = "{store}"
+
+[engine]
+kind = "procrastinate"
+
+[alerts]
+to = ["operator@news.test"]
+
+[transport]
+kind = "smtp"
+host = "127.0.0.1"
+port = {port}
+tls = "none"
+rate = "{rate}"
+per_domain = "off"
+{more}
+"""
+READERS = 12
+BATCHES = 4
+
+
+@pytest.fixture
+def server() -> Iterator[SmtpServer]:
+    with SmtpServer() as started:
+        yield started
+
+
+@pytest.fixture
+def url(postgresql: PostgresServer) -> Iterator[str]:
+    made = postgresql.create()
+    yield made
+    postgresql.drop(made)
+
+
+def write_config(folder: Path, url: str, server: SmtpServer, *, rate: str = "3000/s", more: str = "") -> Path:
+    path = folder / "config.toml"
+    path.write_text(CONFIG.format(store=url, port=server.port, rate=rate, more=more))
+    return path
+
+
+@pytest.fixture
+def app(tmp_path: Path, url: str, server: SmtpServer) -> Iterator[App]:
+    with App(load_config(write_config(tmp_path, url, server))) as made:
+        fill(made)
+        yield made
+
+
+def fill(app: App) -> None:
+    readers = [
+        Subscriber(email=f"reader{number:03}@rehearsal.test", state=SubscriberState.ACTIVE, consent_at=NOW)
+        for number in range(READERS)
+    ]
+    app.store.subscribers.add_many("morning", readers, now=NOW)
+
+
+def make_ready(app: App, days: int = 0) -> int:
+    """An edition that waits to be planned."""
+    made = make_edition(app.today() - timedelta(days=days), composed_at=NOW, cutoff_at=NOW, sections=(SECTION,))
+    html = f'<p>A story</p><a href="{UNSUBSCRIBE_TOKEN}">Unsubscribe</a>'
+    renditions = [Rendition(variant="all", subject="A subject", html=html, text=UNSUBSCRIBE_TOKEN)]
+    return app.store.editions.save(made, renditions, EditionState.READY, None, now=NOW).id
+
+
+def plan(app: App, days: int = 0) -> int:
+    """An edition in some batches, with a task for each."""
+    from digest.models import Planned
+
+    number = make_ready(app, days)
+    planned = [
+        Planned(subscriber=reader, send_key=f"key-{number}-{reader.id}", variant="all", reason=None)
+        for reader in app.store.subscribers.reached("morning")
+    ]
+    app.store.ledger.plan(number, planned, batch_size=READERS // BATCHES, now=app.clock())
+    assert app.store.ledger.begin(number, as_of=None, now=app.clock())
+    return number
+
+
+def waiting(app: App) -> int:
+    assert app.queue
+    return app.queue.waiting()["deliver"]
+
+
+def take_all(app: App) -> None:
+    """Tasks are taken by somebody, and never done: their worker died for good."""
+    import psycopg
+
+    with psycopg.connect(app.config.store.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("DELETE FROM procrastinate_jobs")
+
+
+def test_each_batch_has_a_task_when_the_edition_is_begun(app: App) -> None:
+    plan(app)
+    assert waiting(app) == BATCHES
+
+
+def test_an_edition_is_not_begun_when_its_tasks_cannot_be_added(app: App) -> None:
+    number = make_ready(app)
+    assert app.queue
+    planned_tasks = app.store.rounds.on_due
+
+    def refuse(*_: object) -> None:
+        raise StoreError("the queue", "it is full")
+
+    app.store.rounds.on_due = refuse
+    from digest.models import Planned
+
+    planned = [
+        Planned(subscriber=reader, send_key=f"key-{reader.id}", variant="all", reason=None)
+        for reader in app.store.subscribers.reached("morning")
+    ]
+    app.store.ledger.plan(number, planned, batch_size=5, now=app.clock())
+    with pytest.raises(StoreError):
+        app.store.ledger.begin(number, as_of=None, now=app.clock())
+    assert app.store.editions.state(number) is EditionState.READY
+    app.store.rounds.on_due = planned_tasks
+    assert app.store.ledger.begin(number, as_of=None, now=app.clock())
+    assert waiting(app) == 3
+
+
+def test_batches_leave_by_kept_connections_and_the_edition_is_closed_and_told_of_once(
+    app: App, server: SmtpServer
+) -> None:
+    number = plan(app)
+    with closing(Deliveries(app, concurrency=2)) as deliveries:
+        for _ in range(BATCHES):
+            assert deliveries.deliver(number) is None
+        assert deliveries.deliver(number) is None  # and nothing is left
+        with ThreadPoolExecutor(10) as threads:
+            found = list(threads.map(lambda _: app.sweep_sends(), range(10)))
+    assert len({message.recipient for message in server.messages}) == len(server.messages) == READERS
+    assert server.connections == 1
+    reports = [report for reports in found for report in reports]
+    assert [report.state for report in reports] == [EditionState.SENT]
+    assert reports[0].deliveries == {"accepted": READERS}
+    assert app.store.runs.last("morning", edition=number)
+
+
+def test_tasks_at_once_share_connections_and_open_no_more_than_the_lane_is_given(
+    tmp_path: Path, url: str, server: SmtpServer
+) -> None:
+    with App(load_config(write_config(tmp_path, url, server, more="connections = 2"))) as app:
+        fill(app)
+        number = plan(app)
+        with closing(Deliveries(app, concurrency=8)) as deliveries, ThreadPoolExecutor(BATCHES) as threads:
+            assert list(threads.map(deliveries.deliver, [number] * BATCHES)) == [None] * BATCHES
+    assert len(server.messages) == READERS
+    assert server.connections <= 2
+
+
+def test_a_stopped_edition_sends_nothing_and_goes_on_when_it_is_resumed(app: App, server: SmtpServer) -> None:
+    number = plan(app)
+    with closing(Deliveries(app, concurrency=1)) as deliveries:
+        deliveries.deliver(number)
+        move = app.store.editions.set_state
+        assert move(number, EditionState.STOPPED, "by hand", now=app.clock(), only_from=[EditionState.SENDING])
+        assert deliveries.deliver(number) is None
+        assert len(server.messages) == READERS // BATCHES
+        take_all(app)
+        assert move(number, EditionState.SENDING, "goes on", now=app.clock(), only_from=[EditionState.STOPPED])
+        assert waiting(app) == BATCHES - 1
+        for _ in range(BATCHES):
+            deliveries.deliver(number)
+    assert len(server.messages) == READERS
+
+
+def test_a_policy_refusal_stops_the_edition_for_all_and_the_operator_is_told_once(app: App, server: SmtpServer) -> None:
+    number = plan(app)
+    told: list[str] = []
+
+    def refuse(address: str) -> str:
+        if address.startswith("operator"):
+            told.append(address)
+            return "250 2.0.0 queued"
+        return "550 5.7.1 not wanted"
+
+    server.on_data = refuse
+    with closing(Deliveries(app, concurrency=2)) as deliveries, ThreadPoolExecutor(2) as threads:
+        list(threads.map(deliveries.deliver, [number] * BATCHES))
+        assert app.sweep_sends() == []
+    assert app.store.editions.state(number) is EditionState.STOPPED
+    assert told == ["operator@news.test"]
+    last = app.store.runs.last("morning", edition=number)
+    assert last and last[1].state is EditionState.STOPPED
+
+
+def test_a_server_that_takes_nothing_now_holds_up_no_thread(app: App, server: SmtpServer) -> None:
+    number = plan(app)
+    server.on_rcpt = lambda address: "421 4.3.2 try later"
+    with closing(Deliveries(app, concurrency=1)) as deliveries:
+        pauses = [deliveries.deliver(number) for _ in range(4)]
+    assert any(pause and pause >= timedelta(seconds=2) for pause in pauses), pauses
+    assert app.store.ledger.counts(number).keys() <= {"planned", "deferred"}
+
+
+def test_tasks_that_are_lost_are_added_anew_by_one_of_all_who_sweep(app: App) -> None:
+    plan(app)
+    take_all(app)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: app.sweep_sends(), range(4)))
+    assert waiting(app) == BATCHES
+
+
+def test_a_run_by_hand_waits_for_the_workers_and_says_how_it_ended(app: App, server: SmtpServer) -> None:
+    number = plan(app)
+    stored = app.store.editions.get(number)
+    assert stored
+    with (
+        App(app.config) as worker,
+        closing(Deliveries(worker, concurrency=2)) as deliveries,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        ran = threads.submit(app.run, stored.date)
+        for _ in range(BATCHES):
+            threads.submit(deliveries.deliver, number)
+        report = ran.result(60)
+    assert (report.status, report.state) == ("done", EditionState.SENT)
+    assert len(server.messages) == READERS
+    assert any("by workers" in note for stage in report.stages for note in stage.notes)
+
+
+def test_a_run_by_hand_delivers_itself_when_no_worker_does(url: str, tmp_path: Path, server: SmtpServer) -> None:
+    told: list[str] = []
+    seconds = iter(range(10**6))
+    with App(
+        load_config(write_config(tmp_path, url, server)),
+        clock=lambda: NOW + timedelta(seconds=next(seconds) / 10),
+        wait=lambda _: None,
+        on_stage=lambda stage: told.extend(stage.notes),
+    ) as app:
+        fill(app)
+        number = plan(app)
+        stored = app.store.editions.get(number)
+        assert stored
+        report = app.run(stored.date)
+    assert (report.status, report.state) == ("done", EditionState.SENT)
+    assert len(server.messages) == READERS
+    assert any("no worker" in note for note in told)
+
+
+def test_a_task_for_an_edition_that_is_not_there_is_done(app: App) -> None:
+    with closing(Deliveries(app, concurrency=1)) as deliveries:
+        assert deliveries.deliver(10**30) is None
+        assert deliveries.deliver(7) is None
+
+
+def test_whoever_composes_is_alone_with_it(app: App) -> None:
+    with app.store.alone("daily") as first, app.store.alone("daily") as second, app.store.alone("weekly") as third:
+        assert (first, second, third) == (True, False, True)
+    with app.store.alone("daily") as again:
+        assert again
+
+
+@pytest.mark.parametrize("subject", ["", "daily", "hourly/2026-03-01", "daily/2026-02-30", "/", "daily/x"])
+def test_a_task_that_names_no_edition_is_refused(subject: str) -> None:
+    with pytest.raises(StoreError.__mro__[1], match="names no edition"):
+        read_subject(subject)
+
+
+def test_only_what_makes_no_progress_is_stuck() -> None:
+    last = Round(number=1, waiting=5, enqueued_at=NOW)
+
+    def look(due: int = 5, claimed: int = 0, last: Round | None = last) -> Open:
+        return Open(edition=1, due=due, claimed=claimed, later=0, last=last)
+
+    late = NOW + timedelta(seconds=10)
+    assert is_stuck(look(), late)
+    assert is_stuck(look(last=None), NOW)
+    assert not is_stuck(look(), NOW + timedelta(seconds=9))
+    assert not is_stuck(look(due=4), late)
+    assert not is_stuck(look(claimed=1), late)
+    assert not is_stuck(look(due=0), late)
+    assert not is_stuck(look(), NOW - timedelta(seconds=1))
+    assert is_stuck(look(), NOW - timedelta(hours=1))
+    assert not is_stuck(look(last=Round(number=2, waiting=5, enqueued_at=NOW)), late)
+    assert has_moved(look(due=4), late)
+    assert not has_moved(look(), late)
