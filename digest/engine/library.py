@@ -8,7 +8,7 @@ each way to the database is replaced here by one that goes on until it is back, 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -21,7 +21,8 @@ from psycopg import AsyncConnection, errors
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import make_url
 
-from digest.engine.queue import KINDS, ProcrastinateQueue, queue_of
+from digest.engine.contact import Again, Aside, Contact, Done, Ended, Fetched
+from digest.engine.queue import KINDS, LONGEST_PAUSE, ProcrastinateQueue, queue_of
 from digest.errors import StoreError
 from digest.models import Owner, TaskKind
 
@@ -29,7 +30,6 @@ _POLL: Final = 2.0  # seconds; a new task is told of at once, one that is to be 
 _NEVER: Final = 1e9
 _PATIENCE: Final = 5.0  # seconds for a connection, until it counts as a fault
 _FIRST_PAUSE: Final = 1.0  # seconds, twice as long each time
-LONGEST_PAUSE: Final = 30.0
 _GOODBYE: Final = 10.0  # seconds for the last words, when the database is away at the end
 
 _REGISTER: Final = """
@@ -46,82 +46,10 @@ WHERE id = %(id)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(work
 """
 
 T = TypeVar("T")
+_Key = tuple[int, int | None]  # of a job, as one worker fetched it
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """A task as it was fetched."""
-
-    id: int
-    attempts: int  # before this one
-    arguments: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """It is done, or was not needed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """It is to be tried again after a while."""
-
-    pause: timedelta
-    is_counted: bool = False
-    fault: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
-    """It failed as often as it was tried."""
-
-    fault: str
-
-
-Ended = Done | Again | Aside
 
 _BROKEN: Final = Again(pause=timedelta(minutes=1), is_counted=True, fault="it ended without saying how")
-
-
-@dataclass(slots=True)
-class Contact:
-    """Whether the database answers, and of what was told."""
-
-    tell: Callable[[str], None]
-    is_there: bool = False
-    fault: str = ""
-    obstacle: str = ""  # why nothing is fetched although it answers
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether tasks can be fetched."""
-        return self.is_there and not self.obstacle
-
-    def lost(self, error: StoreError) -> None:
-        """It did not answer: said once for each fault."""
-        self.is_there = False
-        if str(error) != self.fault:
-            self.fault = str(error)
-            self.tell(f"digest: {error}; trying again, every {LONGEST_PAUSE:.0f} s at the longest")
-
-    def found(self, name: str) -> None:
-        """It answers."""
-        self.is_there = True
-        if self.fault:
-            self.fault = ""
-            self.tell(f"digest: {name}: it answers again")
-
-    def block(self, error: StoreError) -> None:
-        """It is not of this version any more: nothing is fetched until it is; said once for each fault."""
-        if str(error) != self.obstacle:
-            self.obstacle = str(error)
-            self.tell(f"digest: {error}; no task is begun until then")
-
-    def unblock(self) -> None:
-        """It is of this version."""
-        if self.obstacle:
-            self.obstacle = ""
-            self.tell("digest: the database is of this version again; tasks are begun again")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,12 +81,19 @@ class Consumer:
                 self._worker.stop()  # type: ignore[no-untyped-call]
 
     async def is_over(self, pause: float, *, says_goodbye: bool) -> bool:
-        """Wait a while, or until it is stopped; whether it was, and the time for last words has passed."""
+        """Wait a while, until the database answers others, or until this is stopped; whether it was.
+
+        Who `says_goodbye` is given some time after that.
+        """
         if self.is_stopping and says_goodbye:
             await asyncio.sleep(min(pause, 1.0))
             return asyncio.get_running_loop().time() - self._stopped_at > _GOODBYE
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), pause)
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._stopping, self.contact.turn)]
+        try:
+            await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
         return self.is_stopping and not says_goodbye
 
     async def run(self) -> None:
@@ -212,9 +147,8 @@ class Consumer:
     def _make_function(self, access: "_Access") -> Callable[..., Awaitable[None]]:
         async def perform(context: job_context.JobContext, **arguments: object) -> None:
             job = context.job
-            access.ended[job.id or 0] = await self.perform(
-                Fetched(id=job.id or 0, attempts=job.attempts, arguments=arguments)
-            )
+            fetched = Fetched(id=job.id or 0, attempts=job.attempts, arguments=arguments)
+            access.ended[_key(job)] = await self.perform(fetched)
 
         return perform
 
@@ -223,6 +157,11 @@ async def _configure(connection: AsyncConnection[Any]) -> None:
     """A crash of the server may forget that a task was fetched, or done: then it is done once more."""
     await connection.set_autocommit(True)
     await connection.execute("SET synchronous_commit = off")
+
+
+def _key(job: jobs.Job) -> _Key:
+    """A task that was taken from a halted worker may come back to it, while it is still at it."""
+    return job.id or 0, job.worker_id
 
 
 class _Stopped(Exception):
@@ -234,11 +173,11 @@ class _Access(manager.JobManager):
 
     def __init__(self, connector: procrastinate.PsycopgConnector, consumer: "Consumer") -> None:
         super().__init__(connector)
-        self.ended: dict[int, Ended] = {}
+        self.ended: dict[_Key, Ended] = {}
         self._consumer = consumer
         self._queue = consumer.queue
         self._number: int | None = None  # of this worker's row
-        self._under_way: set[int] = set()  # fetched, and how it ended is not on record yet
+        self._under_way: set[_Key] = set()  # fetched, and how it ended is not on record yet
         self._fetching = asyncio.Lock()
 
     async def register_worker(self) -> int:
@@ -260,7 +199,7 @@ class _Access(manager.JobManager):
             with suppress(_Stopped):
                 await self.register_worker()
         async with self._fetching:
-            known = list(self._under_way)
+            known = [number for number, worker in self._under_way if worker == self._number]
             rows = await self._insist(
                 partial(self.connector.execute_query_all_async, _ORPHANS, worker=self._number, known=known)
             )
@@ -281,22 +220,32 @@ class _Access(manager.JobManager):
         async def fetch() -> jobs.Job | None:
             async with self._fetching:
                 job = await super(_Access, self).fetch_job(queues=queues, worker_id=self._number or 0)
-                if job is not None and job.id is not None:
-                    self._under_way.add(job.id)
+                if job is not None:
+                    self._under_way.add(_key(job))
                 return job
 
-        return await self._insist(fetch)
+        async def fetch_once_more() -> jobs.Job | None:
+            try:
+                return await fetch()
+            except exceptions.ConnectorException as error:
+                if not isinstance(error.__cause__, errors.ForeignKeyViolation):
+                    raise
+            with suppress(_Stopped):  # it was taken for dead, and its row is gone
+                await self.register_worker()
+            return await fetch()
+
+        return await self._insist(fetch_once_more)
 
     async def finish_job(self, job: jobs.Job, status: jobs.Status, delete_job: bool) -> None:  # noqa: ARG002
-        number = job.id or 0
-        ended = self.ended.pop(number, _BROKEN)
+        key = _key(job)
+        number, ended = key[0], self.ended.pop(key, _BROKEN)
         settle: Callable[[], Awaitable[object]]
         if isinstance(ended, Done):
             settle = partial(self.connector.execute_query_async, _DONE, id=number, worker=job.worker_id)
         else:
             settle = partial(self._put_back, number, job.worker_id, ended)
         await self._insist(settle, says_goodbye=True)
-        self._under_way.discard(number)
+        self._under_way.discard(key)
 
     async def listen_for_jobs(
         self, *, on_notification: manager.NotificationCallback, queues: Iterable[str] | None = None
@@ -325,14 +274,11 @@ class _Access(manager.JobManager):
                 return result
             if await self._consumer.is_over(pause, says_goodbye=says_goodbye):
                 return None
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE.total_seconds())
 
     async def _find_fault(self, error: Exception) -> StoreError:
         """What is wrong, in our words: who waits for a connection of a pool learns only that there is none."""
         cause = error.__cause__
-        if isinstance(cause, errors.ForeignKeyViolation):  # it was taken for dead
-            with suppress(_Stopped):
-                await self.register_worker()
         try:
             await asyncio.to_thread(self._queue.require_schema)
         except StoreError as fault:

@@ -145,8 +145,8 @@ def test_who_was_taken_for_dead_writes_over_nobody(url: str, queue: Procrastinat
     queue.enqueue([make_task("1")])
     first, second = register(url), register(url)
     number = fetch(url, first)
-    say(url, "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour' WHERE id = %s", first)
-    assert queue.requeue_stalled() == []
+    say(url, "UPDATE procrastinate_workers SET last_heartbeat = now() + interval '1 hour' WHERE id = %s", second)
+    assert queue.requeue_stalled(after=NOW) == []
     assert fetch(url, second) == number
     queue.put_aside(number, first, fault="late")
     queue.put_back(number, first, pause=NOW)

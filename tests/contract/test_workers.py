@@ -191,6 +191,7 @@ def test_a_worker_that_was_halted_finds_its_task_taken_and_goes_on_with_others(
     wait_for(lambda: first.done("note:1 1"), 20, "the first goes on")
     wait_for(lambda: is_empty(queue), 20, "and says so")
     assert not queue.set_aside()
+    assert not [line for line in first.said if "trying again" in line]
 
 
 def test_a_task_that_was_fetched_when_the_answer_was_lost_is_done(
