@@ -102,11 +102,11 @@ def test_an_edition_composes_from_what_came_through_the_day_and_visits_nobody(
                 "morning", after=None, since=clock() - timedelta(days=2), until=clock()
             )
         }
-        assert {publisher.title("/a.xml", n) for n in range(12)} <= known
+        assert {publisher.title("/a.xml", n) for n in range(13)} <= known
         (stored,) = app.store.editions.newest("morning")
         assert stored.edition
         headlines = [item.headline for item in stored.edition.items]
-        assert publisher.title("/a.xml", 11) in headlines, "what came last, an hour before, is in it"
+        assert publisher.title("/a.xml", 12) in headlines, "what came last, an hour before, is in it"
 
 
 def test_a_source_that_fails_before_an_edition_is_named_in_its_report(
