@@ -185,6 +185,9 @@ def test_the_ports_are_those_that_are_listened_on(compose: dict[str, Any], stage
     assert serve["command"][serve["command"].index("--port") + 1] == port
     assert serve["ports"] == [f"127.0.0.1:{port}:{port}"]
     assert f":{port}/healthz" in serve["healthcheck"]["test"][-1]
+    worker = compose["services"]["worker"]
+    health = worker["command"][worker["command"].index("--health") + 1]
+    assert f":{health}/livez" in worker["healthcheck"]["test"][-1]
     final = stages[-1]
     assert ("EXPOSE", port) in final
     assert f":{port}/healthz" in dict(final)["HEALTHCHECK"]
