@@ -54,6 +54,8 @@ faults: $(STAMP) ## kill 300 senders and more, at random and at each step; FAULT
 lock: $(STAMP) ## take the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --output-file requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements.txt --extra llm --extra postgresql --group dev pyproject.toml --output-file requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements-dev.txt --extra llm --extra postgresql pyproject.toml --output-file deploy/requirements.txt
+	printf 'hatchling\nsetuptools\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements-dev.txt - --output-file deploy/requirements-build.txt
 
 clean: ## the environment, the database and the outbox of `make run`
 	rm -rf $(VENV) digest.db digest.db-wal digest.db-shm outbox

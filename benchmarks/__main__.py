@@ -9,23 +9,27 @@ import json
 import sys
 from dataclasses import asdict
 
-from benchmarks.ledger import BY_HAND
+from benchmarks.ledger import BY_HAND as LEDGER
 from benchmarks.measures import MEASURES
+from benchmarks.sizes import BY_HAND as SIZES
 
-_KNOWN = MEASURES | BY_HAND  # these take long, and only when they are named
+_BY_HAND = SIZES | LEDGER  # these take long, and only when they are named
+KNOWN = MEASURES | _BY_HAND
 
 
 def main() -> None:
     """Run the named measurements, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measurements beside their peers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_KNOWN)}; else all but the last")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(KNOWN)}; else all but the last {len(_BY_HAND)}"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.names if name not in _KNOWN]
+    unknown = [name for name in arguments.names if name not in KNOWN]
     if unknown:
-        parser.error(f"there is no measurement {unknown[0]}; known: {', '.join(_KNOWN)}")
+        parser.error(f"there is no measurement {unknown[0]}; known: {', '.join(KNOWN)}")
     for name in arguments.names or MEASURES:
-        for figure in _KNOWN[name]():
+        for figure in KNOWN[name]():
             if arguments.json:
                 print(json.dumps(asdict(figure)), flush=True)
                 continue

@@ -17,6 +17,7 @@ import psutil
 from benchmarks.figures import Figure, cpu_seconds
 from benchmarks.making import ROOT, SHARED
 from digest.extract import read_page
+from digest.models import Feed
 from digest.protocols import Request
 from digest.sources import dialects
 from digest.sources.feed import parse_feed
@@ -34,7 +35,7 @@ def measure_extract() -> Iterator[Figure]:
     """CPU time a page, beside trafilatura with its metadata; on real pages when they are there."""
     from trafilatura import bare_extraction
 
-    pages = _read_pages()
+    pages = read_pages()
     ours = cpu_seconds(lambda: [_read(page) for page in pages], times=2)
 
     def read_by_library(page: bytes) -> object:
@@ -50,7 +51,8 @@ def _read(page: bytes) -> object:
     return read_page(page, "https://news.example.com/2026/03/story")
 
 
-def _read_pages() -> list[bytes]:
+def read_pages() -> list[bytes]:
+    """Pages: real ones when they are there."""
     if (_PAGES / "manifest.jsonl").is_file():
         rows = [json.loads(line) for line in (_PAGES / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
         return [gzip.decompress((_PAGES / row["path"]).read_bytes()) for row in rows]
@@ -60,8 +62,7 @@ def _read_pages() -> list[bytes]:
 
 def measure_parse() -> Iterator[Figure]:
     """Entries parsed in a second of CPU time, with and without sanitising; of real feeds when they are there."""
-    folder = _REAL if _REAL.is_dir() else ROOT / "samples"
-    bodies = [body for path in sorted(folder.iterdir()) if (body := _open(path))[:1] == b"<"]
+    bodies = read_bodies()
     count = sum(len(parse_feed(body).entries) for body in bodies)
     note = f"{len(bodies)} feeds, {count} entries; aim: 6,000"
     yield _parse_beside("parse and sanitise", bodies, count, note, sanitises=True)
@@ -71,6 +72,17 @@ def measure_parse() -> Iterator[Figure]:
         yield _parse_beside("parse alone", bodies, count, "both without sanitising; aim: 10,000", sanitises=False)
     finally:
         dialects.sanitise = kept
+
+
+def read_bodies() -> list[bytes]:
+    """XML feeds: real ones when they are there."""
+    folder = _REAL if _REAL.is_dir() else ROOT / "samples"
+    return [body for path in sorted(folder.iterdir()) if (body := _open(path))[:1] == b"<"]
+
+
+def read_feeds() -> list[Feed]:
+    """The same, parsed."""
+    return [parse_feed(body) for body in read_bodies()]
 
 
 def _parse_beside(name: str, bodies: list[bytes], count: int, note: str, *, sanitises: bool) -> Figure:

@@ -65,8 +65,8 @@ def _measure(count: int, part: str, note: str, *, peer: bool) -> Iterator[Figure
 
 def _measure_on(kind: str, url: str, count: int, part: str, note: str, *, peer: bool) -> Iterator[Figure]:
     name = f"ledger {count:,}, {kind}"
-    _run(url, count, "fill")
-    said, megabytes = _run(url, count, part)
+    run(url, count, "fill")
+    said, megabytes = run(url, count, part)
     note = f"{said['planned']:.1f} s of it planning, {said['cpu']:.1f} s of CPU here; {note}"
     if peer:
         bare = _run_bare(url, count)
@@ -76,7 +76,7 @@ def _measure_on(kind: str, url: str, count: int, part: str, note: str, *, peer: 
     yield Figure(name=f"{name}, memory", value=megabytes, unit="MB", note="at most; aim 200 MB")
 
 
-def _run(url: str, count: int, part: str) -> tuple[dict[str, float], float]:
+def run(url: str, count: int, part: str) -> tuple[dict[str, float], float]:
     """What one part said in a process of its own, and the most memory that took."""
     command = [sys.executable, "-m", "benchmarks.ledger", url, str(count), part]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
@@ -105,7 +105,7 @@ def _fill(store: SqlStore, count: int) -> None:
     store.editions.save(replace(make_edition(), newsletter="bench"), variants, EditionState.READY, None, now=NOW)
 
 
-def _plan(store: SqlStore, edition: Edition) -> Iterator[Planned]:
+def plan(store: SqlStore, edition: Edition) -> Iterator[Planned]:
     """As digest/sending.py does."""
 
     @lru_cache(maxsize=10_000)
@@ -139,7 +139,7 @@ def main(url: str, count: int, part: str) -> None:
         else:
             (stored,) = store.editions.newest("bench", 1)
             assert stored.edition
-            store.ledger.plan(stored.id, _plan(store, stored.edition), batch_size=_BATCH, now=NOW)
+            store.ledger.plan(stored.id, plan(store, stored.edition), batch_size=_BATCH, now=NOW)
             planned = time.perf_counter() - start
         if part == "send":
             _send(store, stored.id)

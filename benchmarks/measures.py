@@ -12,6 +12,7 @@ from itertools import count as count_up
 from benchmarks.audience import MEASURES as AUDIENCE
 from benchmarks.collecting import MEASURES as COLLECTING
 from benchmarks.editing import MEASURES as EDITING
+from benchmarks.engine import MEASURES as ENGINE
 from benchmarks.figures import Figure, cpu_seconds
 from benchmarks.grounding import MEASURES as GROUNDING
 from benchmarks.handing import MEASURES as HANDING
@@ -120,4 +121,5 @@ MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {
     **HANDING,
     **SENDGRID,
     **LEDGER,
+    **ENGINE,
 }

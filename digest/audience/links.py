@@ -85,7 +85,9 @@ class Links:
 def make_send_key(secret: str, *, newsletter: str, cadence: str, day: str, subscriber: str) -> str:
     """The opaque name of one delivery: the same on every try and in the preview, and meaningless to the provider.
 
-    128 bits in hexadecimal, from the subscriber's random key and the edition's.
+    The month of the edition, as in 202601, where a store may keep it; then 104 bits in hexadecimal, from the
+    subscriber's random key and the edition's. See models.month_in_key.
     """
     message = "\n".join((newsletter, cadence, day, subscriber)).encode()
-    return hashlib.blake2b(message, key=hashlib.sha256(secret.encode()).digest(), digest_size=16).hexdigest()
+    drawn = hashlib.blake2b(message, key=hashlib.sha256(secret.encode()).digest(), digest_size=13).hexdigest()
+    return f"{day[:4]}{day[5:7]}{drawn}"

@@ -56,6 +56,8 @@ from digest.models.delivering import (
     Subscription,
     Trace,
     Turns,
+    month_in_key,
+    month_of,
 )
 from digest.models.editing import (
     Budget,
@@ -196,4 +198,6 @@ __all__ = [
     "Weight",
     "describe_pause",
     "fold_address",
+    "month_in_key",
+    "month_of",
 ]

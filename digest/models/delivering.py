@@ -1,11 +1,15 @@
 """Rendition → Message → Delivery: what is handed over, and what became of it."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from digest.models.audience import Subscriber
 from digest.models.editions import Cadence, Rendition
+
+_KEY: Final = re.compile(r"(\d{4})(0[1-9]|1[0-2])[0-9a-f]{26}")
 
 
 class DeliveryState(StrEnum):
@@ -109,6 +113,7 @@ class Claim:
     attempt: int
     owner: Owner
     lease_until: datetime
+    month: date  # of the edition: among its deliveries these are looked for
     recipients: tuple[Recipient, ...]
     timezone: str | None = None  # for whose time they waited
 
@@ -176,3 +181,14 @@ class Granted:
 
     count: int
     at: datetime  # where none was given: from when on there would be one
+
+
+def month_of(day: date) -> date:
+    """The first day of its month."""
+    return day.replace(day=1)
+
+
+def month_in_key(send_key: str) -> date | None:
+    """The month that a delivery's name begins with; None where it tells none. A name made before may seem to, too."""
+    found = _KEY.fullmatch(send_key)
+    return date(int(found[1]), int(found[2]), 1) if found and found[1] != "0000" else None

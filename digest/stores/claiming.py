@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, or_, select, update
 
 from digest.models import Claim, DeliveryState, Owner, Recipient, SubscriberState, describe_pause
 from digest.stores.owners import is_dead, is_of_this_boot
+from digest.stores.partitions import read_month
 from digest.stores.schema import batches, deliveries, people, subscriptions
 from digest.stores.suppressing import Suppressing
 
@@ -23,6 +24,7 @@ class Held:
     """A batch that somebody claimed."""
 
     batch: int
+    month: date  # among whose deliveries it is
     attempt: int
     owner: Owner
     lease_until: datetime
@@ -48,9 +50,11 @@ def read_held(connection: Connection, edition: int) -> list[Held]:
     query = select(batches.c.id, batches.c.owner, batches.c.attempt, batches.c.lease_until).where(
         batches.c.edition == edition, batches.c.state == "claimed"
     )
+    month = read_month(connection, edition)
     return [
         Held(
             batch=row.id,
+            month=month,
             attempt=row.attempt,
             owner=_OWNER.validate_json(row.owner),
             lease_until=row.lease_until,
@@ -86,10 +90,11 @@ def claim(
         .values(state="claimed", attempt=batches.c.attempt + 1, owner=write_owner(owner), lease_until=lease_until)
         .returning(batches.c.id, batches.c.variant, batches.c.attempt, batches.c.timezone)
     )
+    month = read_month(connection, edition)
     taken = connection.execute(take).one_or_none()
     if taken is None:
         return None
-    recipients = _admit(connection, suppressing, taken.id, now)
+    recipients = _admit(connection, suppressing, taken.id, month, now)
     if not recipients:
         done = {"state": "done", "owner": None, "lease_until": None}
         connection.execute(update(batches).where(batches.c.id == taken.id).values(**done))
@@ -100,13 +105,15 @@ def claim(
         attempt=taken.attempt,
         owner=owner,
         lease_until=lease_until,
+        month=month,
         recipients=tuple(recipients),
         timezone=taken.timezone,
     )
 
 
-def _admit(connection: Connection, suppressing: Suppressing, batch: int, now: datetime) -> list[Recipient]:
+def _admit(connection: Connection, suppressing: Suppressing, batch: int, month: date, now: datetime) -> list[Recipient]:
     """Who of a batch may be mailed at this moment; the others are skipped, with the reason."""
+    waits = (deliveries.c.month == month, deliveries.c.batch == batch, deliveries.c.state.in_(_WAITING))
     rows = connection.execute(
         select(
             deliveries.c.id,
@@ -121,7 +128,7 @@ def _admit(connection: Connection, suppressing: Suppressing, batch: int, now: da
         )
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
         .join(people, people.c.id == subscriptions.c.person)
-        .where(deliveries.c.batch == batch, deliveries.c.state.in_(_WAITING))
+        .where(*waits)
         .order_by(deliveries.c.id)
     ).all()
     newsletter = rows[0].newsletter if rows else ""
@@ -133,12 +140,8 @@ def _admit(connection: Connection, suppressing: Suppressing, batch: int, now: da
             skipped.append({"which": row.id, "why": reason})
         else:
             admitted.append(row)
-    _skip(connection, skipped, now)
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.batch == batch, deliveries.c.state.in_(_WAITING))
-        .values(state=DeliveryState.CLAIMED.value)
-    )
+    _skip(connection, skipped, month, now)
+    connection.execute(update(deliveries).where(*waits).values(state=DeliveryState.CLAIMED.value))
     return [
         Recipient(delivery=r.id, send_key=r.send_key, subscriber_key=r.key, email=r.email, name=r.name)
         for r in admitted
@@ -155,11 +158,15 @@ def _find_reason(row: Any, suppressed: set[str], now: datetime) -> str | None:
     return None
 
 
-def _skip(connection: Connection, skipped: Sequence[dict[str, object]], now: datetime) -> None:
+def _skip(connection: Connection, skipped: Sequence[dict[str, object]], month: date, now: datetime) -> None:
     if skipped:
         change = (
             update(deliveries)
-            .where(deliveries.c.id == bindparam("which"), or_(*(deliveries.c.state == state for state in _WAITING)))
+            .where(
+                deliveries.c.month == month,
+                deliveries.c.id == bindparam("which"),
+                or_(*(deliveries.c.state == state for state in _WAITING)),
+            )
             .values(state=DeliveryState.SKIPPED.value, answer=bindparam("why"), settled_at=now)
         )
         connection.execute(change, skipped)

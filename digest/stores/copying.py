@@ -3,15 +3,17 @@
 one moment's view ──rows──> the same tables, in one transaction      all of it, or nothing
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Connection, Date, Table, select
+from sqlalchemy import Boolean, Connection, Date, Table, func, select
 
 from digest.errors import StoreError
+from digest.models import month_of
 from digest.stores.database import Database, fill, number_on
-from digest.stores.schema import batches, metadata
+from digest.stores.partitions import add_months, list_months, name_table
+from digest.stores.schema import batches, deliveries, editions, metadata, tallies
 
 _AT_ONCE: Final = 5000  # rows that are held
 
@@ -29,9 +31,29 @@ def copy_all(source: Database, target: Database) -> dict[str, int]:
         filled = find_filled(theirs)
         if filled:
             raise StoreError(target.name, f"it is not empty: there are {filled}", remedy="name a new database")
+        days = ours.execute(select(editions.c.date).distinct()).scalars()
+        add_months(theirs, {month_of(day) for day in days})
         for table in metadata.sorted_tables:
-            copied[table.name] = _copy(ours, theirs, table)
+            if table is not tallies:  # which the rows themselves bring, as they come
+                copied[table.name] = _copy(ours, theirs, table)
+        _verify(ours, theirs, copied, target.name)
     return copied
+
+
+def _verify(ours: Connection, theirs: Connection, copied: Mapping[str, int], name: str) -> None:
+    """Raises StoreError, and then nothing was copied, unless all is there that was read, and is counted alike."""
+    for table in metadata.sorted_tables:
+        before, after = (one.execute(select(func.count()).select_from(table)).scalar_one() for one in (ours, theirs))
+        if table is not tallies and not before == after == copied[table.name]:
+            fault = f"of {before} {table.name} it has {after}"
+            raise StoreError(name, fault, remedy="nothing was copied; report this fault")
+    count = select(tallies.c.edition, tallies.c.state, func.sum(tallies.c.number))
+    count = count.group_by(tallies.c.edition, tallies.c.state).having(func.sum(tallies.c.number) != 0)
+    recount = select(deliveries.c.edition, deliveries.c.state, func.count())
+    recount = recount.group_by(deliveries.c.edition, deliveries.c.state)
+    found = {frozenset(map(tuple, one.execute(query))) for one in (ours, theirs) for query in (count, recount)}
+    if len(found) > 1:
+        raise StoreError(name, "deliveries are counted otherwise there", remedy="nothing was copied; report this fault")
 
 
 def find_filled(connection: Connection) -> str | None:
@@ -43,10 +65,22 @@ def find_filled(connection: Connection) -> str | None:
 
 
 def _copy(ours: Connection, theirs: Connection, table: Table) -> int:
+    return sum(_copy_part(ours, theirs, table, *part) for part in _list_parts(theirs, table))
+
+
+def _list_parts(theirs: Connection, table: Table) -> list[tuple[str, str]]:
+    """In which parts a table is copied: what they hold, and where it goes."""
+    if table is not deliveries or theirs.dialect.name != "postgresql":
+        return [("", table.name)]
+    # Month by month: PostgreSQL writes many rows at once where it need not find the place of each.
+    return [(f" WHERE month = '{month}'", name_table(month)) for month in list_months(theirs)]
+
+
+def _copy_part(ours: Connection, theirs: Connection, table: Table, which: str, into: str) -> int:
     columns = list(table.columns)
     # As the driver gives them: a million instants read and written again take longer than the rest.
     names = ", ".join(f'"{column.name}"' for column in columns)
-    query = f"SELECT {names} FROM {table.name}"  # noqa: S608 - our own names
+    query = f"SELECT {names} FROM {table.name}{which}"  # noqa: S608 - our own names
     plain = [_writer(column.type) for column in columns]
     is_plain = not any(plain)
     count = 0
@@ -65,7 +99,7 @@ def _copy(ours: Connection, theirs: Connection, table: Table) -> int:
                     )
                 )
 
-    fill(theirs, columns, read())
+    fill(theirs, columns, read(), into=into)
     for column in columns:
         if column.identity:
             number_on(theirs, column)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from digest.models import Count, MadeBy
 from digest.stores.database import Database, upsert
+from digest.stores.partitions import read_month
 from digest.stores.schema import counts, deliveries, keys
 
 _SALT: Final = "counting_salt"
@@ -77,7 +78,8 @@ class SqlCounts:
             .limit(1)
         )
         with self._database.read() as connection:
-            found: datetime | None = connection.execute(query).scalar()
+            in_month = deliveries.c.month == read_month(connection, edition)
+            found: datetime | None = connection.execute(query.where(in_month)).scalar()
         return found
 
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,9 +59,18 @@ def count_anew(connection: Connection, *tables: Table) -> None:
         connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
 
 
-def fill(connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[tuple[object, ...]]) -> None:
-    """Many rows into some columns of a table; past SQLAlchemy, which takes longer than the database."""
-    table, names = columns[0].table.name, ", ".join(f'"{column.name}"' for column in columns)
+def fill(
+    connection: Connection,
+    columns: Sequence[Column[Any]],
+    rows: Iterable[tuple[object, ...]],
+    *,
+    into: str | None = None,
+) -> None:
+    """Many rows into some columns of a table; past SQLAlchemy, which takes longer than the database.
+
+    `into` is the table of a part of it: where PostgreSQL need not find the part for each row, it writes many at once.
+    """
+    table, names = into or columns[0].table.name, ", ".join(f'"{column.name}"' for column in columns)
     driver: Any = connection.connection.driver_connection
     with closing(driver.cursor()) as cursor:
         if connection.dialect.name == "postgresql":
@@ -79,7 +89,7 @@ class Spelling:
     value: str  # in place of a value
     among: str  # "one of a list"
     lock: str  # what is read stays as it is until the transaction ends
-    pack: Callable[[Sequence[Any]], Any]  # a list, as a value
+    pack: Callable[[Any], Any]  # a list, or a day, as a value
 
     def spell(self, statement: str) -> str:
         """A statement in which `?` is a value, `{among}` one of a list and `{lock}` a lock."""
@@ -101,7 +111,8 @@ class Straight:
         if text is None:
             text = self._known[statement] = self._spelling.spell(statement)
         pack = self._spelling.pack
-        self._cursor.execute(text, tuple(pack(value) if isinstance(value, list) else value for value in values))
+        packed = tuple(pack(value) if isinstance(value, (list, date)) else value for value in values)
+        self._cursor.execute(text, packed)
         return int(self._cursor.rowcount)
 
     def one(self, statement: str, *values: Any) -> Any:
@@ -160,6 +171,9 @@ class Database(ABC):
     @abstractmethod
     def delete(self) -> None:
         """Remove a scratch database."""
+
+    def make_room(self, month: date) -> None:  # noqa: B027 - most have all that they need
+        """Before deliveries of editions of that month are written. Raises StoreError."""
 
     def close(self) -> None:
         """Let go of the connections. May be called twice."""

@@ -15,6 +15,7 @@ from digest.models import (
     RejectReason,
     StoredEvent,
     Weight,
+    month_of,
 )
 from digest.protocols import BounceRules
 from digest.stores.database import Database
@@ -159,6 +160,7 @@ class SqlEvents:
             .where(
                 editions.c.newsletter == newsletter,
                 editions.c.date >= since.date(),
+                deliveries.c.month >= month_of(since.date()),
                 deliveries.c.state == DeliveryState.REFUSED.value,
                 deliveries.c.answer.is_not(None),
                 or_(deliveries.c.transport.is_(None), deliveries.c.transport != "sendgrid"),

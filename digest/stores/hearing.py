@@ -7,12 +7,12 @@ events ──> new ones ──> whose? ──> kept ──> deliveries move ─�
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, insert, or_, select, update
 
 from digest.models import DeliveryState, Effect, Event, EventKind, Heard, SubscriberState, Weight
 from digest.protocols import BounceRules
@@ -89,7 +89,7 @@ def take(
     new = [event for event in unique if (event.provider, event.event_id) not in known]
     highest = connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one()
     matches = match_events(connection, suppressing, new)
-    _lock_deliveries(connection, {match.delivery for match in matches if match.delivery})
+    _lock_deliveries(connection, {match.delivery: match.month for match in matches if match.delivery and match.month})
     fresh = [
         _Fresh(
             id=highest + place,
@@ -132,20 +132,28 @@ def take(
     )
 
 
-def _lock_deliveries(connection: Connection, numbers: set[int]) -> None:
+def _lock_deliveries(connection: Connection, places: Mapping[int, date]) -> None:
     """Beside senders, who settle many at once: all of them take the batch first, then what is in it.
 
-    In the order of their numbers, and before the events are kept, since each of these holds its delivery too.
+    In the order of their numbers; `places` are the months among whose deliveries they are.
     """
-    chosen = list(chunks(sorted(numbers)))
+    chosen = [
+        (deliveries.c.id.in_(chunk), deliveries.c.month.in_({places[number] for number in chunk}))
+        for chunk in chunks(sorted(places))
+    ]
     held: set[int] = set()
-    for chunk in chosen:
-        query = select(deliveries.c.batch).where(deliveries.c.id.in_(chunk), deliveries.c.batch.is_not(None))
+    for which in chosen:
+        query = select(deliveries.c.batch).where(*which, deliveries.c.batch.is_not(None))
         held.update(connection.execute(query.distinct()).scalars())
-    for table, parts in ((batches, chunks(sorted(held))), (deliveries, chosen)):
-        for part in parts:
-            lock = select(table.c.id).where(table.c.id.in_(part)).order_by(table.c.id)
-            connection.execute(lock.with_for_update(key_share=True)).close()
+    for part in chunks(sorted(held)):
+        _lock(connection, batches, batches.c.id.in_(part))
+    for which in chosen:
+        _lock(connection, deliveries, *which)
+
+
+def _lock(connection: Connection, table: Table, *which: ColumnElement[bool]) -> None:
+    lock = select(table.c.id).where(*which).order_by(table.c.id)
+    connection.execute(lock.with_for_update(key_share=True)).close()
 
 
 def _read_known(connection: Connection, heard: Sequence[Event]) -> set[tuple[str, str]]:
@@ -210,17 +218,22 @@ def _move_deliveries(connection: Connection, fresh: Sequence[_Fresh], now: datet
         step = _STEPS.index(state)
         if delivery not in furthest or (step, one.occurred_at) > furthest[delivery][:2]:
             furthest[delivery] = (step, one.occurred_at, one)
-    moves: dict[int, list[dict[str, object]]] = defaultdict(list)
+    moves: dict[tuple[int, date], list[dict[str, object]]] = defaultdict(list)
     for delivery, (step, _, one) in furthest.items():
-        moves[step].append({"which": delivery, "said": None if one.match.is_erased else one.event.answer})
-    for step, rows in moves.items():
+        month = one.match.month or date.min
+        moves[step, month].append({"which": delivery, "said": None if one.match.is_erased else one.event.answer})
+    for (step, month), rows in moves.items():
         lower = [*_UNTOLD, *(state.value for state in _STEPS[:step])]
         if _STEPS[step] in _ARRIVED:  # though a person, who could not know, had settled it as failed
             lower.append(DeliveryState.REFUSED.value)
         change = (
             update(deliveries)
             # Not IN: its list cannot be bound for many rows at once.
-            .where(deliveries.c.id == bindparam("which"), or_(*(deliveries.c.state == state for state in lower)))
+            .where(
+                deliveries.c.month == month,
+                deliveries.c.id == bindparam("which"),
+                or_(*(deliveries.c.state == state for state in lower)),
+            )
             .values(
                 state=_STEPS[step].value,
                 answer=func.coalesce(bindparam("said"), deliveries.c.answer),

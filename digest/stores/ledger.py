@@ -13,12 +13,13 @@ sender asks for again, because it did not hear whether the first time was kept, 
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned
 from digest.stores import claiming, opening, planning, settling, telling
 from digest.stores.columns import AT_ONCE
 from digest.stores.database import Database
+from digest.stores.partitions import read_month
 from digest.stores.rounds import SqlRounds
 from digest.stores.suppressing import Suppressing
 
@@ -38,7 +39,16 @@ class SqlLedger:
         Only while the edition is ready. They are all taken before it begins, so that it is short however long they take
         to come.
         """
-        with planning.Spool(planned) as spool, self._database.write_beside() as connection:
+        with planning.Spool(planned) as spool:
+            with self._database.read() as connection:
+                month = read_month(connection, edition)
+            if month == date.min:
+                return 0
+            self._database.make_room(month)
+            return self._plan(edition, spool, batch_size, now)
+
+    def _plan(self, edition: int, spool: planning.Spool, batch_size: int, now: datetime) -> int:
+        with self._database.write_beside() as connection:
             if not opening.hold_ready(connection, edition):
                 return 0
             return planning.insert_planned(connection, edition, spool, batch_size, now)
@@ -113,7 +123,7 @@ class SqlLedger:
         """
         with self._database.straight() as straight:
             if settling.find_lease(straight, claim) is not None:
-                settling.let_go(straight, claim.batch, now, retry_at or AT_ONCE, trust_marks=True)
+                settling.let_go(straight, claim.batch, claim.month, now, retry_at or AT_ONCE, trust_marks=True)
 
     def recover(self, edition: int, *, now: datetime, idle: Owner | None = None, gone: Collection[Owner] = ()) -> int:
         """Free the claims of dead owners, of expired leases, and of an `idle` sender; how many became unknown."""
@@ -127,7 +137,7 @@ class SqlLedger:
                 # By attempt: its owner may have let go of it meanwhile, and hold it again under a new lease.
                 if settling.is_claimed(straight, one.batch, one.attempt):
                     trust = one.is_of_this_boot or self._database.keeps_marks
-                    unknown += settling.let_go(straight, one.batch, now, AT_ONCE, trust_marks=trust)
+                    unknown += settling.let_go(straight, one.batch, one.month, now, AT_ONCE, trust_marks=trust)
         return unknown
 
     def owners(self, edition: int) -> set[Owner]:

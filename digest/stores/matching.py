@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
-from digest.models import DeliveryState, Event, EventKind
+from digest.models import DeliveryState, Event, EventKind, month_in_key, month_of
 from digest.stores.schema import deliveries, editions, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
@@ -25,6 +25,7 @@ class Match:
 
     person: int | None = None
     delivery: int | None = None
+    month: date | None = None  # among whose deliveries that is
     newsletter: str | None = None  # of the delivery
     email_key: str | None = None  # the person's; None: nobody is known
     is_erased: bool = False  # asked to be forgotten: what was said of them is not kept in words
@@ -64,27 +65,41 @@ def match_events(connection: Connection, suppressing: Suppressing, new: Sequence
 
 
 def _match_by_key(connection: Connection, keys: Sequence[str]) -> dict[str | None, Match]:
+    by_month: dict[date, list[str]] = defaultdict(list)
+    for key in keys:
+        if month := month_in_key(key):
+            by_month[month].append(key)
     found: dict[str | None, Match] = {}
+    for month, members in sorted(by_month.items()):
+        _find_by_key(connection, members, found, deliveries.c.month == month)
+    # Those that tell no month, or only seem to, may be of any.
+    _find_by_key(connection, [key for key in keys if key not in found], found)
+    return found
+
+
+def _find_by_key(
+    connection: Connection, keys: Sequence[str], found: dict[str | None, Match], *conditions: ColumnElement[bool]
+) -> None:
     for chunk in chunks(keys):
         query = (
             select(
-                deliveries.c.send_key, deliveries.c.id, subscriptions.c.newsletter, people.c.id.label("who"),
-                people.c.email_key,
+                deliveries.c.send_key, deliveries.c.id, deliveries.c.month, subscriptions.c.newsletter,
+                people.c.id.label("who"), people.c.email_key,
             )
             .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
             .join(people, people.c.id == subscriptions.c.person)
-            .where(deliveries.c.send_key.in_(chunk))
+            .where(deliveries.c.send_key.in_(chunk), *conditions)
         )  # fmt: skip
         for row in connection.execute(query):
             is_erased = row.email_key.startswith("erased:")
             found[row.send_key] = Match(
                 person=row.who,
                 delivery=row.id,
+                month=row.month,
                 newsletter=row.newsletter,
                 email_key=None if is_erased else row.email_key,
                 is_erased=is_erased,
             )
-    return found
 
 
 def _match_by_address(connection: Connection, addresses: Sequence[str]) -> dict[str, Match]:
@@ -98,10 +113,10 @@ def _match_by_address(connection: Connection, addresses: Sequence[str]) -> dict[
 def _find_last(connection: Connection, late: Sequence[Event], by_address: dict[str, Match]) -> dict[int, Match]:
     """What bounced late, without a name, is the last message that was handed over to that address before."""
     first, until = min(event.occurred_at for event in late) - _LATE, max(event.occurred_at for event in late)
-    sent: dict[int, list[tuple[datetime, int, str]]] = defaultdict(list)
+    sent: dict[int, list[tuple[datetime, int, date, str]]] = defaultdict(list)
     persons = sorted({match.person for event in late if (match := by_address[fold(event.email or "")]).person})
     for row in _read_sent(connection, persons, first, until):
-        sent[row.person].append((row.attempted_at, row.id, row.newsletter))
+        sent[row.person].append((row.attempted_at, row.id, row.month, row.newsletter))
     found = {}
     for event in late:
         match = by_address[fold(event.email or "")]
@@ -109,9 +124,9 @@ def _find_last(connection: Connection, late: Sequence[Event], by_address: dict[s
             one for one in sent.get(match.person or 0, ()) if event.occurred_at - _LATE <= one[0] <= event.occurred_at
         ]
         if before:
-            _, delivery, newsletter = max(before)
+            _, delivery, month, newsletter = max(before)
             found[id(event)] = Match(
-                person=match.person, delivery=delivery, newsletter=newsletter, email_key=match.email_key
+                person=match.person, delivery=delivery, month=month, newsletter=newsletter, email_key=match.email_key
             )
     return found
 
@@ -136,12 +151,13 @@ def _read_sent(
 ) -> Iterator[Row[*tuple[Any, ...]]]:
     """The deliveries to these people of editions of that time that were handed over."""
     dates = editions.c.date.between((first - timedelta(days=2)).date(), until.date())
-    recent = connection.execute(select(editions.c.id).where(dates)).scalars().all()
+    recent = connection.execute(select(editions.c.id, editions.c.date).where(dates)).all()
     for chunk in chunks(persons):
         # By edition and subscription, which have an index together: deliveries are many.
         query = (
             select(
                 deliveries.c.id,
+                deliveries.c.month,
                 deliveries.c.attempted_at,
                 deliveries.c.state,
                 deliveries.c.transport,
@@ -150,7 +166,8 @@ def _read_sent(
             )
             .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
             .where(
-                deliveries.c.edition.in_(recent),
+                deliveries.c.month.in_({month_of(edition.date) for edition in recent}),
+                deliveries.c.edition.in_([edition.id for edition in recent]),
                 deliveries.c.subscription.in_(select(subscriptions.c.id).where(subscriptions.c.person.in_(chunk))),
                 deliveries.c.attempted_at.is_not(None),
             )

@@ -7,18 +7,19 @@ import marshal
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, or_, select, update
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, Planned, SubscriberState
 from digest.stores.columns import AT_ONCE, write_instant
 from digest.stores.database import count_rows, fill, upsert
 from digest.stores.matching import chunks
+from digest.stores.partitions import find_table, read_month
 from digest.stores.schema import batches, deliveries, subscriptions, zones
 from digest.stores.telling import read_zones
 
@@ -129,13 +130,16 @@ def insert_planned(connection: Connection, edition: int, spool: Spool, batch_siz
 
     Who was left out before is looked at anew: the edition may have been given up since, and been composed again.
     """
-    is_begun = connection.execute(select(exists().where(deliveries.c.edition == edition))).scalar()
+    month = read_month(connection, edition)
+    theirs = (deliveries.c.month == month, deliveries.c.edition == edition)
+    is_begun = connection.execute(select(exists().where(*theirs))).scalar()
     filling, at = _Filling(connection, edition, batch_size, spool.zones), write_instant(now)
     _keep_zones(connection, edition, spool.zones, is_begun=bool(is_begun))
-    columns = [deliveries.c[name] for name in "edition subscription batch send_key state answer settled_at".split()]
+    names = "edition month subscription batch send_key state answer settled_at"
+    columns, table, of_month = [deliveries.c[name] for name in names.split()], find_table(connection, month), str(month)
     added = 0
     for chunk in spool:
-        new, again = _leave_out_present(connection, edition, chunk) if is_begun else (chunk, [])
+        new, again = _leave_out_present(connection, theirs, chunk) if is_begun else (chunk, [])
         placed = [(row, filling.place(row[2], row[4]) if row[2] is not None else None) for row in new]
         renewed = [(row[0], filling.place(row[2], row[4])) for row in again if row[2] is not None]
         filling.insert()
@@ -143,13 +147,14 @@ def insert_planned(connection: Connection, edition: int, spool: Spool, batch_siz
             connection,
             columns,
             (
-                (edition, who, batch.number, send_key, _PLANNED, reason, None)
+                (edition, of_month, who, batch.number, send_key, _PLANNED, reason, None)
                 if batch
-                else (edition, who, None, send_key, _SKIPPED, reason, at)
+                else (edition, of_month, who, None, send_key, _SKIPPED, reason, at)
                 for (who, send_key, _, reason, _), batch in placed
             ),
+            into=table,
         )
-        _take_in(connection, edition, renewed)
+        _take_in(connection, theirs, renewed)
         added += len(new) + len(renewed)
     return added
 
@@ -172,26 +177,30 @@ def _keep_zones(connection: Connection, edition: int, due: Mapping[str, datetime
         connection.execute(move, [{"zone": name, "at": at} for name, at in sorted(due.items())])
 
 
-def _leave_out_present(connection: Connection, edition: int, rows: Sequence[_Row]) -> tuple[list[_Row], list[_Row]]:
+def _leave_out_present(
+    connection: Connection, theirs: Sequence[ColumnElement[bool]], rows: Sequence[_Row]
+) -> tuple[list[_Row], list[_Row]]:
     """Those who have no delivery, and those who have one that was skipped."""
     present: dict[int, str] = {}
     for chunk in chunks([row[0] for row in rows]):
         query = select(deliveries.c.subscription, deliveries.c.state).where(
-            deliveries.c.edition == edition, deliveries.c.subscription.in_(chunk)
+            *theirs, deliveries.c.subscription.in_(chunk)
         )
         present.update((row.subscription, row.state) for row in connection.execute(query))
     new = [row for row in rows if row[0] not in present]
     return new, [row for row in rows if present.get(row[0]) == _SKIPPED]
 
 
-def _take_in(connection: Connection, edition: int, placed: Sequence[tuple[int, _Batch]]) -> None:
+def _take_in(
+    connection: Connection, theirs: Sequence[ColumnElement[bool]], placed: Sequence[tuple[int, _Batch]]
+) -> None:
     """Plan whom a plan before this one left out."""
     if not placed:
         return
     change = (
         update(deliveries)
         .where(
-            deliveries.c.edition == edition,
+            *theirs,
             deliveries.c.subscription == bindparam("who"),
             deliveries.c.state == _SKIPPED,
         )
@@ -207,9 +216,10 @@ def plan_again(connection: Connection, edition: int, batch_size: int, now: datet
     """
     later = {name: at for name, at in read_zones(connection, edition).items() if at > now}
     filling, again, last = _Filling(connection, edition, batch_size, later), 0, 0
+    month = read_month(connection, edition)
     change = (
         update(deliveries)
-        .where(deliveries.c.id == bindparam("which"))
+        .where(deliveries.c.month == month, deliveries.c.id == bindparam("which"))
         .values(
             batch=bindparam("into"),
             state=_PLANNED,
@@ -220,7 +230,7 @@ def plan_again(connection: Connection, edition: int, batch_size: int, now: datet
             provider_id=None,
         )
     )
-    while rows := _read_failed(connection, edition, after=last):
+    while rows := _read_failed(connection, edition, month, after=last):
         placed = [(row.id, filling.place(row.variant, row.timezone)) for row in rows]
         filling.insert()
         connection.execute(change, [{"which": which, "into": batch.number} for which, batch in placed])
@@ -229,13 +239,14 @@ def plan_again(connection: Connection, edition: int, batch_size: int, now: datet
     return again
 
 
-def _read_failed(connection: Connection, edition: int, *, after: int) -> Sequence[Any]:
+def _read_failed(connection: Connection, edition: int, month: date, *, after: int) -> Sequence[Any]:
     # Who was skipped in the planning has no batch: for them there was nothing to send.
     query = (
         select(deliveries.c.id, batches.c.variant, batches.c.timezone)
         .join(batches, batches.c.id == deliveries.c.batch)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription)
         .where(
+            deliveries.c.month == month,
             deliveries.c.edition == edition,
             or_(*(deliveries.c.state == state for state in (*_FAILED, _SKIPPED))),
             subscriptions.c.state == SubscriberState.ACTIVE.value,
@@ -260,9 +271,11 @@ def give_up(
     # In the order of their numbers, as everybody locks them; and before their deliveries, also those that came since.
     connection.execute(select(batches.c.id).where(*waits).order_by(batches.c.id).with_for_update()).close()
     close = update(batches).where(*waits).values(state="done").returning(batches.c.id)
-    closed, given_up = sorted(connection.execute(close).scalars()), 0
+    closed, given_up, month = sorted(connection.execute(close).scalars()), 0, read_month(connection, edition)
     for chunk in chunks(closed):
         # By number: PostgreSQL, which does not know yet how many are done, would look through all for each delivery.
-        change = update(deliveries).where(deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_WAITING))
+        change = update(deliveries).where(
+            deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_WAITING)
+        )
         given_up += count_rows(connection, change.values(state=_SKIPPED, answer=reason, settled_at=now))
     return given_up

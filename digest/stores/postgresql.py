@@ -8,6 +8,7 @@ work at once. A view is of one moment (REPEATABLE READ).
 import hashlib
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +23,14 @@ from digest.errors import ConfigError, StoreError, StoreUnavailable
 from digest.stores.columns import passing
 from digest.stores.database import OPTION, Database, Spelling
 from digest.stores.dumping import MAGIC, begins_with, dump, restore
+from digest.stores.partitions import add_months, following, list_months
 from digest.stores.postgresql_faults import explain
 from digest.stores.schema import metadata
 
 _WRITERS: Final = 0x64696765_7374  # "digest": the number of the advisory lock that writers take
+_MONTHS: Final = _WRITERS + 1  # of that which who makes a month takes
 _LOCK_SECONDS: Final = 10.0
+_LOCK_TRIES: Final = 20  # in that time, for locks that would hold up senders
 _IDLE_SECONDS: Final = 60  # a sender that was halted in a transaction is thrown out: others wait for its locks
 _SCRATCH: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 _FORGETS: Final = "digest_forgets"  # whether this connection would tell of a commit before it is on the disk
@@ -45,7 +49,7 @@ _SET_UP: Final = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10
 
 # What composing an edition never writes, and what there may be millions of.
 _AUDIENCE: Final = frozenset(
-    ["people", "subscriptions", "suppressions", "imports", "deliveries", "batches", "events", "counts"]
+    ["people", "subscriptions", "suppressions", "imports", "deliveries", "batches", "events", "counts", "tallies"]
 )
 _TAKEN_IN: Final = frozenset(["people", "subscriptions", "suppressions", "imports"])
 
@@ -54,7 +58,7 @@ class PostgresDatabase(Database):
     """A database of a PostgreSQL server."""
 
     keeps_marks = True
-    spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=list)
+    spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=lambda value: value)
 
     def __init__(self, url: str | URL, *, connections: int = 64) -> None:
         """Connects to nothing yet. Raises ConfigError for a URL that is none, and never repeats it."""
@@ -151,6 +155,33 @@ class PostgresDatabase(Database):
         """This database, with tables of one's own in front of those that are written. Raises StoreError."""
         kept = _AUDIENCE - _TAKEN_IN if takes_readers else _AUDIENCE
         return _Scratch(self._url, [table for table in metadata.sorted_tables if table.name not in kept])
+
+    def make_room(self, month: date) -> None:
+        """A table for the deliveries of that month, and ahead of its time one for the next. Raises StoreError."""
+        ahead = following(month)
+        with self.read() as connection:
+            missing = {month, ahead} - set(list_months(connection))
+        if month in missing:
+            self._add_month(month, _LOCK_TRIES)
+        if ahead in missing:
+            with suppress(StoreUnavailable):  # there is time
+                self._add_month(ahead, 1)
+
+    def _add_month(self, month: date, tries: int) -> None:
+        """Beside others, who must not be kept waiting by one that waits."""
+        for left in reversed(range(tries)):
+            try:
+                with self.write_beside() as connection:
+                    connection.exec_driver_sql(
+                        f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1000 / _LOCK_TRIES)};"
+                        f" SELECT pg_advisory_xact_lock({_MONTHS})"
+                    )
+                    add_months(connection, [month])
+            except StoreUnavailable:
+                if not left:
+                    raise
+            else:
+                return
 
     def delete(self) -> None:
         """Remove a scratch database."""

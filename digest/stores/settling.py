@@ -6,7 +6,7 @@ else wants to write of it waits until the transaction ends, and is told then tha
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy import Connection, exists, update
@@ -16,6 +16,7 @@ from digest.stores.claiming import write_owner
 from digest.stores.columns import write_instant
 from digest.stores.database import Straight
 from digest.stores.matching import chunks
+from digest.stores.partitions import read_month
 from digest.stores.schema import deliveries, subscriptions
 
 _LOST: Final = "the sender ended before the answer was known: it may have been sent"
@@ -25,19 +26,19 @@ _CLAIMED = "SELECT id FROM batches WHERE id = ? AND state = 'claimed' AND attemp
 # Attempted ones too: what one transport certainly did not send is marked again for the next.
 _MARK = (
     "UPDATE deliveries SET state = 'attempted', transport = ?, attempted_at = ?"
-    " WHERE id {among} AND batch = ? AND state IN ('claimed', 'attempted')"
+    " WHERE id {among} AND month = ? AND batch = ? AND state IN ('claimed', 'attempted')"
 )
 _SETTLE = (
     "UPDATE deliveries SET state = ?, answer = ?, provider_id = ?, settled_at = ?"
-    " WHERE id {among} AND batch = ? AND state = 'attempted'"
+    " WHERE id {among} AND month = ? AND batch = ? AND state = 'attempted'"
 )
 # Who was erased while their message was on its way: the answer may repeat the address.
 _FORGET = (
-    "UPDATE deliveries SET answer = NULL WHERE id {among} AND EXISTS"
+    "UPDATE deliveries SET answer = NULL WHERE id {among} AND month = ? AND EXISTS"
     " (SELECT 1 FROM subscriptions WHERE subscriptions.id = deliveries.subscription AND subscriptions.state = 'erased')"
 )
-_PUT_OFF = "UPDATE deliveries SET batch = ?, state = ? WHERE id {among} AND batch = ? AND state = ?"
-_ANY_LEFT = "SELECT id FROM deliveries WHERE id {among} AND batch = ? AND state = ? LIMIT 1"
+_PUT_OFF = "UPDATE deliveries SET batch = ?, state = ? WHERE id {among} AND month = ? AND batch = ? AND state = ?"
+_ANY_LEFT = "SELECT id FROM deliveries WHERE id {among} AND month = ? AND batch = ? AND state = ? LIMIT 1"
 _JOIN = (
     "UPDATE batches SET due_at = ? WHERE edition = ? AND state = 'planned' AND retry_of = ? AND attempt = ?"
     " RETURNING id"
@@ -50,11 +51,13 @@ _NEW_BATCH = (
     "INSERT INTO batches (edition, variant, state, due_at, attempt, retry_of, timezone)"
     " VALUES (?, ?, 'planned', ?, ?, ?, (SELECT timezone FROM batches WHERE id = ?)) RETURNING id"
 )
-_LOSE = "UPDATE deliveries SET state = 'unknown', settled_at = ?, answer = ? WHERE batch = ? AND state = ?"
-_PLAN_REST = "UPDATE deliveries SET state = 'planned' WHERE batch = ? AND state = 'claimed'"
+_LOSE = (
+    "UPDATE deliveries SET state = 'unknown', settled_at = ?, answer = ? WHERE month = ? AND batch = ? AND state = ?"
+)
+_PLAN_REST = "UPDATE deliveries SET state = 'planned' WHERE month = ? AND batch = ? AND state = 'claimed'"
 _FREE = "UPDATE batches SET state = 'planned', owner = NULL, lease_until = NULL, due_at = ? WHERE id = ?"
 _FINISH = "UPDATE batches SET state = 'done', owner = NULL, lease_until = NULL WHERE id = ?"
-_ANY_PLANNED = "SELECT id FROM deliveries WHERE batch = ? AND state = 'planned' LIMIT 1"
+_ANY_PLANNED = "SELECT id FROM deliveries WHERE month = ? AND batch = ? AND state = 'planned' LIMIT 1"
 
 
 def find_lease(straight: Straight, claim: Claim) -> str | None:
@@ -76,11 +79,12 @@ def is_claimed(straight: Straight, batch: int, attempt: int) -> bool:
 def mark(straight: Straight, claim: Claim, numbers: Sequence[int], transport: str, now: datetime) -> bool:
     """All of them, or none: some are not this claim's any more."""
     wanted, at = sorted(set(numbers)), write_instant(now)
+    values = (transport, at, wanted, claim.month, claim.batch)
     if len(wanted) == 1:
-        return straight.execute(_MARK, transport, at, wanted, claim.batch) == 1
+        return straight.execute(_MARK, *values) == 1
     # What is settled in the same transaction stays.
     straight.execute("SAVEPOINT marking")
-    if straight.execute(_MARK, transport, at, wanted, claim.batch) == len(wanted):
+    if straight.execute(_MARK, *values) == len(wanted):
         return True
     straight.execute("ROLLBACK TO SAVEPOINT marking")
     return False
@@ -94,12 +98,12 @@ def write_outcomes(
     for outcome in outcomes:
         alike[outcome.state.value, outcome.raw, outcome.provider_id].append(outcome.delivery)
     deferred: list[int] = []
-    at = write_instant(now)
+    at, month = write_instant(now), claim.month
     for (state, raw, provider_id), numbers in sorted(alike.items(), key=lambda item: item[1][0]):
         which = sorted(numbers)
-        written = straight.execute(_SETTLE, state, raw or None, provider_id, at, which, claim.batch)
+        written = straight.execute(_SETTLE, state, raw or None, provider_id, at, which, month, claim.batch)
         if written and "@" in raw:
-            straight.execute(_FORGET, which)
+            straight.execute(_FORGET, which, month)
         if written and state == DeliveryState.DEFERRED.value:
             deferred += which
     if deferred:
@@ -112,7 +116,7 @@ def write_outcomes(
 def postpone(straight: Straight, claim: Claim, numbers: Sequence[int], due_at: datetime) -> None:
     """What was not marked waits in a batch of what is due at the same instant, and was tried no more often."""
     which, attempt = sorted(set(numbers)), claim.attempt - 1
-    if straight.one(_ANY_LEFT, which, claim.batch, DeliveryState.CLAIMED.value) is None:
+    if straight.one(_ANY_LEFT, which, claim.month, claim.batch, DeliveryState.CLAIMED.value) is None:
         return  # asked for a second time
     row = straight.one(_JOIN_DUE, claim.edition, claim.batch, attempt, write_instant(due_at))
     batch = int(row[0]) if row else _insert_batch(straight, claim, due_at, attempt)
@@ -127,17 +131,17 @@ def _insert_batch(straight: Straight, claim: Claim, due_at: datetime, attempt: i
 def _put_off(
     straight: Straight, claim: Claim, numbers: list[int], into: int, state: DeliveryState, becomes: DeliveryState
 ) -> None:
-    straight.execute(_PUT_OFF, into, becomes.value, numbers, claim.batch, state.value)
+    straight.execute(_PUT_OFF, into, becomes.value, numbers, claim.month, claim.batch, state.value)
 
 
-def let_go(straight: Straight, batch: int, now: datetime, retry_at: datetime, *, trust_marks: bool) -> int:
+def let_go(straight: Straight, batch: int, month: date, now: datetime, retry_at: datetime, *, trust_marks: bool) -> int:
     """Settle a claimed batch that nobody works on; returns how many deliveries became unknown."""
-    at = write_instant(now)
-    unknown = straight.execute(_LOSE, at, _LOST, batch, DeliveryState.ATTEMPTED.value)
+    at, among = write_instant(now), (month, batch)
+    unknown = straight.execute(_LOSE, at, _LOST, *among, DeliveryState.ATTEMPTED.value)
     if not trust_marks:
-        unknown += straight.execute(_LOSE, at, _LOST, batch, DeliveryState.CLAIMED.value)
-    straight.execute(_PLAN_REST, batch)
-    if straight.one(_ANY_PLANNED, batch) is not None:
+        unknown += straight.execute(_LOSE, at, _LOST, *among, DeliveryState.CLAIMED.value)
+    straight.execute(_PLAN_REST, *among)
+    if straight.one(_ANY_PLANNED, *among) is not None:
         straight.execute(_FREE, write_instant(retry_at), batch)
     else:
         straight.execute(_FINISH, batch)
@@ -148,14 +152,16 @@ def settle_unknown(
     connection: Connection, edition: int, send_keys: Sequence[str], state: DeliveryState, answer: str, now: datetime
 ) -> int:
     """Write what is said of unknown ones; returns how many were still unknown. Of who was erased no words are kept."""
-    settled = 0
+    settled, month = 0, read_month(connection, edition)
     is_erased = exists().where(
         subscriptions.c.id == deliveries.c.subscription, subscriptions.c.state == SubscriberState.ERASED.value
     )
+    forget = update(deliveries).where(deliveries.c.month == month, is_erased).values(answer=None)
     for chunk in chunks(sorted(send_keys)):
         change = (
             update(deliveries)
             .where(
+                deliveries.c.month == month,
                 deliveries.c.edition == edition,
                 deliveries.c.send_key.in_(chunk),
                 deliveries.c.state == DeliveryState.UNKNOWN.value,
@@ -165,5 +171,5 @@ def settle_unknown(
         numbers = connection.execute(change.returning(deliveries.c.id)).scalars().all()
         settled += len(numbers)
         if "@" in answer:
-            connection.execute(update(deliveries).where(deliveries.c.id.in_(numbers), is_erased).values(answer=None))
+            connection.execute(forget.where(deliveries.c.id.in_(numbers)))
     return settled

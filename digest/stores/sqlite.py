@@ -11,6 +11,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import closing, contextmanager, suppress
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,16 @@ _FAULTS = {
 _MAY_PASS = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
+def _pack(value: list[int] | date) -> str:
+    return value.isoformat() if isinstance(value, date) else json.dumps(value)
+
+
 class SqliteDatabase(Database):
     """A SQLite database file."""
 
     keeps_marks = False
     # A list as one value: by so many marks as it has members, each length would be another statement to prepare.
-    spelling = Spelling(value="?", among="IN (SELECT value FROM json_each(?))", lock="", pack=json.dumps)
+    spelling = Spelling(value="?", among="IN (SELECT value FROM json_each(?))", lock="", pack=_pack)
 
     def __init__(self, path: Path) -> None:
         """Opens nothing yet."""

@@ -12,7 +12,15 @@ from digest.config.delivering import OutboxTable, SendGridTable, SmtpTable
 from digest.config.schema import Config, FeedSourceTable, FileSourceTable
 from tests.acceptance.conftest import Desk
 
-PAGES = ["README.md", "docs/tutorial.md", "docs/commands.md", "docs/models.md", "docs/drill.md"]
+PAGES = [
+    "README.md",
+    "docs/tutorial.md",
+    "docs/commands.md",
+    "docs/models.md",
+    "docs/drill.md",
+    "docs/deploying.md",
+    "docs/scale.md",
+]
 
 
 def _commands(page: str) -> set[str]:

@@ -52,6 +52,7 @@ def rows_of(store: SqlStore) -> dict[str, list[tuple[object, ...]]]:
         return {
             table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
             for table in metadata.sorted_tables
+            if table.name != "tallies"  # whose sums are the same: the copy itself looks whether they are
         }
 
 

@@ -408,8 +408,11 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(store_url: str) 
     SqlStore.open(store_url).close()
     engine = create_engine(store_url)
 
+    # Divided by month, what is unique has the month in it; and where there is one writer, a tally has one row.
+    apart = {"postgresql": {"deliveries", "fk_events_delivery"}, "sqlite": {"ix_tallies_edition"}}
+
     def is_for_both(_: object, name: str | None, *__: object) -> bool:
-        return name != "ix_deliveries_state" or engine.dialect.name == "sqlite"
+        return name not in apart[engine.dialect.name]
 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": is_for_both})

@@ -78,6 +78,11 @@ class PostgresServer:
         """Stop it: "fast" ends every connection, "immediate" is a crash."""
         self._run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}")
 
+    @property
+    def pid(self) -> int:
+        """Of the process that starts all the others."""
+        return int((self._folder / "db" / "postmaster.pid").read_text().split()[0])
+
     def ask_for_passwords(self, user: str) -> None:
         """Let that user in by password alone."""
         access = self._folder / "db" / "pg_hba.conf"
