@@ -9,16 +9,22 @@ import json
 import sys
 from dataclasses import asdict
 
-from benchmarks.ledger import BY_HAND
+from benchmarks.ledger import BY_HAND as LEDGER
 from benchmarks.measures import MEASURES
+from benchmarks.status import BY_HAND as STATUS
 
-_KNOWN = MEASURES | BY_HAND  # these take long, and only when they are named
+_KNOWN = MEASURES | LEDGER | STATUS  # these take long, and only when they are named
 
 
 def main() -> None:
     """Run the named measurements, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measurements beside their peers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_KNOWN)}; else all but the last")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(_KNOWN)}; else all but the last {len(_KNOWN) - len(MEASURES)}",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in _KNOWN]

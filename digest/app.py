@@ -123,7 +123,7 @@ class App:
         """The database. Raises StoreError, and ConfigError for an address that names none."""
         from digest.stores.sql import SqlStore
 
-        return SqlStore.open(self.config.store.url)
+        return SqlStore.open(self.config.store.url, connections=self.config.store.connections)
 
     @cached_property
     def network(self) -> GuardedNetwork:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from digest.due import next_due
+from digest.stores.patience import hurried
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -12,6 +13,11 @@ _EDITIONS = 7
 
 def read_status(app: "App") -> dict[str, Any]:
     """The last editions with their deliveries by state, subscribers by state, the sources' health, what is due next."""
+    with hurried():
+        return _read_status(app)
+
+
+def _read_status(app: "App") -> dict[str, Any]:
     slug, now = app.config.newsletter.slug, app.clock()
     last = app.store.runs.last(slug)
     return {

@@ -30,7 +30,7 @@ _MAY_PASS = {
     "55P03": ("it is locked by another process", "wait until that one is done, or stop it"),
     "40": ("another process was at the same rows", "try again"),
     "25P": ("this process was halted for too long, and its transaction ended", "try again"),
-    "57014": ("it ended what took too long", "raise statement_timeout, or try again"),
+    "57014": ("it was asked for what took too long, which was ended", "try again; `ANALYZE` there may help"),
 }
 # Who is not let in gets words alone, and no SQLSTATE.
 _REFUSALS: Final[tuple[tuple[str, tuple[str, str], type[StoreError]], ...]] = (
