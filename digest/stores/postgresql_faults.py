@@ -34,6 +34,8 @@ _MAY_PASS = {
 }
 # Who is not let in gets words alone, and no SQLSTATE.
 _REFUSALS: Final[tuple[tuple[str, tuple[str, str], type[StoreError]], ...]] = (
+    ("connection slots", _NO_CONNECTION_LEFT, StoreUnavailable),
+    ("too many", _NO_CONNECTION_LEFT, StoreUnavailable),  # also of one role, whose name comes behind
     ('role "', _NOT_LET_IN, StoreError),
     ("does not exist", _NO_DATABASE, StoreError),
     ("authentication failed", _NOT_LET_IN, StoreError),
@@ -41,8 +43,6 @@ _REFUSALS: Final[tuple[tuple[str, tuple[str, str], type[StoreError]], ...]] = (
     ("pg_hba.conf", _NOT_LET_IN, StoreError),
     ("is not permitted to log in", _NOT_LET_IN, StoreError),
     ("permission denied", _NOT_LET_IN, StoreError),
-    ("connection slots", _NO_CONNECTION_LEFT, StoreUnavailable),
-    ("too many", _NO_CONNECTION_LEFT, StoreUnavailable),
     ("starting up", _STARTING, StoreUnavailable),
     ("shutting down", _STARTING, StoreUnavailable),
 )

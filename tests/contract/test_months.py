@@ -200,6 +200,19 @@ def test_the_month_stands_on_each_delivery(store: SqlStore) -> None:
     assert len(row.send_key) == 32
 
 
+def test_a_server_without_a_connection_left_says_so(server: SqlStore, url: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as owner:
+        owner.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 1")
+        theirs = url.replace("digest@", "crowded@")
+        with (
+            psycopg.connect(theirs.replace("+psycopg", "")),
+            pytest.raises(StoreUnavailable, match="it has no connection left") as caught,
+        ):
+            SqlStore.open(theirs)
+        owner.execute("DROP ROLE crowded")
+    assert "max_connections" in str(caught.value.remedy)
+
+
 def test_what_takes_too_long_is_ended_and_what_waits_for_a_connection_is_told(url: str) -> None:
     from digest.stores.patience import hurried
 
