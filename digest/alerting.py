@@ -73,55 +73,55 @@ def write_alert(name: str, stored: StoredEdition, findings: Sequence[Finding], *
     told = [f"{one.rule}: {one.message}" + (f" ({one.where})" if one.where else "") for one in failed[:_MOST]]
     if len(failed) > _MOST:
         told.append(f"and {len(failed) - _MOST} more")
-    day, kind = stored.date, Held.of(stored.reason)
-    commands = [("See it", f"digest preview --on {day}")]
+    which, kind = stored.reference, Held.of(stored.reason)
+    commands = [("See it", f"digest preview {stored.options}")]
     if kind is Held.APPROVAL:
-        state, first = "waits for approval", f"The edition of {day} waits for approval and goes to nobody before."
-        commands += [("Let it go", f'digest editions approve {day} --by "Your name"')]
+        state, first = "waits for approval", f"The {stored.title} waits for approval and goes to nobody before."
+        commands += [("Let it go", f'digest editions approve {which} --by "Your name"')]
     elif kind is Held.CANARY:
         state, first = (
             "is held by its canary",
-            f"The edition of {day} is held, and no reader gets it. Its canary found:",
+            f"The {stored.title} is held, and no reader gets it. Its canary found:",
         )
         told = [*(stored.reason or "").removeprefix(f"{Held.CANARY}: ").split("; "), *told]
         commands += [
             ("See whether the seeds' mailboxes can be read", "digest check"),
             (
                 "Mend what is wrong, and send another canary; the edition goes when that passes",
-                f"digest run --on {day}",
+                f"digest run {stored.options}",
             ),
-            ("Or send it as it is, without another canary", f"digest editions approve {day} --force"),
+            ("Or send it as it is, without another canary", f"digest editions approve {which} --force"),
         ]
     else:
-        state, first = "is held", f"The edition of {day} is held and goes to nobody: {stored.reason}."
+        state, first = "is held", f"The {stored.title} is held and goes to nobody: {stored.reason}."
         commands += [
-            ("Mend what is wrong, and try again", f"digest run --on {day}"),
-            ("Or send it as it is", f"digest editions approve {day} --force"),
+            ("Mend what is wrong, and try again", f"digest run {stored.options}"),
+            ("Or send it as it is", f"digest editions approve {which} --force"),
         ]
-    html = _write_html(name, f"the edition of {day} {state}", first, told, commands, url=url)
+    html = _write_html(name, f"the {stored.title} {state}", first, told, commands, url=url)
     text = _write_text(first, told, commands, url=url)
-    return Rendition(variant="alert", subject=f"[{name}] The edition of {day} {state}", html=html, text=text)
+    return Rendition(variant="alert", subject=f"[{name}] The {stored.title} {state}", html=html, text=text)
 
 
 def write_stop_alert(name: str, stored: StoredEdition, counts: Mapping[str, int]) -> Rendition:
     """The mail about an edition that the sender itself has stopped. Pure."""
-    day, (word, _, words) = stored.date, (stored.reason or "").partition(": ")
+    which, (word, _, words) = stored.reference, (stored.reason or "").partition(": ")
     why = _WHY_STOPPED.get(word, "")
     words = words if why else stored.reason or ""
     state = "has stopped" + (f": {why}" if why else "")
-    first = f"The edition of {day} {state}. It goes to nobody else until you let it go on."
+    first = f"The {stored.title} {state}. It goes to nobody else until you let it go on."
     told = [words, _count_readers(counts)]
     commands = [
-        ("See who has it, and what was answered", f"digest editions show {day} --deliveries"),
-        ("See who has not", f"digest editions show {day} --missing"),
-        ("Once the cause is mended, try a message to yourself", f"digest send-test YOUR@ADDRESS --on {day}"),
-        ("Then let it go on; nobody gets it twice", f"digest editions resume {day}"),
-        ("And where no `digest serve` runs, send the rest of it", f"digest run --on {day}"),
+        ("See who has it, and what was answered", f"digest editions show {which} --deliveries"),
+        ("See who has not", f"digest editions show {which} --missing"),
+        ("Once the cause is mended, try a message to yourself", f"digest send-test YOUR@ADDRESS {stored.options}"),
+        ("Then let it go on; nobody gets it twice", f"digest editions resume {which}"),
+        ("And where no `digest serve` runs, send the rest of it", f"digest run {stored.options}"),
     ]
     return Rendition(
         variant="alert",
-        subject=f"[{name}] The edition of {day} {state}",
-        html=_write_html(name, f"the edition of {day} {state}", first, told, commands),
+        subject=f"[{name}] The {stored.title} {state}",
+        html=_write_html(name, f"the {stored.title} {state}", first, told, commands),
         text=_write_text(first, told, commands),
     )
 

@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from digest import __version__, decisions, mailing
+from digest import __version__, decisions, due, mailing
 from digest.adapters import Means, make_source, make_summarizers, make_transport, profile_of
 from digest.audience import approval
 from digest.audience.addresses import parse_address
@@ -35,7 +35,7 @@ from digest.models import (
     Viewpoint,
 )
 from digest.network import GuardedNetwork
-from digest.protocols import Clock, Fetch, Summarizer, Transport
+from digest.protocols import Clock, Fetch, Queue, Summarizer, Transport
 
 if TYPE_CHECKING:
     from digest.audience.segments import Predicate
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from digest.deliver import Lane
     from digest.engine import LocalEngine
     from digest.pipeline import Pipeline
-    from digest.ports import CanaryMailbox, Preview
+    from digest.ports import CanaryMailbox, Place, Preview
     from digest.render import Renderer
     from digest.stores.sql import SqlStore
 
@@ -80,6 +80,7 @@ class App:
         self._tell_progress = on_progress
         self._stopping = threading.Event()
         self.wait = wait or self._pause
+        self._given_wait = wait
         # Who turns the clock by waiting turns this one, too.
         self.monotonic = (lambda: self.clock().timestamp()) if wait else time.monotonic
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
@@ -106,6 +107,19 @@ class App:
         """Ask a run in another thread to end with what it has under way; a pause of its ends at once."""
         self._stopping.set()
 
+    def beside(self) -> "App":
+        """The same program with connections of its own, for an edition in another thread; it stops with this one."""
+        other = App(
+            self.config,
+            clock=self.clock,
+            wait=self._given_wait,
+            on_stage=self._on_stage,
+            on_progress=self._on_progress,
+            answers=self._answers,
+        )
+        other._stopping, other.is_swept = self._stopping, self.is_swept
+        return other
+
     def _pause(self, seconds: float) -> None:
         self._stopping.wait(seconds)
 
@@ -123,7 +137,17 @@ class App:
         """The database. Raises StoreError, and ConfigError for an address that names none."""
         from digest.stores.sql import SqlStore
 
-        return SqlStore.open(self.config.store.url, connections=self.config.store.connections)
+        return SqlStore.open(
+            self.config.store.url, on_made=self._make_engine_tables, connections=self.config.store.connections
+        )
+
+    def _make_engine_tables(self) -> str | None:
+        """What the engine of workers needs in the database; what was done. Raises StoreError."""
+        if self.config.engine.kind != "procrastinate":
+            return None
+        from digest.engine.schema import upgrade_schema
+
+        return upgrade_schema(self.config.store.url)
 
     @cached_property
     def network(self) -> GuardedNetwork:
@@ -178,6 +202,11 @@ class App:
                 transport.close()
 
     @cached_property
+    def queue(self) -> Queue | None:
+        """Where tasks wait for workers; None: all is done here."""
+        return None
+
+    @cached_property
     def engine(self) -> "LocalEngine":
         """What runs tasks."""
         from digest.engine import LocalEngine
@@ -193,17 +222,31 @@ class App:
         return instant.astimezone(ZoneInfo(self.config.schedule.timezone)).date()
 
     def run(
-        self, day: date | None = None, *, cadence: Cadence = "daily", send: bool = True, dry: bool = False
+        self,
+        day: date | None = None,
+        *,
+        cadence: Cadence = "daily",
+        send: bool = True,
+        dry: bool = False,
+        on_time: bool = False,
     ) -> Report:
-        """One edition now. `dry` works on a copy of the database and sends nothing."""
+        """One edition now. `dry` works on a copy of the database and sends nothing.
+
+        `on_time`: a zone for which it was made too late is left out; by hand nobody is too late. And what is held stays
+        so; by hand it is composed anew.
+        """
         self._require_sources()
         with self.scratch() if dry else self._kept() as store:
-            return self.pipeline(store, cadence).run(day or self.today(), send=send and not dry)
+            pipeline = self.pipeline(store, cadence, on_time=on_time)
+            return pipeline.run(day or self.today(), send=send and not dry, again=not on_time)
 
-    def close_late(self, stored: StoredEdition, reason: str) -> None:
-        """End an edition that is too old to be news: what is still to be sent of it is given up, and named."""
+    def close_late(self, stored: StoredEdition, reason: str, *, timezones: Collection[str] = ()) -> None:
+        """End an edition that is too old to be news: what is still to be sent of it is given up, and named.
+
+        With `timezones` only what waits for those, and the edition when nothing else is left of it.
+        """
         with self._kept() as store:
-            self.pipeline(store, stored.cadence).close(stored, reason)
+            self.pipeline(store, stored.cadence).close(stored, reason, timezones=timezones)
 
     def preview(
         self, day: date | None = None, viewpoint: Viewpoint = ANYBODY, *, cadence: Cadence = "daily"
@@ -254,8 +297,8 @@ class App:
                 )
             )
 
-    def pipeline(self, store: "SqlStore", cadence: Cadence = "daily") -> "Pipeline":
-        """The pipeline of one cadence over a store: ours, or a scratch copy."""
+    def pipeline(self, store: "SqlStore", cadence: Cadence = "daily", *, on_time: bool = False) -> "Pipeline":
+        """The pipeline of one cadence over a store: ours, or a scratch copy. `on_time`: see `run`."""
         from digest.pipeline import Pipeline
         from digest.ports import Ports
         from digest.stores.owners import this_owner
@@ -274,7 +317,7 @@ class App:
             parallel=self.engine.in_processes,
             in_threads=self.engine.in_threads if self.config.summarizer.kind == "llm" else None,
             summarizers=self.summarizers(store),
-            subject=partial(mailing.write_subject, self.config.newsletter),
+            subject=partial(mailing.write_subject, self.config.newsletter, cadence),
             languages=self.renderer.languages,
             render=self.renderer.render,
             is_member=self.segments.get(self.config.edition.segment, lambda _: True),
@@ -297,6 +340,8 @@ class App:
             monotonic=self.monotonic,
             wait=self.wait,
             zone=ZoneInfo(self.config.schedule.timezone),
+            place=self._place if self.config.schedule.per_subscriber_timezone else None,
+            max_lateness=self.config.schedule.max_lateness if on_time else None,
             waits_for_rates=not self.is_swept,
             limits=decisions.make_limits(self.config),
             may_go_on=lambda: not self.is_stopping,
@@ -334,9 +379,9 @@ class App:
         """The subject that a made-up lead would give. Raises RenderError when its template is wrong."""
         return mailing.try_subject(self.config.newsletter, self.today(), self.clock())
 
-    def subject_of(self, day: date) -> Callable[[Item | None, int, str], str]:
+    def subject_of(self, day: date, cadence: Cadence) -> Callable[[Item | None, int, str], str]:
         """The subject of that day's edition, for a lead, a number of stories and a language."""
-        return partial(mailing.write_subject, self.config.newsletter, day)
+        return partial(mailing.write_subject, self.config.newsletter, cadence, day)
 
     def revise(self, number: int, edition: Edition, **arguments: Any) -> bool:
         """Render a changed edition and keep it; see Pipeline.revise."""
@@ -351,11 +396,22 @@ class App:
         with self._kept() as store:
             return self.pipeline(store, stored.cadence).tell_again(stored)
 
-    def upgrade_store(self) -> str:
-        """Bring the database up to this version; returns what was done."""
+    def upgrade_store(self) -> list[str]:
+        """Bring the database up to this version, and the engine's tables in it; returns what was done."""
         from digest.stores.sql import SqlStore
 
-        return SqlStore.upgrade(self.config.store.url)
+        done = SqlStore.upgrade(self.config.store.url)
+        made = self._make_engine_tables()
+        return [done, made] if made else [done]
+
+    def check_store(self) -> dict[str, str]:
+        """The database's place, version and soundness, and the version of the engine's tables. Raises StoreError."""
+        found = self.store.check()
+        if self.config.engine.kind == "procrastinate":
+            from digest.engine.schema import describe_schema
+
+            found["engine"] = describe_schema(self.config.store.url)
+        return found
 
     def restore_store(self, backup: Path) -> str:
         """Put a backup in the place of a missing or empty database; returns what was done. Raises StoreError."""
@@ -367,6 +423,12 @@ class App:
         if not self.config.sources:
             remedy = "add a [[sources]] table, or run `digest sources add URL`"
             raise ConfigError(str(self.config.path), "no source is configured", remedy=remedy)
+
+    def _place(self, day: date, timezone: str | None) -> "Place":
+        from digest.ports import Place
+
+        name, due_at = due.place_in(self.config.schedule, day, timezone)
+        return Place(timezone=name, due_at=due_at)
 
     def _visits(self, fetch: Fetch) -> "list[Visit]":
         from digest.collect import Visit

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from digest.ports import CanaryMailbox, Settings
     from digest.render import Brand, Renderer
 
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
+# A day's news is old at noon; of a week's, how many tell it counts for more than which day it was.
+_HALF_LIVES: Mapping[Cadence, timedelta] = {"daily": _DAY / 2, "weekly": _WEEK, "special": _DAY / 2}
 _SHARE_OF_A_DOMAIN = 0.4  # of a lane's rate, unless the operator says otherwise
 _INSTALLED = Path(__file__).parent / "share"
 _CHECKOUT = Path(__file__).parent.parent
@@ -107,6 +110,10 @@ def make_settings(config: Config, cadence: Cadence = "daily") -> "Settings":
     from digest.ports import Settings
 
     newsletter, rules = config.newsletter, config.edition
+    window, memory = rules.window, timedelta(days=rules.memory_days)
+    if cadence == "weekly":
+        # As far beyond a week as the daily's goes beyond a day; what was told is remembered for as many weeks.
+        window, memory = window + _WEEK - _DAY, memory * 7
     host = urlsplit(newsletter.base_url).hostname or "localhost"
     return Settings(
         newsletter=newsletter.slug,
@@ -114,11 +121,11 @@ def make_settings(config: Config, cadence: Cadence = "daily") -> "Settings":
         language=newsletter.language,
         topics={topic.id: topic.title for topic in config.topics},
         profiles={table.id: profile_of(table) for table in config.sources},
-        window=rules.window,
+        window=window,
         max_stories=rules.max_stories,
         min_stories=rules.min_stories,
         words=rules.words,
-        memory=timedelta(days=rules.memory_days),
+        memory=memory,
         alerts=alert_addresses(config),
         mix_languages=rules.mix_languages,
         segment=rules.segment,
@@ -132,6 +139,7 @@ def make_settings(config: Config, cadence: Cadence = "daily") -> "Settings":
         canary_wait=config.canary.wait,
         canary_every=config.canary.every,
         cadence=cadence,
+        half_life=_HALF_LIVES[cadence],
     )
 
 

@@ -26,8 +26,8 @@ class Earlier:
         """The stories of those that went out before `day`, as far back as is remembered."""
         items = [
             (stored.date, item)
-            for stored in self._editions.newest(self._newsletter, 2 * memory.days + 2)
-            if stored.cadence == self._cadence and stored.state in _OUT and day - memory <= stored.date < day
+            for stored in self._editions.newest(self._newsletter, 2 * memory.days + 2, cadence=self._cadence)
+            if stored.state in _OUT and day - memory <= stored.date < day
             for item in (stored.edition.items if stored.edition else ())
         ]
         kept = {str(stored.number): stored for stored in self._entries.get([int(item.id) for _, item in items])}
@@ -43,9 +43,9 @@ class Earlier:
         ]
 
     def corrections(self, after: datetime | None) -> list[Correction]:
-        """What was corrected since the last edition, the oldest first."""
+        """What was corrected since the last edition, the oldest first: of this cadence, whose readers read it."""
         if after is None:
             return []
-        newest = self._editions.newest(self._newsletter, _LOOK_BACK)
+        newest = self._editions.newest(self._newsletter, _LOOK_BACK, cadence=self._cadence)
         made = [one for stored in newest for one in (stored.edition.corrected if stored.edition else ())]
         return sorted((one for one in made if one.made_at > after), key=lambda one: one.made_at)

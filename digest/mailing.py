@@ -5,18 +5,21 @@ from datetime import date, datetime
 from digest.audience.links import Links
 from digest.config import Config
 from digest.config.schema import Newsletter
-from digest.models import Edition, Item, Letterhead, Message, Rendition
+from digest.models import Cadence, Edition, Item, Letterhead, Message, Rendition
 
 _NOBODY = "0" * 32
 
 
-def write_subject(newsletter: Newsletter, day: date, lead: Item | None, count: int, language: str) -> str:
+def write_subject(
+    newsletter: Newsletter, cadence: Cadence, day: date, lead: Item | None, count: int, language: str
+) -> str:
     """The subject of that day's edition, for its lead and number of stories. Raises RenderError."""
     from digest.render import render_subject
 
     return render_subject(
         newsletter.subject,
         newsletter=newsletter.name,
+        cadence=cadence,
         day=day,
         language=language,
         lead=lead,
@@ -37,7 +40,7 @@ def try_subject(newsletter: Newsletter, day: date, now: datetime) -> str:
         language=newsletter.language,
         direction="ltr",
     )
-    return write_subject(newsletter, day, lead, 1, newsletter.language)
+    return write_subject(newsletter, "daily", day, lead, 1, newsletter.language)
 
 
 def count_readings(config: Config, links: Links, edition: Edition, rendition: Rendition) -> Rendition:

@@ -9,13 +9,15 @@ with its renditions, the ledger. It does not decide what a story is, who may be 
 Running it again for the same day is safe at every point: what is there is taken up where it stood.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
 
 from digest import alerting, cluster, collect, compose, extract, preflight, rank, recall, summarize
 from digest.canary import Canary
 from digest.earlier import Earlier
+from digest.errors import StoreError
 from digest.log import Log
 from digest.models import (
     Budget,
@@ -36,6 +38,7 @@ from digest.reporting import Held, describe, held_by
 from digest.sending import Sending
 from digest.telling import Telling
 
+_LONGEST_TURN = 900.0  # seconds: a model may say very many stories, slowly
 _OPEN = (EditionState.READY, EditionState.SENDING)
 
 
@@ -53,24 +56,32 @@ class Pipeline:
         self._sending = Sending(settings, ports, self._rendering)
         self._previewing = Previewing(settings, ports, self._rendering, self._sending, self.compose)
 
-    def run(self, day: date, *, send: bool = True) -> Report:
-        """The edition of `day`, from where it stands to its end. Raises RenderError, StoreError and TransportError."""
+    def run(self, day: date, *, send: bool = True, again: bool = True) -> Report:
+        """The edition of `day`, from where it stands to its end. Raises RenderError, StoreError and TransportError.
+
+        With `again`, what a machine held is composed anew, for a person who has mended something.
+        """
         ports, settings = self._ports, self._settings
         log = Log(ports, ports.clock())
-        stored = ports.editions.find(settings.newsletter, settings.cadence, day)
-        composed = None
-        already = stored is not None and stored.state is EditionState.SENT
-        if stored is None or _may_compose_again(stored):
-            composed = self.compose(day, log=log)
-            stored = self._keep(composed)
-        fault = None
-        if send:
-            stored, fault = self._canary.prove(stored, log, self._has_readers)
-        _, last = ports.runs.last(settings.newsletter) or (None, None)
-        if send and settings.alerts and stored.state is EditionState.STOPPED and alerting.is_untold(last, stored):
-            self._telling.tell_of_stop(stored, log)
-        if send and settings.alerts and alerting.is_news(stored):
-            self._telling.tell_of_hold(stored, composed.findings if composed else self.inspect(stored), log)
+        before = ports.editions.find(settings.newsletter, settings.cadence, day)
+        # Several at once would fetch the same pages, and each tell the operator of what is held.
+        with self._take_turn(before):
+            stored = ports.editions.find(settings.newsletter, settings.cadence, day)
+            is_same = stored is None or (before is not None and before.changed_at == stored.changed_at)
+            composed = None
+            already = stored is not None and stored.state is EditionState.SENT
+            if stored is None or (_may_compose_again(stored, again=again) and is_same):
+                composed = self.compose(day, log=log)
+                stored = self._keep(composed)
+            found_at, fault = stored.changed_at, None
+            if send:
+                stored, fault = self._canary.prove(stored, log, self._has_readers)
+            is_ours = composed is not None or stored.changed_at != found_at or (again and is_same)
+            _, last = ports.runs.last(settings.newsletter, edition=stored.id) or (None, None)
+            if send and settings.alerts and stored.state is EditionState.STOPPED and alerting.is_untold(last, stored):
+                self._telling.tell_of_stop(stored, log)
+            if send and settings.alerts and alerting.is_news(stored) and is_ours:
+                self._telling.tell_of_hold(stored, composed.findings if composed else self.inspect(stored), log)
         if send and stored.state is EditionState.READY and stored.edition and stored.edition.approved_by:
             log.note("approval", notes=[stored.reason or f"approved by {stored.edition.approved_by}"])
         if send and not fault and stored.state in _OPEN:
@@ -87,9 +98,31 @@ class Pipeline:
             fault=fault,
             sending=send,
             already=already,
+            waits=self._sending.find_wait(stored),
         )
         ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
         return report
+
+    @contextmanager
+    def _take_turn(self, stored: StoredEdition | None) -> Iterator[None]:
+        """Be the only one who makes an edition of this cadence; what is on its way already needs no turn.
+
+        Waits for another one who makes it, and not for ever: its machine may have lost the network, and then only the
+        database would know that nobody is at it. Raises StoreError when told to stop meanwhile.
+        """
+        ports, settings = self._ports, self._settings
+        if stored is not None and stored.state in {EditionState.SENDING, EditionState.SENT}:
+            yield
+            return
+        until = ports.monotonic() + _LONGEST_TURN
+        while True:
+            with ports.editions.making(settings.newsletter, settings.cadence) as is_mine:
+                if is_mine or ports.monotonic() > until:
+                    yield
+                    return
+            if not ports.may_go_on():
+                raise StoreError(f"the {settings.cadence} edition", "another process is making it", remedy="try again")
+            ports.wait(1)
 
     def tell_again(self, stored: StoredEdition) -> Report:
         """Tell the operator of an edition that is held or has stopped; for when the last mail about it did not go."""
@@ -120,9 +153,15 @@ class Pipeline:
         renditions = tuple(self._ports.editions.renditions(stored.id).values())
         return self._rendering.inspect(stored.edition, renditions, online=False)
 
-    def close(self, stored: StoredEdition, reason: str) -> None:
-        """End an edition that is too old: what waits is skipped with the reason, a ready one is missed."""
-        self._sending.close(stored, reason)
+    def close(self, stored: StoredEdition, reason: str, *, timezones: Collection[str] = ()) -> None:
+        """End an edition that is too old: what waits is skipped with the reason, a ready one is missed.
+
+        With `timezones` only what waits for those, and the edition when nothing else is left of it.
+        """
+        if timezones:
+            self._sending.close_zones(stored, timezones, reason)
+        else:
+            self._sending.close(stored, reason)
 
     def compose(self, day: date, *, visit: bool = True, log: Log | None = None) -> Composed:
         """Every stage up to preflight, keeping only entries and page texts. Without `visit`, of what is stored."""
@@ -152,7 +191,7 @@ class Pipeline:
         log.note("cluster", stories=len(found), told_by_several=sum(len(story.outlets) > 1 for story in found))
         stories = recall.recall(found)
         log.note("recall", told_before=len(found) - len(stories), updates=sum(bool(s.news) for s in stories))
-        ranked = rank.rank(stories, now=now)[: settings.max_stories]
+        ranked = rank.rank(stories, now=now, half_life=settings.half_life)[: settings.max_stories]
         log.note("rank", chosen=len(ranked))
         items = summarize.summarize(
             ranked,
@@ -264,9 +303,10 @@ class Pipeline:
     def _keep(self, composed: Composed) -> StoredEdition:
         """Keep the edition: ready, or held with the reason."""
         ports, settings = self._ports, self._settings
-        sent_before = sum(
-            stored.state is EditionState.SENT for stored in ports.editions.newest(settings.newsletter, 1000)
-        )
+        # Of this cadence alone: the first weekly editions are as new to whoever approves them as the first daily ones.
+        sent = partial(ports.editions.newest, settings.newsletter, state=EditionState.SENT, cadence=settings.cadence)
+        first = settings.approval.removeprefix("first:")
+        sent_before = len(sent(int(first))) if first.isdecimal() else 0
         reason = held_by(
             stories=len(composed.edition.items),
             min_stories=settings.min_stories,
@@ -285,10 +325,10 @@ class Pipeline:
         return any(self._rendering.choose_variant(edition, reader) for reader in self._sending.members())
 
 
-def _may_compose_again(stored: StoredEdition) -> bool:
+def _may_compose_again(stored: StoredEdition, *, again: bool) -> bool:
     """Whether a new attempt may replace it: what a machine held may be better now, what a person held stays."""
     if stored.edition and stored.edition.is_revised and stored.state is EditionState.HELD:
         return False
     if stored.state is EditionState.HELD:
-        return Held.of(stored.reason).may_be_composed_again
+        return again and Held.of(stored.reason).may_be_composed_again
     return stored.state in {EditionState.DRAFT, EditionState.MISSED}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from digest.collect import Visit
 from digest.deliver import Lane, Limits
@@ -64,7 +64,16 @@ class Settings:
     canary_wait: timedelta = timedelta(minutes=5)  # for the copies
     canary_every: timedelta = timedelta(seconds=5)
     cadence: Cadence = "daily"
+    half_life: timedelta = timedelta(hours=12)  # of a story's recency
     segment: str = ""  # only whose members get the editions; "": everybody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A zone, and when an edition is due there."""
+
+    timezone: str
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +103,7 @@ class Ports:
     parallel: Parallel  # processes, for what computes
     in_threads: Parallel | None  # for what waits; None: summarizers do not
     summarizers: Sequence[Summarizer]
-    subject: Callable[[date, Item | None, int, str], str]
+    subject: Callable[[date, Item | None, int, str], str]  # of an edition of the settings' cadence
     languages: Callable[[], Collection[str]]  # those that the mail can speak around its stories
     render: Callable[[Edition, str], Rendition]
     is_member: Callable[[Subscriber], bool]  # of that segment
@@ -111,6 +120,8 @@ class Ports:
     monotonic: Callable[[], float]  # seconds that never run backwards, also when the clock is stepped
     wait: Callable[[float], None]  # for so many seconds, or until it may not go on
     zone: tzinfo = UTC  # in which a day begins
+    place: Callable[[date, str | None], Place] | None = None  # a reader's own time; None: everybody is mailed at once
+    max_lateness: timedelta | None = None  # of a zone, when the edition is made; None: nobody's is too late
     waits_for_rates: bool = True  # False: something else looks again, and other editions must not wait meanwhile
     limits: Limits | None = None  # shares of an edition's messages at which it stops
     may_go_on: Callable[[], bool] = lambda: True  # asked before each message

@@ -105,14 +105,14 @@ class Previewing:
         if not composed.renditions:
             failed = "; ".join(f"{report.id}: {report.error}" for report in composed.sources if not report.ok)
             remedy = failed or "nothing new came since the last"
-            raise RenderError(f"the edition of {day}", "it has no story", remedy=remedy)
+            raise RenderError(f"the {composed.edition.title}", "it has no story", remedy=remedy)
         return composed, None
 
     def _render_for(self, composed: Composed, reader: Subscriber) -> Rendition:
         variant = self._rendering.choose_variant(composed.edition, reader)
         if variant is None:
             topics = ", ".join(section.id for section in composed.edition.sections if section.id)
-            subject = f"the edition of {composed.edition.date}"
+            subject = f"the {composed.edition.title}"
             remedy = f"it has {topics or 'no topics'}"
             raise RenderError(subject, "it has no story of this reader's topics", remedy=remedy)
         known = next((one for one in composed.renditions if one.variant == variant.key), None)
@@ -135,7 +135,8 @@ class Previewing:
         )
 
     def _find_previous(self, day: date, variant: str) -> Rendition | None:
-        for stored in self._ports.editions.newest(self._settings.newsletter, _LOOK_BACK):
+        settings = self._settings
+        for stored in self._ports.editions.newest(settings.newsletter, _LOOK_BACK, cadence=settings.cadence):
             if stored.date < day and stored.edition:
                 kept = self._ports.editions.renditions(stored.id)
                 if kept:

@@ -1,13 +1,26 @@
 """What a run says of itself: why an edition is held, and the report. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from digest.models import EditionState, Finding, Report, RunStatus, SourceReport, StageReport, StoredEdition
 from digest.preflight import verdict
 
 _UNSETTLED = ("planned", "claimed", "attempted", "deferred")
+_AUDIENCE = {"daily": "is subscribed", "weekly": "has asked for it", "special": "is subscribed"}
 _TAKEN = ("accepted", "delivered", "bounced", "dropped", "complained")  # by the provider, whatever came of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Readers who wait for a time of their own, and which zone is the next."""
+
+    readers: int
+    timezone: str
+    due_at: datetime
 
 
 class Held(StrEnum):
@@ -61,10 +74,17 @@ def describe(
     fault: str | None,
     sending: bool,
     already: bool,
+    waits: Wait | None = None,
 ) -> Report:
     """The report of a run. Its status gives the exit code: done 0, failed 1, partial 3."""
     failed_sources = [report.id for report in sources if not report.ok and not report.is_told]
-    status, message = _judge(stored, deliveries, fault, sending=sending, already=already)
+    left = {name: deliveries[name] for name in _UNSETTLED if deliveries.get(name)}
+    if waits:
+        left["planned"] = left.get("planned", 0) - waits.readers
+        left = {name: number for name, number in left.items() if number > 0}
+    status, message = _judge(stored, deliveries, left, fault, sending=sending, already=already)
+    if waits and stored.state is EditionState.SENDING:
+        status, message = "failed" if status == "failed" else "partial", f"{message}{say_wait(waits)}"
     if failed_sources and status == "done":
         status = "partial"
     if failed_sources:
@@ -83,42 +103,59 @@ def describe(
         stages=tuple(stages),
         deliveries=dict(deliveries),
         findings=tuple(findings),
+        cadence=stored.cadence,
+        waits_until=waits.due_at if waits and not fault and not left else None,
+    )
+
+
+def say_wait(waits: Wait) -> str:
+    """Who waits for their own time, as a message goes on. Pure."""
+    verb, local = "waits" if waits.readers == 1 else "wait", waits.due_at.astimezone(ZoneInfo(waits.timezone))
+    zones = "zone" if waits.readers == 1 else "zones"
+    return (
+        f", {waits.readers} {verb} for their own time {zones}, the next at {local:%H:%M} in {waits.timezone}"
+        f" ({waits.due_at:%Y-%m-%d %H:%M} UTC)"
     )
 
 
 def _judge(
-    stored: StoredEdition, deliveries: Mapping[str, int], fault: str | None, *, sending: bool, already: bool
+    stored: StoredEdition,
+    deliveries: Mapping[str, int],
+    left: Mapping[str, int],
+    fault: str | None,
+    *,
+    sending: bool,
+    already: bool,
 ) -> tuple[RunStatus, str]:
     accepted = sum(deliveries.get(state, 0) for state in _TAKEN)
     match stored.state:
         case EditionState.SENT if already:
             at = f" at {stored.sent_at:%Y-%m-%d %H:%M} UTC" if stored.sent_at else ""
-            return "done", f"the edition of {stored.date} was already sent{at}; nothing was sent again"
+            return "done", f"the {stored.title} was already sent{at}; nothing was sent again"
         case EditionState.HELD:
-            return "partial", f"the edition of {stored.date} is held: {stored.reason}"
+            return "partial", f"the {stored.title} is held: {stored.reason}"
         case EditionState.READY if fault:
-            return "failed", f"the edition of {stored.date} is ready and was not sent: {fault}"
+            return "failed", f"the {stored.title} is ready and was not sent: {fault}"
         case EditionState.READY if not sending:
-            return "done", f"the edition of {stored.date} is ready and was not sent"
+            return "done", f"the {stored.title} is ready and was not sent"
         case EditionState.READY:
             return (
                 "done",
-                f"the edition of {stored.date} is ready; nobody is subscribed yet, so nothing was sent",
+                f"the {stored.title} is ready; nobody {_AUDIENCE[stored.cadence]} yet, so nothing was sent",
             )
         case EditionState.SENDING if fault:
-            return ("partial" if accepted else "failed"), f"sending the edition of {stored.date} stopped: {fault}"
+            return ("partial" if accepted else "failed"), f"sending the {stored.title} stopped: {fault}"
         case EditionState.SENT | EditionState.SENDING:
-            left = {name: deliveries[name] for name in _UNSETTLED if deliveries.get(name)}
             lost = {name: deliveries[name] for name in ("unknown", "refused") if deliveries.get(name)}
             count = "1 message" if accepted == 1 else f"{accepted} messages"
-            went = "is not sent yet" if stored.state is EditionState.SENDING and left else "went out"
-            message = f"the edition of {stored.date} {went}: {count} accepted"
+            went = "went out" if stored.state is EditionState.SENT else "is not sent yet" if left else "is on its way"
+            message = f"the {stored.title} {went}: {count} accepted"
             for name, number in {**lost, **left}.items():
                 message += f", {number} {name}"
             return ("partial" if left or lost else "done"), message
         case _:
             reason = f": {stored.reason}" if stored.reason else ""
-            message = f"the edition of {stored.date} is {stored.state}{reason}"
+            message = f"the {stored.title} is {stored.state}{reason}"
             if stored.state is EditionState.STOPPED:
-                message += f"; `digest editions resume {stored.date}` lets it go on"
+                message += f"; `digest editions resume {stored.reference}` lets it go on"
             return "partial", message

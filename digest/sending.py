@@ -1,6 +1,6 @@
 """A ready edition → planned, delivered, closed: the half of a run that may be interrupted anywhere and go on."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -19,11 +19,17 @@ from digest.models import (
     Variant,
     describe_pause,
 )
-from digest.ports import Ports, Settings
+from digest.ports import Place, Ports, Settings
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
+from digest.reporting import Wait
 
-_NO_STORY: Final = "none of the reader's topics has a story today"
+_NO_STORY: Final = {
+    "daily": "none of the reader's topics has a story today",
+    "weekly": "none of the reader's topics has a story this week",
+    "special": "none of the reader's topics has a story",
+}
+_ZONES: Final = 1000  # there are some six hundred
 _CHOICES: Final = 10_000  # of topics and languages, which repeat from reader to reader
 _AT_HAND: Final = 16  # renditions, of some hundred kilobytes each
 
@@ -74,15 +80,45 @@ class Sending:
             # As they were planned: a run before this one may have planned for topics that were others then.
             for name in sorted(ports.ledger.unrendered(stored.id)):
                 self._add_rendition(stored, stored.edition, Variant.of(name))
+            self._leave_out_late(stored, stored.edition)
             ports.ledger.begin(stored.id, as_of=stored.changed_at, now=ports.clock())
             stored = ports.editions.get(stored.id) or stored
         return stored
+
+    def _leave_out_late(self, stored: StoredEdition, edition: Edition) -> None:
+        """Give up the zones for which an edition of the schedule's was made too late; they can be planned again.
+
+        And those that it was ready for in time, when its sender died: until it was taken up again they became too late.
+        """
+        ports, now = self._ports, self._ports.clock()
+        if ports.place is None or ports.max_lateness is None:
+            return
+        for timezone, due_at in ports.ledger.zones(stored.id).items():
+            due = f"{ports.max_lateness} after it was due in {timezone} ({due_at:%Y-%m-%d %H:%M} UTC)"
+            reason = ""
+            if edition.composed_at - due_at > ports.max_lateness:
+                reason = f"the edition was made more than {due}"
+            elif now - max(due_at, stored.dated_at or due_at) > ports.max_lateness:
+                reason = f"the edition was ready, and not sent within {due}"
+            if reason:
+                ports.ledger.give_up(stored.id, reason, now=now, timezone=timezone)
+
+    def find_wait(self, stored: StoredEdition) -> Wait | None:
+        """Who waits for a time of their own, where anybody does."""
+        ledger, now = self._ports.ledger, self._ports.clock()
+        waiting = ledger.count_waiting(stored.id, now=now) if stored.state is EditionState.SENDING else {}
+        if not waiting:
+            return None
+        first = next(iter(waiting))
+        return Wait(readers=sum(waiting.values()), timezone=first, due_at=ledger.zones(stored.id)[first])
 
     def _add_rendition(self, stored: StoredEdition, edition: Edition, variant: Variant) -> None:
         present = {section.id for section in edition.sections}
         if not edition.items or (variant.topics and present.isdisjoint(variant.topics)):
             # A person took out its stories after it was planned, and before it was sent.
-            self._ports.ledger.give_up(stored.id, _NO_STORY, now=self._ports.clock(), variant=variant.key)
+            self._ports.ledger.give_up(
+                stored.id, _NO_STORY[edition.cadence], now=self._ports.clock(), variant=variant.key
+            )
             return
         rendered = self._rendering.render(edition, [variant])
         self._ports.editions.add_renditions(stored.id, rendered, as_of=stored.changed_at)
@@ -110,10 +146,22 @@ class Sending:
         ports.ledger.give_up(stored.id, reason, now=now)
         ports.ledger.finish(stored.id, reason, now=now)
 
+    def close_zones(self, stored: StoredEdition, timezones: Collection[str], reason: str) -> None:
+        """Give up what waits for zones that are too late; ends the edition when nothing else is left of it."""
+        ports, now = self._ports, self._ports.clock()
+        ports.ledger.recover(stored.id, now=now)
+        for timezone in sorted(timezones):
+            ports.ledger.give_up(stored.id, reason, now=now, timezone=timezone)
+        ports.ledger.finish(stored.id, now=now)
+
     def members(self) -> Iterator[Subscriber]:
-        """Those who get the editions now."""
-        ports = self._ports
-        return (reader for reader in ports.subscribers.reached(self._settings.newsletter) if ports.is_member(reader))
+        """Those who get the editions of this cadence now."""
+        ports, settings = self._ports, self._settings
+        return (
+            reader
+            for reader in ports.subscribers.reached(settings.newsletter)
+            if reader.frequency == settings.cadence and ports.is_member(reader)
+        )
 
     def _plan(self, edition: Edition) -> Iterator[Planned]:
         """Who gets which variant, and why someone is left out."""
@@ -124,19 +172,33 @@ class Sending:
             variant = self._rendering.choose_variant(edition, alike)
             return variant.key if variant else None
 
+        @lru_cache(maxsize=_ZONES)
+        def place(timezone: str | None) -> Place | None:
+            return self._ports.place(edition.date, timezone) if self._ports.place else None
+
         now = self._ports.clock()
         for reader in self._ports.subscribers.reached(self._settings.newsletter):
             variant, reason = choose(reader.topics, reader.language), None
             if variant is None:
-                reason = _NO_STORY
+                reason = _NO_STORY[edition.cadence]
             if reader.frequency != edition.cadence:
                 variant, reason = None, f"the reader asked for the {reader.frequency} edition"
-            if reader.paused_until and reader.paused_until > now:
+            own = place(reader.timezone)
+            # As it will be when it is due for them: a pause may end in between.
+            at = max(now, own.due_at) if own else now
+            if reader.paused_until and reader.paused_until > at:
                 variant, reason = None, describe_pause(reader.paused_until)
             if not self._ports.is_member(reader):
                 variant, reason = None, f'the reader is not of the segment "{self._settings.segment}"'
             send_key = self._ports.send_key(edition, reader.key)
-            yield Planned(subscriber=reader, send_key=send_key, variant=variant, reason=reason)
+            yield Planned(
+                subscriber=reader,
+                send_key=send_key,
+                variant=variant,
+                reason=reason,
+                timezone=own.timezone if own else None,
+                due_at=own.due_at if own else None,
+            )
 
     def _sender(self, stored: StoredEdition) -> deliver.Sender:
         ports = self._ports
@@ -154,6 +216,7 @@ class Sending:
             edition=stored.id,
             rendition=_Renditions(ports.editions, stored, self._rendering),
             letterhead=self._rendering.letterhead(stored),
+            zones=ports.ledger.zones(stored.id),
             unsubscribe_url=ports.unsubscribe_url,
         )
         return deliver.Sender(
@@ -201,6 +264,8 @@ class _Renditions:
         kept, edition = self._editions.rendition(self._stored.id, variant), self._stored.edition
         if kept is None:
             raise StoreError(
-                f"edition {self._stored.date}", f"variant {variant} is gone", remedy="restore a backup of the database"
+                f"edition {self._stored.reference}",
+                f"variant {variant} is gone",
+                remedy="restore a backup of the database",
             )
         return self._rendering.as_mailed(edition, kept) if edition else kept

@@ -20,7 +20,7 @@ class Telling:
 
     def tell_of_hold(self, stored: StoredEdition, findings: Sequence[Finding], log: Log) -> None:
         """Tell the operator of a held edition; that this fails is a remark, for the edition is held either way."""
-        _, last = self._ports.runs.last(self._settings.newsletter) or (None, None)
+        _, last = self._ports.runs.last(self._settings.newsletter, edition=stored.id) or (None, None)
         if alerting.is_told(last, stored):
             log.note(alerting.STAGE, known=len(self._settings.alerts))
             return

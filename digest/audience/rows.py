@@ -78,7 +78,7 @@ class RowReader:
         email, name, is_reserved = read_address(_unquote(written) if written[:1] == "'" else written)
         choices = self._read_choices(self._pick(cells))
         arrival = Arrival(email, self._read_name(cells) or name, choices)
-        if not is_reserved and choices.frequency == "daily" and email.isascii():
+        if not is_reserved and email.isascii():
             return arrival, None
         remarks = []
         if mixed := find_look_alike(email):
@@ -86,8 +86,6 @@ class RowReader:
         if is_reserved:
             domain = email.rpartition("@")[2]
             remarks.append(f"{domain} is a name reserved for tests and examples: fit for a rehearsal only")
-        if choices.frequency == "weekly":
-            remarks.append("this version makes daily editions only: a weekly reader is kept, and not mailed")
         return arrival, "; ".join(remarks) or None
 
     def _make_choices(self, cells: tuple[str, ...]) -> Subscriber:

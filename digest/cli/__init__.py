@@ -15,12 +15,14 @@ from digest.cli import (
     reconciling,
     revising,
     running,
+    scheduling,
     settling,
     sources,
     starting,
     subscribers,
     tokens,
     transferring,
+    working,
 )
 from digest.cli.options import ConfigOption
 from digest.cli.output import put, report_error
@@ -58,6 +60,8 @@ def _root(
 
 starting.register(commands)
 running.register(commands)
+scheduling.register(commands)
+working.register(commands)
 commands.add_typer(sources.commands, name="sources")
 reconciling.register(subscribers.commands)
 transferring.register(subscribers.commands)

@@ -15,18 +15,19 @@ commands = typer.Typer(help="The database: bring it up to date, check it, copy i
 def upgrade_database(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Bring an older database up to this version. Copy it first: `digest db backup`."""
     with open_app(context, config) as app:
-        result = app.upgrade_store()
-    if as_json:
-        put_json({"subject": "database", "result": result})
-    else:
-        put(result)
+        results = app.upgrade_store()
+    for subject, result in zip(("database", "engine"), results, strict=False):
+        if as_json:
+            put_json({"subject": subject, "result": result})
+        else:
+            put(result)
 
 
 @commands.command("check")
 def check_database(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Its version and integrity."""
     with open_app(context, config) as app:
-        rows = [{"subject": subject, "result": result} for subject, result in app.store.check().items()]
+        rows = [{"subject": subject, "result": result} for subject, result in app.check_store().items()]
     put_rows(rows, as_json=as_json, empty="")
 
 

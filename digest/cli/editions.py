@@ -1,7 +1,9 @@
 """digest editions: what was made, who got it, and a person's word on what is held."""
 
+import re
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -11,16 +13,24 @@ from digest.errors import ConfigError
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.models import StoredEdition
+    from digest.models import Cadence, StoredEdition
 
 commands = typer.Typer(help="The editions: what was made, and who got it.", no_args_is_help=True)
 _LOOK_BACK = 30
+_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:-(daily|weekly|special))?")
 
-EditionArgument = Annotated[str, typer.Argument(metavar="EDITION", help="A number, a date, or `latest`.")]
+EditionArgument = Annotated[
+    str,
+    typer.Argument(metavar="EDITION", help="A number, a date (of a weekly edition as 2026-01-31-weekly), or `latest`."),
+]
 
 
 def find_edition(app: "App", name: str) -> "StoredEdition":
-    """The edition with that number or date, or the latest. Raises ConfigError when there is none."""
+    """The edition with that number or date, or the latest of any cadence. Raises ConfigError when there is none.
+
+    A date alone names the daily edition, also where there is another of that day: nobody is to withdraw, or let go,
+    what they did not mean.
+    """
     slug, editions = app.config.newsletter.slug, app.store.editions
     found: StoredEdition | None = None
     if name == "latest":
@@ -30,13 +40,26 @@ def find_edition(app: "App", name: str) -> "StoredEdition":
     elif name.isdecimal():
         found = editions.get(int(name))
     else:
-        try:
-            found = editions.find(slug, "daily", date.fromisoformat(name))
-        except ValueError:
-            raise ConfigError(f'edition "{name}"', "it is no number, date or `latest`") from None
+        day, cadence = _read_name(name)
+        found = editions.find(slug, cadence, day)
+        others = [stored.reference for stored in editions.newest(slug, _LOOK_BACK, day=day)] if found is None else []
+        if others:
+            remedy = f"that day has {' and '.join(others)}"
+            raise ConfigError(f'edition "{name}"', "there is none", remedy=remedy)
     if found is None or found.newsletter != slug:
         raise ConfigError(f'edition "{name}"', "there is none", remedy="see `digest editions list`")
     return found
+
+
+def _read_name(name: str) -> "tuple[date, Cadence]":
+    """2026-11-29, or with another cadence 2026-11-29-weekly. Raises ConfigError."""
+    found = _NAME.fullmatch(name)
+    try:
+        day = date.fromisoformat(found[1] if found else "")
+    except ValueError:
+        remedy = "write a date as 2026-01-31, or as 2026-01-31-weekly"
+        raise ConfigError(f'edition "{name}"', "it is no number, date or `latest`", remedy=remedy) from None
+    return day, cast("Cadence", found[2] or "daily") if found else "daily"
 
 
 @commands.command("list")
@@ -76,7 +99,9 @@ def show_edition(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """One edition: its stories, or its deliveries."""
+    """One edition: its stories, or its deliveries; and the zones of readers who get it at their own time."""
+    from digest.operate.zones import read_zones
+
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         if deliveries or missing:
@@ -108,11 +133,12 @@ def show_edition(
             ]
             put_rows(parts, as_json=as_json, empty="it has no story")
             return
-        counts = app.store.ledger.counts(stored.id)
+        counts, zones = app.store.ledger.counts(stored.id), read_zones(app, stored)
         if as_json:
-            put_json({"stored": stored, "deliveries": counts})
+            put_json({"stored": stored, "deliveries": counts, "zones": zones})
             return
-        put(f"edition {stored.id} of {stored.date}: {stored.state}" + (f" ({stored.reason})" if stored.reason else ""))
+        which = "edition" if stored.cadence == "daily" else f"{stored.cadence} edition"
+        put(f"{which} {stored.id} of {stored.date}: {stored.state}" + (f" ({stored.reason})" if stored.reason else ""))
         if stored.edition:
             put(f"subject: {stored.edition.subject}")
             number = 0
@@ -126,6 +152,11 @@ def show_edition(
                     put(f"  {number:>2}. {item.headline} ({outlets})" + (f" [{', '.join(marks)}]" if marks else ""))
         if counts:
             put("\n" + ", ".join(f"{number} {state}" for state, number in counts.items()))
+        for zone in zones:
+            local = f"{zone['due_at'].astimezone(ZoneInfo(zone['timezone'])):%Y-%m-%d %H:%M}"
+            told = ", ".join(f"{number} {state}" for state, number in zone["deliveries"].items()) or "nobody"
+            waits = " (waits)" if zone["waits"] else ""
+            put(f"{zone['timezone']:<24} {local} ({zone['due_at']:%Y-%m-%d %H:%M} UTC){waits}: {told}")
 
 
 @commands.command("counts")
@@ -143,7 +174,7 @@ def count_edition(
         stored = find_edition(app, edition)
         rows = read_counts(app, stored)
     if as_json:
-        put_json({"edition": stored.id, "date": stored.date, "counts": rows, "rule": RULE})
+        put_json({"edition": stored.id, "date": stored.date, "cadence": stored.cadence, "counts": rows, "rule": RULE})
         return
     shown = [
         {
@@ -179,7 +210,7 @@ def approve_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         approve(app, stored, by=by, force=force)
-        put(f"the edition of {stored.date} is ready; `digest run --on {stored.date}` sends it")
+        put(f"the {stored.title} is ready; `digest run {stored.options}` sends it")
 
 
 @commands.command("hold")
@@ -196,4 +227,4 @@ def hold_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         hold(app, stored, f"{Held.OPERATOR}: {reason}")
-        put(f"the edition of {stored.date} is held")
+        put(f"the {stored.title} is held")

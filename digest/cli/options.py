@@ -14,6 +14,7 @@ from digest.errors import ConfigError
 if TYPE_CHECKING:
     from digest.app import App
     from digest.config import Config
+    from digest.models import Cadence
 
 ConfigOption = Annotated[
     Path | None,
@@ -29,6 +30,7 @@ DayOption = Annotated[
     str | None,
     typer.Option("--on", metavar="DATE", help="The edition's date, as 2026-01-31; else today.", show_default=False),
 ]
+WeeklyOption = Annotated[bool, typer.Option("--weekly", help="The weekly edition of that date.")]
 
 SegmentOption = Annotated[
     str | None, typer.Option(metavar="ID", help="Only those of this segment.", show_default=False)
@@ -50,6 +52,11 @@ def load(context: typer.Context, config: Path | None) -> "Config":
 
     chosen = config or (context.obj or {}).get("config")
     return load_config(find_config(chosen, os.environ), os.environ)
+
+
+def read_cadence(*, weekly: bool) -> "Cadence":
+    """Of which cadence the edition is that is meant."""
+    return "weekly" if weekly else "daily"
 
 
 def read_day(text: str | None) -> date | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from digest.cli.options import ConfigOption, DayOption, open_app, read_day
+from digest.cli.options import ConfigOption, DayOption, WeeklyOption, open_app, read_cadence, read_day
 from digest.cli.output import DONE, FAILED, leave, put, say
 from digest.cli.stopping import Stopping
 from digest.errors import ConfigError, StoreError
@@ -15,7 +15,7 @@ from digest.models import UNSUBSCRIBE_TOKEN, DeliveryState, Viewpoint
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.models import Outcome
+    from digest.models import Cadence, Outcome
     from digest.ports import Preview
     from digest.render import Renderer
 
@@ -36,6 +36,7 @@ LanguageOption = Annotated[
 def preview(
     context: typer.Context,
     on: DayOption = None,
+    weekly: WeeklyOption = False,
     port: Annotated[int, typer.Option(help="The port on this machine; 0 takes a free one.", min=0, max=65535)] = 8025,
     out: Annotated[
         Path | None,
@@ -51,19 +52,20 @@ def preview(
     config: ConfigOption = None,
 ) -> None:
     """Show the edition as it is, or as it would be now. Writes nothing and sends nothing."""
-    day, viewpoint = read_day(on), _read_viewpoint(subscriber, topics, language)
+    day, cadence = read_day(on), read_cadence(weekly=weekly)
+    viewpoint = _read_viewpoint(subscriber, topics, language)
     if out and out.suffix.lower() not in _KINDS:
         remedy = f"end the name in {', '.join(_KINDS)}"
         raise ConfigError(str(out), "it is not known what to write there", remedy=remedy)
     if out:
         with open_app(context, config) as app:
             _require_topics(app, viewpoint)
-            shown = app.preview(day, viewpoint)
+            shown = app.preview(day, viewpoint, cadence=cadence)
         _write_preview(shown, out)
         put(str(out))
         _say_verdict(shown)
         return
-    _serve_preview(context, config, day, viewpoint, port=port, opens=not no_open)
+    _serve_preview(context, config, day, cadence, viewpoint, port=port, opens=not no_open)
 
 
 def _read_viewpoint(subscriber: str | None, topics: str, language: str | None) -> Viewpoint:
@@ -133,7 +135,14 @@ def _require_kind(shown: "Preview", out: Path) -> None:
 
 
 def _serve_preview(
-    context: typer.Context, config: Path | None, day: date | None, start: Viewpoint, *, port: int, opens: bool
+    context: typer.Context,
+    config: Path | None,
+    day: date | None,
+    cadence: "Cadence",
+    start: Viewpoint,
+    *,
+    port: int,
+    opens: bool,
 ) -> None:
     """The page, with an app of its own for each look: a changed configuration is a new one."""
     from digest.web.preview import Desk, serve_preview
@@ -142,18 +151,18 @@ def _serve_preview(
 
     def look(viewpoint: Viewpoint) -> "Preview":
         with open_app(context, config, answers=answers) as app:
-            return app.preview(day, viewpoint)
+            return app.preview(day, viewpoint, cadence=cadence)
 
     def try_out(address: str, viewpoint: Viewpoint) -> "tuple[str, Outcome]":
         with open_app(context, config, answers=answers) as app:
-            return app.lanes[0].transport.name, app.send_test(address, day, viewpoint)
+            return app.lanes[0].transport.name, app.send_test(address, day, viewpoint, cadence=cadence)
 
     def load_renderer() -> "Renderer":
         with open_app(context, config) as app:
             return app.renderer
 
     def announce(url: str, shown: "Preview") -> None:
-        say(f"The edition of {shown.edition.date} is at {url} (Ctrl-C ends it)")
+        say(f"The {shown.edition.title} is at {url} (Ctrl-C ends it)")
         if opens and sys.stderr.isatty():
             import webbrowser
 
@@ -187,13 +196,15 @@ def send_test(
     context: typer.Context,
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Who gets it.")],
     on: DayOption = None,
+    weekly: WeeklyOption = False,
     subscriber: SubscriberOption = None,
     topics: TopicsOption = "",
     language: LanguageOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Send the edition as one message to one address, through the configured transport; nothing is recorded."""
-    day, viewpoint = read_day(on), _read_viewpoint(subscriber, topics, language)
+    day, cadence = read_day(on), read_cadence(weekly=weekly)
+    viewpoint = _read_viewpoint(subscriber, topics, language)
     with open_app(context, config) as app:
         _require_topics(app, viewpoint)
         name = app.lanes[0].transport.name
@@ -204,7 +215,7 @@ def send_test(
             at_once=b"digest: ended at once; the message may have been sent\n",
         ):
             try:
-                outcome = app.send_test(email, day, viewpoint)
+                outcome = app.send_test(email, day, viewpoint, cadence=cadence)
             except KeyboardInterrupt:
                 say("digest: stopped; nothing was sent")
                 leave(FAILED)

@@ -111,7 +111,7 @@ def correct_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         correct(app, stored, text)
-        put(f"corrected on the web view of {stored.date}; the next edition says so too")
+        put(f"corrected on the web view of the {stored.title}; the next one says so too")
 
 
 def withdraw_edition(
@@ -126,7 +126,7 @@ def withdraw_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         withdraw(app, stored, note)
-        put(f"the edition of {stored.date} is withdrawn; its web view says so")
+        put(f"the {stored.title} is withdrawn; its web view says so")
 
 
 def register(commands: typer.Typer) -> None:

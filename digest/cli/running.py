@@ -1,13 +1,15 @@
 """digest run, serve and status; preview and send-test are registered here too, in their place among these."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from digest.cli import previewing
-from digest.cli.options import ConfigOption, DayOption, JsonOption, open_app, read_day
+from digest.cli.options import ConfigOption, DayOption, JsonOption, WeeklyOption, open_app, read_cadence, read_day
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
 from digest.cli.progress import Progress, count, write_trouble
+from digest.cli.scheduling import write_offset
 from digest.cli.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def register(commands: typer.Typer) -> None:
 def run(
     context: typer.Context,
     on: DayOption = None,
+    weekly: WeeklyOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do everything on a copy of the database; send nothing.")
     ] = False,
@@ -38,7 +41,8 @@ def run(
 ) -> None:
     """Make one edition now and send it. Safe to repeat: nothing is sent twice.
 
-    Exits with 0 when all is done, 3 when the edition is held, a source failed or a message is not settled.
+    Exits with 0 when all is done, 3 when the edition is held, a source failed or a message is not settled: also when
+    readers wait for their own time zone.
     """
     from digest.operate.events import take_refusals
 
@@ -57,7 +61,7 @@ def run(
             is_drawn=lambda: progress.is_drawn,
         ) as stopping:
             try:
-                report = app.run(day, send=not no_send, dry=dry_run)
+                report = app.run(day, cadence=read_cadence(weekly=weekly), send=not no_send, dry=dry_run)
                 if not no_send and not dry_run:
                     take_refusals(app)
             except KeyboardInterrupt:
@@ -81,9 +85,9 @@ def describe_stop(report: "Report") -> str:
         return "nothing was left to stop"
     accepted = standing.done - standing.unknown - standing.failed
     further = "".join(f", {words}" for words in write_trouble(standing) if "deferred" not in words)
-    again = f"`digest run --on {report.date}` goes on, nobody gets it twice"
+    again = f"`digest run {report.options}` goes on, nobody gets it twice"
     if report.state == "stopped":
-        again = f"`digest editions resume {report.date}` lets it go on"
+        again = f"`digest editions resume {report.reference}` lets it go on"
     return f"stopped; {accepted:,} accepted{further}, {left:,} left: {again}"
 
 
@@ -125,7 +129,7 @@ def serve(
 
     with open_app(context, config, on_stage=lambda stage: say(_line_of(stage))) as app:
         app.require_ready()
-        ticker = Ticker(app, on_report=lambda report: say(f"{report.date}: {report.message}"), on_fault=say)
+        ticker = Ticker(app, on_report=lambda report: say(f"{report.reference}: {report.message}"), on_fault=say)
         at = app.config.schedule.at
         stopping = Stopping(
             app.stop, tell=lambda: say("digest: stopping with what is under way; Ctrl-C again ends at once")
@@ -143,6 +147,16 @@ def serve(
             )
 
 
+def _write_due(due: Mapping[str, Any]) -> str:
+    """What is due next, on both clocks."""
+    kind = "" if due["cadence"] == "daily" else f"{due['cadence']} "
+    local, machine = due["local"], due["machine"]
+    return (
+        f"{kind}edition of {due['date']}: {local:%Y-%m-%d %H:%M} {write_offset(local)} in {due['timezone']},"
+        f" {machine:%Y-%m-%d %H:%M} {write_offset(machine)} on this machine's clock"
+    )
+
+
 def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """The last editions, deliveries by state, the sources' health, and what is due next."""
     from digest.operate.status import read_status
@@ -153,14 +167,15 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
     if as_json:
         put_json(found)
         return
-    due, last = found["next_due_at"], found["last_run"]
+    due, last = found["next_due"], found["last_run"]
     put(f"{name} ({found['newsletter']})")
-    put(f"next due   {due.astimezone():%Y-%m-%d %H:%M %Z} on this machine's clock" if due else "next due   never")
+    put(f"next due   {_write_due(due)}" if due else "next due   never")
     if last:
         put(f"last run   {last['finished_at'].astimezone():%Y-%m-%d %H:%M %Z} {last['status']}: {last['message']}")
     for stored in found["editions"]:
         counts = ", ".join(f"{number} {state}" for state, number in stored["deliveries"].items())
-        put(f"{stored['date']} {stored['state']:<8} {counts or stored['reason'] or 'nothing planned'}")
+        named = f"{stored['date']}" if stored["cadence"] == "daily" else f"{stored['date']}-{stored['cadence']}"
+        put(f"{named} {stored['state']:<8} {counts or stored['reason'] or 'nothing planned'}")
     if not found["editions"]:
         put("no edition yet")
     for domain, number in found["quarantined"].items():

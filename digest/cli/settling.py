@@ -28,7 +28,7 @@ def stop_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         stop(app, stored, "by hand" if reason == "by hand" else f"by hand: {reason}")
-        words = f"the edition of {stored.date} is stopped; `digest editions resume {stored.date}` goes on with it"
+        words = f"the {stored.title} is stopped; `digest editions resume {stored.reference}` goes on with it"
         _tell(app, stored, words, as_json=as_json)
 
 
@@ -44,7 +44,7 @@ def resume_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         resume(app, stored, "resumed by hand")
-        words = f"the edition of {stored.date} goes on; `digest run --on {stored.date}` sends it"
+        words = f"the {stored.title} goes on; `digest run {stored.options}` sends it"
         _tell(app, stored, words, as_json=as_json)
 
 
@@ -63,10 +63,10 @@ def retry_edition(
     with open_app(context, config) as app:
         stored = find_edition(app, edition)
         planned = retry(app, stored)
-        words = f"nothing of the edition of {stored.date} was refused, dropped or given up"
+        words = f"nothing of the {stored.title} was refused, dropped or given up"
         if planned:
             messages = "1 message is" if planned == 1 else f"{planned} messages are"
-            words = f"{messages} planned again; `digest run --on {stored.date}` sends the edition of that day on"
+            words = f"{messages} planned again; `digest run {stored.options}` sends the rest of it"
         _tell(app, stored, words, as_json=as_json, planned=planned)
 
 
@@ -116,7 +116,7 @@ def settle_edition(
         settled = settle_by_hand(app, stored, accepted=accepted, emails=None if everybody else email)
         words = f"{settled} settled as {'accepted' if accepted else 'failed'}"
         if failed and settled:
-            words += f"; `digest editions retry {stored.date}` plans them again"
+            words += f"; `digest editions retry {stored.reference}` plans them again"
         _tell(app, stored, words, as_json=as_json, settled=settled)
 
 
@@ -148,7 +148,7 @@ def _tell(app: "App", stored: "StoredEdition", words: str, *, as_json: bool, **n
         return
     say(words)
     now = app.store.editions.get(stored.id) or stored
-    put_json({"edition": now.id, "date": now.date, "state": now.state, **numbers})
+    put_json({"edition": now.id, "date": now.date, "cadence": now.cadence, "state": now.state, **numbers})
 
 
 def register(commands: typer.Typer) -> None:

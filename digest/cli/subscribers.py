@@ -125,7 +125,8 @@ def show_subscriber(
         for name, value in shown.items():
             put(f"{name:<14}{_said(value)}")
         for receipt in one.receipts:
-            words = (str(receipt.edition), receipt.state.value, receipt.transport, receipt.answer)
+            named = f"{receipt.edition}" if receipt.cadence == "daily" else f"{receipt.edition}-{receipt.cadence}"
+            words = (named, receipt.state.value, receipt.transport, receipt.answer)
             put(f"{'sent':<14}{'  '.join(word for word in words if word)}")
         put("")
     for event in [] if as_json else heard:

@@ -12,7 +12,8 @@ the pace. It never decides to send anything again whose fate is not known. Rende
 
 from digest.deliver.breaking import Limits
 from digest.deliver.lanes import Lane, Mailing, WarmUp, address, batch_size
-from digest.deliver.sender import Sender
+from digest.deliver.sender import Sender, Turn
+from digest.deliver.slots import Slot, Slots
 from digest.deliver.together import Sent
 
-__all__ = ["Lane", "Limits", "Mailing", "Sender", "Sent", "WarmUp", "address", "batch_size"]
+__all__ = ["Lane", "Limits", "Mailing", "Sender", "Sent", "Slot", "Slots", "Turn", "WarmUp", "address", "batch_size"]

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from digest.deliver.lanes import Lane, Mailing, address, back_off
 from digest.deliver.pacing import Pacing
+from digest.deliver.slots import Slot
 from digest.deliver.together import Together
 from digest.deliver.turns import Timed, cut, delay
 from digest.errors import Ambiguous, PolicyRefused, Refused, StoreError, Unavailable
@@ -52,17 +53,31 @@ class Connection:
     """One connection to each lane, and who claims batches for it. For one thread."""
 
     def __init__(
-        self, number: int, mailing: Mailing, ledger: Ledger, lanes: Sequence[Lane], together: Together, pacing: Pacing
+        self,
+        number: int,
+        mailing: Mailing,
+        ledger: Ledger,
+        lanes: Sequence[Lane],
+        together: Together,
+        pacing: Pacing,
+        slot: Slot | None = None,
     ) -> None:
-        """Connects to nothing. `number` counts from 0: a lane with two connections has 0 and 1."""
+        """Connects to nothing. `number` counts from 0: a lane with two connections has 0 and 1.
+
+        By the transports of a `slot`, which stay open for others; else by the lanes' own, and what is opened here.
+        """
         self._number = number
+        self._slot = slot
         self._mailing, self._ledger, self._lanes = mailing, ledger, lanes
         self._together, self._pacing = together, pacing
-        self._opened: dict[int, Transport] = {}  # by the place of the lane
+        self._opened: dict[int, Transport] = {} if slot is None else slot.transports  # by the place of the lane
+        self._who = slot or self  # by whom a lane's health knows this way to it
         self.crowded: Lane | None = None  # the lane that had no room for this connection, and has for others
 
     def close(self) -> None:
         """Let go of what was opened for this connection alone."""
+        if self._slot is not None:
+            return
         for lane in self._lanes:
             lane.health.leave(self)
         for transport in self._opened.values():
@@ -90,7 +105,7 @@ class Connection:
                 except Unavailable as error:
                     now = self._together.monotonic()
                     is_crowded = lane.health.note_failure(
-                        str(error), now, wait_seconds=error.wait_seconds, connection=self
+                        str(error), now, wait_seconds=error.wait_seconds, connection=self._who
                     )
                     # At once: a request of many that is still marked would be unknown, when it ends with the next lane.
                     is_last = place == len(self._lanes) - 1 and not is_crowded
@@ -178,7 +193,7 @@ class Connection:
             together.breaker.note(outcomes)
             accepted = sum(outcome.state is _ACCEPTED for outcome in outcomes)
             if accepted:
-                lane.health.note_success(self)
+                lane.health.note_success(self._who)
                 together.note_taken(lane.name, accepted)
 
         transport.send(self._address(claim, recipients), on_attempt, on_outcome)
@@ -278,7 +293,7 @@ class Connection:
     def _open(self, place: int) -> Transport:
         """This connection's transport of a lane."""
         lane = self._lanes[place]
-        if self._number == 0 or lane.connect is None:
+        if lane.connect is None or (self._number == 0 and self._slot is None):
             return lane.transport
         if place not in self._opened:
             self._opened[place] = lane.connect()
@@ -287,6 +302,6 @@ class Connection:
     def _address(self, claim: Claim, recipients: Sequence[Recipient]) -> Batch:
         return Batch(
             rendition=self._mailing.rendition(claim.variant),
-            letterhead=self._mailing.letterhead,
+            letterhead=self._mailing.letterhead_of(claim.timezone),
             messages=tuple([address(recipient, self._mailing.unsubscribe_url) for recipient in recipients]),
         )

@@ -1,8 +1,8 @@
 """The ways out: transports in order of preference, how fast each may be used, and which of them rests now."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from threading import Lock
 
 from digest.models import Letterhead, Message, Recipient, Rendition
@@ -20,6 +20,14 @@ class Mailing:
     rendition: Callable[[str], Rendition]  # by variant
     letterhead: Letterhead
     unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
+    zones: Mapping[str, datetime] = field(default_factory=dict)  # when those are due who wait for a time of their own
+
+    def letterhead_of(self, timezone: str | None) -> Letterhead:
+        """Dated when it was due for those readers, where that is later: a mail of yesterday would look like spam."""
+        due_at = self.zones.get(timezone) if timezone else None
+        if due_at is None or due_at <= self.letterhead.dated_at:
+            return self.letterhead
+        return replace(self.letterhead, dated_at=due_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from digest.deliver.breaking import Limits
 from digest.deliver.handing import Connection
 from digest.deliver.lanes import LEASE, Lane, Mailing, Rest
 from digest.deliver.pacing import Pacing
+from digest.deliver.slots import Slot
 from digest.deliver.together import Sent, Together
 from digest.errors import Refused, StoreError
 from digest.models import Claim, Owner
@@ -24,8 +25,18 @@ _RESET_WITHIN = 300.0  # seconds without progress for which resets are waited fo
 A = TypeVar("A")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What came of one batch's turn."""
+
+    is_taken: bool = False  # there was a batch
+    again_after: float | None = None  # seconds: nothing can be sent before
+    why: str = ""  # nothing can
+    fault: str | None = None  # this sender has ended
+
+
 class Sender:
-    """One sender of one edition, to be run once."""
+    """One sender of one edition: to be run once, or asked for one batch after the other."""
 
     def __init__(
         self,
@@ -98,6 +109,34 @@ class Sender:
         if self._together.error:
             raise self._together.error
         return self._together.sum_up()
+
+    def send_one(self, slot: Slot) -> Turn:
+        """Hand over one batch, whichever is due, by the connections of a slot. Raises StoreError.
+
+        From several threads, each with a slot of its own. It does not wait for what rests: it says until when.
+        """
+        together = self._together
+        together.look(now_at_least=True)
+        if not together.goes_on():
+            return Turn(fault=together.fault)
+        rest = self._blocked(slot.number)
+        if rest is not None:
+            return Turn(again_after=max(_POLL, rest.until - together.monotonic()), why=rest.why)
+        claim, held_until = self._claim(slot.number)
+        if claim is None:
+            return Turn(fault=together.fault)
+        connection = Connection(slot.number, self._mailing, self._ledger, self._lanes, together, self._pacing, slot)
+        try:
+            connection.send(claim, held_until)
+        except Refused as error:
+            together.halt(str(error))
+        together.goes_on()  # what has come apart over this batch is known before the next
+        return Turn(is_taken=True, fault=together.fault)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it may be asked for more."""
+        return self._together.goes_on()
 
     def _try(self, number: int) -> None:
         """One connection's life; what goes wrong in it ends all of them."""

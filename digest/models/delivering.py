@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from digest.models.audience import Subscriber
-from digest.models.editions import Rendition
+from digest.models.editions import Cadence, Rendition
 
 _KEY: Final = re.compile(r"(\d{4})(0[1-9]|1[0-2])[0-9a-f]{26}")
 
@@ -115,6 +115,7 @@ class Claim:
     lease_until: datetime
     month: date  # of the edition: among its deliveries these are looked for
     recipients: tuple[Recipient, ...]
+    timezone: str | None = None  # for whose time they waited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +153,7 @@ class Receipt:
     transport: str | None
     attempted_at: datetime | None
     answer: str | None
+    cadence: Cadence = "daily"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,30 @@ from digest.models.editing import Direction, Item
 Cadence = Literal["daily", "weekly", "special"]
 Canary = Literal["passed", "waived"]  # waived: a person let it go against what a canary found
 
+
+class Named:
+    """How people and commands name what has an edition's date and cadence. A date alone names the daily one."""
+
+    __slots__ = ()
+    date: date
+    cadence: Cadence
+
+    @property
+    def title(self) -> str:
+        """In a sentence: "edition of 2026-11-29", "weekly edition of 2026-11-29"."""
+        return f"{'' if self.cadence == 'daily' else f'{self.cadence} '}edition of {self.date}"
+
+    @property
+    def reference(self) -> str:
+        """As commands take it: 2026-11-29, 2026-11-29-weekly."""
+        return f"{self.date}" if self.cadence == "daily" else f"{self.date}-{self.cadence}"
+
+    @property
+    def options(self) -> str:
+        """As `digest run` takes it: --on 2026-11-29, --on 2026-11-29 --weekly."""
+        return f"--on {self.date}" if self.cadence == "daily" else f"--on {self.date} --{self.cadence}"
+
+
 # What stands in a rendition where the recipient's own unsubscribe link goes. Letters, digits and underscores only:
 # premailer percent-encodes braces with spaces in links, and leaves this as it is.
 UNSUBSCRIBE_TOKEN = "__DIGEST_UNSUBSCRIBE__"  # noqa: S105 - a placeholder, not a secret
@@ -34,7 +58,7 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edition:
+class Edition(Named):
     """One dated instance of the newsletter, composed and not yet rendered."""
 
     newsletter: str  # the newsletter's slug
@@ -110,7 +134,7 @@ class EditionState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEdition:
+class StoredEdition(Named):
     """An edition as the store keeps it. `edition` is None for a missed one, which was never composed."""
 
     id: int

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from digest.models.editions import Cadence
+
 
 class EventKind(StrEnum):
     """django-anymail's `event_type`: https://anymail.dev/en/stable/sending/tracking/."""
@@ -139,6 +141,7 @@ class StoredEvent:
     email: str | None
     newsletter: str | None  # of the delivery
     edition: date | None
+    cadence: Cadence | None  # of that edition
     domain: str | None
     reject_reason: RejectReason | None
     weight: Weight | None

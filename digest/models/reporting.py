@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-from digest.models.editions import EditionState
+from digest.models.editions import Cadence, EditionState, Named
 
 Severity = Literal["fail", "warn", "info"]
 
@@ -50,7 +50,7 @@ RunStatus = Literal["done", "failed", "partial"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Named):
     """What a run did."""
 
     newsletter: str
@@ -67,3 +67,5 @@ class Report:
     deliveries: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    cadence: Cadence = "daily"
+    waits_until: datetime | None = None  # nothing is left to do before: who waits has a time of their own

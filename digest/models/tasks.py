@@ -27,3 +27,4 @@ class SetAside:
     id: int
     task: Task
     attempts: int
+    fault: str = ""  # the last one, in words

@@ -67,12 +67,14 @@ def decide(app: "App", desk: Desk, act: Act, *, name: str, shown: str, force: bo
         stop_edition(app, stored, f"stopped by {by}{through}")
         return
     if shown != desk.fingerprint:
-        raise ConfigError(f"edition {stored.date}", "it was changed while you looked at it; this is how it is now")
+        raise ConfigError(f"edition {stored.reference}", "it was changed while you looked at it; this is how it is now")
     if act == "resume":
         resume_edition(app, stored, f"resumed by {by}{through}")
     elif act == "hold":
         hold_edition(app, stored, f"{Held.OPERATOR}: held by {by}{through}")
     else:
         if stored.state is EditionState.HELD and needs_force(stored, app.inspect(stored)) and not force:
-            raise ConfigError(f"edition {stored.date}", "preflight or a rule holds it; tick that it goes all the same")
+            raise ConfigError(
+                f"edition {stored.reference}", "preflight or a rule holds it; tick that it goes all the same"
+            )
         approve_edition(app, stored, by=by, through=through, force=force)

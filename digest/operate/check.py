@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from digest.audience.addresses import is_reserved, parse_address
 from digest.config.delivering import SmtpTable
+from digest.due import find_zone
 from digest.errors import DigestError
 from digest.operate.inbox import check_inbox
 from digest.operate.segments import count_segments
@@ -14,6 +15,9 @@ from digest.operate.segments import count_segments
 if TYPE_CHECKING:
     from digest.app import App
     from digest.ports import CanaryMailbox
+
+
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ def check_everything(app: "App") -> list[Checked]:
         _try("templates", lambda: app.renderer.check()),
         _try("subject", app.try_subject),
         *_check_segments(app),
+        *_check_zones(app),
         *_check_sources(app),
         *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
@@ -46,7 +51,7 @@ def check_everything(app: "App") -> list[Checked]:
 
 
 def _check_database(app: "App") -> Iterator[Checked]:
-    yield _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.store.check().items()))
+    yield _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.check_store().items()))
     try:
         risk = app.store.find_risk()
     except DigestError:
@@ -123,6 +128,32 @@ def _check_segments(app: "App") -> Iterator[Checked]:
         is_chosen = app.config.edition.segment == one.segment
         message += ": nobody gets the edition" if is_chosen else ""
         yield Checked(subject=subject, result="warning", message=message, remedy="see `digest subscribers list`")
+
+
+def _check_zones(app: "App") -> Iterator[Checked]:
+    """Whether this machine knows by whose clocks readers are to be mailed."""
+    if not app.config.schedule.per_subscriber_timezone:
+        return
+    try:
+        counted = app.store.subscribers.zones(app.config.newsletter.slug)
+    except DigestError:
+        return  # the database's own check says it
+    unknown = {name: number for name, number in counted.items() if name and find_zone(name) is None}
+    if not unknown:
+        known = sum(name is not None for name in counted)
+        yield Checked(subject="time zones", result="ok", message=f"active readers chose {known}, all of them known")
+        return
+    most = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f'"{name}" ({number})' for name, number in most[:_MOST_NAMED])
+    more = f" and {len(most) - _MOST_NAMED} more" if len(most) > _MOST_NAMED else ""
+    own = app.config.schedule.timezone
+    yield Checked(
+        subject="time zones",
+        result="warning",
+        message=f"this machine does not know the zones that active readers chose: {named}{more};"
+        f" those {sum(unknown.values())} are mailed by the clock of {own}",
+        remedy="bring tzdata up to date, or correct them: find them with `digest subscribers list --json`",
+    )
 
 
 def _check_sources(app: "App") -> Iterator[Checked]:

@@ -22,10 +22,12 @@ def revise_edition(app: "App", stored: StoredEdition, change: Callable[[Edition,
     A ready edition that preflight now fails is held. One that was held stays so, and no run composes it anew.
     """
     if stored.edition is None or stored.state not in _BEFORE:
-        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only before it is sent can it be changed")
-    revised = change(stored.edition, app.subject_of(stored.edition.date))
+        raise ConfigError(
+            f"edition {stored.reference}", f"it is {stored.state}; only before it is sent can it be changed"
+        )
+    revised = change(stored.edition, app.subject_of(stored.edition.date, stored.cadence))
     if not app.revise(stored.id, revised, only_from=_BEFORE):
-        raise ConfigError(f"edition {stored.date}", "it is being sent by now; nothing was changed")
+        raise ConfigError(f"edition {stored.reference}", "it is being sent by now; nothing was changed")
     return revised
 
 
@@ -37,7 +39,7 @@ def approve_edition(
     Under a person's name (`by`), what a model wrote needs no label. `through` says by which way they spoke, and is kept
     with the reason. Raises ConfigError.
     """
-    subject, is_held = f"edition {stored.date}", stored.state is EditionState.HELD
+    subject, is_held = f"edition {stored.reference}", stored.state is EditionState.HELD
     if not is_held and not (by and stored.state is EditionState.READY):
         raise ConfigError(subject, f"it is {stored.state}, not held")
     by_force = is_held and Held.of(stored.reason).is_by_machine
@@ -84,7 +86,7 @@ def hold_edition(app: "App", stored: StoredEdition, reason: str) -> None:
     else:
         moved = app.store.editions.set_state(stored.id, EditionState.HELD, reason, now=app.clock(), only_from=_BEFORE)
     if not moved:
-        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only a ready one can be held")
+        raise ConfigError(f"edition {stored.reference}", f"it is {stored.state}; only a ready one can be held")
 
 
 def stop_edition(app: "App", stored: StoredEdition, reason: str) -> None:
@@ -93,7 +95,9 @@ def stop_edition(app: "App", stored: StoredEdition, reason: str) -> None:
     if not app.store.editions.set_state(
         stored.id, EditionState.STOPPED, reason, now=now, only_from=[EditionState.SENDING]
     ):
-        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only one that is being sent can be stopped")
+        raise ConfigError(
+            f"edition {stored.reference}", f"it is {stored.state}; only one that is being sent can be stopped"
+        )
 
 
 def resume_edition(app: "App", stored: StoredEdition, reason: str) -> None:
@@ -102,7 +106,7 @@ def resume_edition(app: "App", stored: StoredEdition, reason: str) -> None:
     if not app.store.editions.set_state(
         stored.id, EditionState.SENDING, reason, now=now, only_from=[EditionState.STOPPED]
     ):
-        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only one that was stopped can go on")
+        raise ConfigError(f"edition {stored.reference}", f"it is {stored.state}; only one that was stopped can go on")
 
 
 def correct_edition(app: "App", stored: StoredEdition, text: str) -> Correction:
@@ -112,7 +116,7 @@ def correct_edition(app: "App", stored: StoredEdition, text: str) -> Correction:
         raise ConfigError("correction", "it says nothing")
     if stored.edition is None or stored.state not in _AFTER:
         raise ConfigError(
-            f"edition {stored.date}",
+            f"edition {stored.reference}",
             f"it is {stored.state}; only one that went out is corrected",
             remedy="`digest editions edit` changes one that did not",
         )
@@ -129,5 +133,5 @@ def withdraw_edition(app: "App", stored: StoredEdition, note: str) -> None:
     moved = app.store.editions.set_state(stored.id, EditionState.WITHDRAWN, note, now=app.clock(), only_from=only_from)
     if not moved:
         raise ConfigError(
-            f"edition {stored.date}", f"it is {stored.state}; only one that was sent, or stopped, can be withdrawn"
+            f"edition {stored.reference}", f"it is {stored.state}; only one that was sent, or stopped, can be withdrawn"
         )

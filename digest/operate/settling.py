@@ -32,7 +32,7 @@ def settle_by_hand(app: "App", stored: StoredEdition, *, accepted: bool, emails:
         strangers = sorted(email for key, email in wanted.items() if key not in known)
         if strangers:
             raise ConfigError(
-                f"edition {stored.date}",
+                f"edition {stored.reference}",
                 f"nothing of it is unknown for {', '.join(strangers)}; nothing was settled",
                 remedy="see `digest editions settle`",
             )
@@ -54,6 +54,6 @@ def _settle(app: "App", stored: StoredEdition, keys: Sequence[str], state: Deliv
 def retry_edition(app: "App", stored: StoredEdition) -> int:
     """Plan again what certainly failed, and let the edition go on; returns how many. Raises ConfigError, StoreError."""
     if stored.state not in _OUT:
-        raise ConfigError(f"edition {stored.date}", f"it is {stored.state}; only one that went out can be retried")
+        raise ConfigError(f"edition {stored.reference}", f"it is {stored.state}; only one that went out can be retried")
     app.store.ledger.recover(stored.id, now=app.clock())
     return app.store.ledger.retry(stored.id, batch_size=batch_size(app.lanes), now=app.clock())

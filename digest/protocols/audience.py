@@ -94,6 +94,14 @@ class SubscriberStore(Protocol):
         """
         ...
 
+    def zones(self, newsletter: str) -> Mapping[str | None, int]:
+        """How many active readers chose which time zone, known here or not; None: none. Reads all of them."""
+        ...
+
+    def has_weekly(self, newsletter: str) -> bool:
+        """Whether an active reader asked for the weekly edition. May be asked each minute."""
+        ...
+
 
 class RequestStore(Protocol):
     """What somebody asked for on a page, until it is answered, used or forgotten. Raises StoreError."""

@@ -1,6 +1,7 @@
 """The store's slices for what an edition is made of. Each raises StoreError."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Protocol
 
@@ -94,6 +95,10 @@ class EditionStore(Protocol):
         """The edition with that number."""
         ...
 
+    def standing(self, edition: int) -> tuple[EditionState, datetime | None] | None:
+        """Its state, and when a person last let it go on."""
+        ...
+
     def state(self, edition: int) -> EditionState | None:
         """Only its state."""
         ...
@@ -106,8 +111,16 @@ class EditionStore(Protocol):
         before: int | None = None,
         state: EditionState | None = None,
         day: date | None = None,
+        cadence: Cadence | None = None,
     ) -> list[StoredEdition]:
-        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
+        """The newest first: behind the one numbered `before` in that order, in one state, of one day or cadence."""
+        ...
+
+    def making(self, newsletter: str, cadence: Cadence) -> AbstractContextManager[bool]:
+        """Whether this caller alone makes editions of a cadence until it leaves; False: another one does.
+
+        However its process ends, another may then.
+        """
         ...
 
     def save(
@@ -229,8 +242,16 @@ class RunStore(Protocol):
         """Keep a report."""
         ...
 
-    def last(self, newsletter: str) -> tuple[datetime, Report] | None:
-        """When the newest run ended, and its report."""
+    def last(self, newsletter: str, *, edition: int | None = None) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report: of all, or of one edition's."""
+        ...
+
+    def note_look(self, newsletter: str, cadence: Cadence, *, now: datetime) -> None:
+        """Remember that a scheduler looked, and that nothing was left to be made of what was due by then."""
+        ...
+
+    def last_look(self, newsletter: str, cadence: Cadence) -> datetime | None:
+        """When that was seen last; None: never."""
         ...
 
 

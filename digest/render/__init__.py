@@ -13,13 +13,13 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, timedelta, tzinfo
 from email.utils import parseaddr
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from digest.errors import RenderError
-from digest.models import UNSUBSCRIBE_TOKEN, Direction, Edition, Item, News, Rendition
+from digest.models import UNSUBSCRIBE_TOKEN, Cadence, Direction, Edition, Item, News, Rendition
 from digest.render.inlining import inline_css
 from digest.render.sandbox import Sandbox, on_one_line
 from digest.render.theming import Brand, Logo, Theme, load_theme
@@ -175,14 +175,20 @@ class Renderer:
             "web_view_url": web_view_url(self._base_url, edition, variant),
             "postal_address": self._postal_address,
             "reply_to": self._reply_to,
-            "say": wording.say,
+            "say": partial(wording.say_of, edition.cadence),
             "count": wording.count,
-            "day": format_day(edition.date, edition.language),
+            "day": _describe_day(edition, wording),
             "published": published,
             "day_of": wording.day,
             "news": lambda news: _describe_news(news, wording),
             "made": lambda item: _describe_maker(item, edition.approved_by, wording),
         }
+
+
+def _describe_day(edition: Edition, wording: Wording) -> str:
+    """The date in full; before it, of what other edition than the day's it is."""
+    day = format_day(edition.date, edition.language)
+    return day if edition.cadence == "daily" else f"{wording.say(f'edition_{edition.cadence}')} · {day}"
 
 
 def _describe_news(news: News, wording: Wording) -> str:
@@ -216,16 +222,32 @@ def web_view_url(base_url: str, edition: Edition, variant: str) -> str:
     return url if variant == "all" else f"{url}?variant={quote(variant, safe='')}"
 
 
-def render_subject(template: str, *, newsletter: str, day: date, language: str, lead: Item | None, count: int) -> str:
+def render_subject(
+    template: str,
+    *,
+    newsletter: str,
+    day: date,
+    language: str,
+    lead: Item | None,
+    count: int,
+    cadence: Cadence = "daily",
+) -> str:
     """The subject line of an edition, from the operator's template. Raises RenderError.
 
-    The template sees `lead` (an Item), `newsletter` (its name), `date`, `language` and `count` (of
-    stories). One line of at most 120 characters, cut at a word. Without a lead, or when nothing is
+    The template sees `lead` (an Item), `newsletter` (its name), `cadence`, `date`, `language` and `count`
+    (of stories). One line of at most 120 characters, cut at a word. Without a lead, or when nothing is
     printed: the newsletter's name and the date.
     """
     subject = ""
     if lead is not None:
-        context = {"lead": lead, "newsletter": newsletter, "date": day, "language": language, "count": count}
+        context = {
+            "lead": lead,
+            "newsletter": newsletter,
+            "cadence": cadence,
+            "date": day,
+            "language": language,
+            "count": count,
+        }
         subject = Sandbox().render_source(template, context, subject="[newsletter] subject")
     subject = subject.replace(UNSUBSCRIBE_TOKEN, "")
     return _shorten(subject, _SUBJECT_LENGTH) or f"{newsletter}, {format_day(day, language)}"

@@ -37,6 +37,15 @@ class Wording:
             phrase = phrase.replace(f"{{{name}}}", str(value))
         return phrase
 
+    def say_of(self, cadence: str, key: str, **values: object) -> str:
+        """The phrase as an edition of that cadence says it: `end_weekly` of the week, where there is one, for `end`."""
+        own = f"{key}_{cadence}"
+        return self.say(own if own in self.phrases else key, **values)
+
+    def weekday(self, number: int) -> str:
+        """The name of a day of the week; 0 is Monday."""
+        return str(self._locale.days["stand-alone"]["wide"][number])
+
     def count(self, key: str, number: int) -> str:
         """The phrase for so many: `stories` is looked up as `stories_one`, `stories_few` …, as plurals go."""
         form = f"{key}_{self._locale.plural_form(number)}"

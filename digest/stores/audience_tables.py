@@ -1,8 +1,13 @@
 """The tables of who asked for what, of what became of their mail later, and of who may use the API."""
 
-from sqlalchemy import Column, Date, ForeignKey, Identity, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Date, ForeignKey, Identity, Index, Integer, Table, Text, UniqueConstraint, text
 
 from digest.stores.columns import Instant, Number, metadata, words
+
+# Those who are to get a weekly edition, of whom most newsletters have few.
+IS_WEEKLY = "frequency = 'weekly' AND state = 'active'"
+# Those who chose a time zone.
+HAS_ZONE = "timezone IS NOT NULL AND state = 'active'"
 
 people = Table(
     "people",
@@ -37,6 +42,19 @@ subscriptions = Table(
     Column("paused_until", Instant),
     UniqueConstraint("newsletter", "person"),
     Index("ix_subscriptions_state", "newsletter", "state"),
+    # With the columns of their conditions, or SQLite takes the index of states and reads every reader.
+    Index(
+        "ix_subscriptions_weekly",
+        *("newsletter", "state", "frequency"),
+        sqlite_where=text(IS_WEEKLY),
+        postgresql_where=text(IS_WEEKLY),
+    ),
+    Index(
+        "ix_subscriptions_zone",
+        *("newsletter", "state", "timezone"),
+        sqlite_where=text(HAS_ZONE),
+        postgresql_where=text(HAS_ZONE),
+    ),
 )
 
 # What somebody asked for on a page, and is answered by mail. Addresses and networks are counted by their keyed hashes.

@@ -88,7 +88,7 @@ def claim(
         update(batches)
         .where(batches.c.id == free, batches.c.state == "planned")
         .values(state="claimed", attempt=batches.c.attempt + 1, owner=write_owner(owner), lease_until=lease_until)
-        .returning(batches.c.id, batches.c.variant, batches.c.attempt)
+        .returning(batches.c.id, batches.c.variant, batches.c.attempt, batches.c.timezone)
     )
     month = read_month(connection, edition)
     taken = connection.execute(take).one_or_none()
@@ -107,6 +107,7 @@ def claim(
         lease_until=lease_until,
         month=month,
         recipients=tuple(recipients),
+        timezone=taken.timezone,
     )
 
 

@@ -7,7 +7,7 @@ senders write at once, each under the locks that its own statements take.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -248,6 +248,13 @@ class Database(ABC):
         """
         with self._transaction("marking") as connection:
             yield connection
+
+    @abstractmethod
+    def hold(self, name: str) -> AbstractContextManager[bool]:
+        """Whether that name is this caller's until it leaves; False: another's, here or elsewhere, who lives.
+
+        It is let go when the process ends, however that ends. Raises StoreError.
+        """
 
     @contextmanager
     def straight(self, *, lasting: bool = True) -> Iterator[Straight]:

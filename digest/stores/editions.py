@@ -1,6 +1,7 @@
 """What `compose` and `render` keep: editions and their renditions."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, 
 
 from digest.models import Cadence, Canary, Edition, EditionState, Rendition, StoredEdition
 from digest.stores.database import Database, upsert
+from digest.stores.rounds import SqlRounds
 from digest.stores.schema import editions, renditions
 
 _EDITION = TypeAdapter(Edition)
@@ -20,9 +22,10 @@ _OUT = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT, EditionSt
 class SqlEditions:
     """protocols.EditionStore."""
 
-    def __init__(self, database: Database) -> None:
-        """Over an open database."""
+    def __init__(self, database: Database, rounds: SqlRounds) -> None:
+        """Over an open database; `rounds` hear of what becomes due."""
         self._database = database
+        self._rounds = rounds
 
     def find(self, newsletter: str, cadence: Cadence, day: date) -> StoredEdition | None:
         """The edition of that day."""
@@ -49,6 +52,13 @@ class SqlEditions:
             found = connection.execute(select(editions.c.state).where(editions.c.id == edition)).scalar()
         return EditionState(found) if found else None
 
+    def standing(self, edition: int) -> tuple[EditionState, datetime | None] | None:
+        """Its state, and when a person last let it go on."""
+        query = select(editions.c.state, editions.c.resumed_at).where(editions.c.id == edition)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return (EditionState(row.state), row.resumed_at) if row else None
+
     def newest(
         self,
         newsletter: str,
@@ -57,9 +67,12 @@ class SqlEditions:
         before: int | None = None,
         state: EditionState | None = None,
         day: date | None = None,
+        cadence: Cadence | None = None,
     ) -> list[StoredEdition]:
-        """The newest first: behind the one with the number `before` in that order, in one state, of one day."""
+        """The newest first: behind the one numbered `before` in that order, in one state, of one day or cadence."""
         query = select(editions).where(editions.c.newsletter == newsletter)
+        if cadence is not None:
+            query = query.where(editions.c.cadence == cadence)
         if state is not None:
             query = query.where(editions.c.state == state.value)
         if day is not None:
@@ -70,6 +83,10 @@ class SqlEditions:
         query = query.order_by(editions.c.date.desc(), editions.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             return [stored_of(row) for row in connection.execute(query)]
+
+    def making(self, newsletter: str, cadence: Cadence) -> AbstractContextManager[bool]:
+        """Whether this caller alone makes editions of a cadence until it leaves; False: another one does."""
+        return self._database.hold(f"{newsletter}/{cadence}")
 
     def save(
         self,
@@ -193,7 +210,10 @@ class SqlEditions:
         if state is EditionState.SENDING:  # by a person: what is ready begins in the ledger
             values["resumed_at"] = now
         with self._database.write() as connection:
-            return _change(connection, edition, only_from, values, as_of)
+            moved = _change(connection, edition, only_from, values, as_of)
+            if moved and state is EditionState.SENDING:
+                self._rounds.begin(connection, edition, now)
+            return moved
 
     def keep_canary(self, edition: int, canary: Canary, *, as_of: datetime | None) -> bool:
         """Keep what a canary found; returns whether it was kept: not when the edition was changed since `as_of`."""

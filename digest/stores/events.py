@@ -64,6 +64,7 @@ class SqlEvents:
                 people.c.email,
                 subscriptions.c.newsletter,
                 editions.c.date.label("edition"),
+                editions.c.cadence,
             )
             .join(people, people.c.id == events.c.person, isouter=True)
             .join(deliveries, deliveries.c.id == events.c.delivery, isouter=True)
@@ -91,6 +92,7 @@ class SqlEvents:
                     email=row.email,
                     newsletter=row.newsletter,
                     edition=row.edition,
+                    cadence=row.cadence,
                     domain=row.domain,
                     reject_reason=RejectReason(row.reject_reason) if row.reject_reason else None,
                     weight=Weight(row.weight) if row.weight else None,

@@ -1,4 +1,4 @@
-"""The keys that are made once and kept with the data, and the reports of runs."""
+"""The keys that are made once and kept with the data, the reports of runs, and when a scheduler last looked."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,9 +6,9 @@ from datetime import datetime
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, select
 
-from digest.models import Report
+from digest.models import Cadence, Report
 from digest.stores.database import Database, upsert
-from digest.stores.schema import keys, runs
+from digest.stores.schema import keys, looks, runs
 
 _REPORT = TypeAdapter(Report)
 
@@ -62,14 +62,34 @@ class SqlRuns:
         with self._database.write() as connection:
             connection.execute(insert(runs).values(**values))
 
-    def last(self, newsletter: str) -> tuple[datetime, Report] | None:
-        """When the newest run ended, and its report."""
+    def last(self, newsletter: str, *, edition: int | None = None) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report: of all, or of one edition's."""
         query = (
             select(runs.c.finished_at, runs.c.report)
             .where(runs.c.newsletter == newsletter)
             .order_by(runs.c.id.desc())
             .limit(1)
         )
+        if edition is not None:
+            # As it stands in the report, and nowhere else in it: within a string a quotation mark is escaped.
+            query = query.where(runs.c.report.contains(f'"edition":{edition},'))
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
             return (row.finished_at, _REPORT.validate_json(row.report)) if row else None
+
+    def note_look(self, newsletter: str, cadence: Cadence, *, now: datetime) -> None:
+        """Remember that a scheduler looked; a clock that is behind another takes nothing back."""
+        which = {"newsletter": newsletter, "cadence": cadence}
+        statement = upsert(looks).values(**which, looked_at=now)
+        with self._database.write_fast() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=list(which), set_={"looked_at": now}, where=looks.c.looked_at < now
+                )
+            )
+
+    def last_look(self, newsletter: str, cadence: Cadence) -> datetime | None:
+        """When a scheduler looked last; None: never."""
+        query = select(looks.c.looked_at).where(looks.c.newsletter == newsletter, looks.c.cadence == cadence)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()

@@ -20,16 +20,18 @@ from digest.stores import claiming, opening, planning, settling, telling
 from digest.stores.columns import AT_ONCE
 from digest.stores.database import Database
 from digest.stores.partitions import read_month
+from digest.stores.rounds import SqlRounds
 from digest.stores.suppressing import Suppressing
 
 
 class SqlLedger:
     """protocols.Ledger."""
 
-    def __init__(self, database: Database, suppressing: Suppressing) -> None:
-        """Over an open database."""
+    def __init__(self, database: Database, suppressing: Suppressing, rounds: SqlRounds) -> None:
+        """Over an open database; `rounds` hear of what becomes due."""
         self._database = database
         self._suppressing = suppressing
+        self._rounds = rounds
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
         """In one transaction, a delivery for each subscriber not yet planned; returns how many were added.
@@ -59,7 +61,10 @@ class SqlLedger:
     def begin(self, edition: int, *, as_of: datetime | None, now: datetime) -> bool:
         """Let a ready edition be sent, when each planned variant has its rendition and nothing was changed since."""
         with self._database.write_beside() as connection:
-            return opening.begin(connection, edition, as_of, now)
+            begun = opening.begin(connection, edition, as_of, now)
+            if begun:
+                self._rounds.begin(connection, edition, now)
+            return begun
 
     def finish(self, edition: int, reason: str | None = None, *, now: datetime) -> bool:
         """Close an edition of which nothing waits and nothing is claimed; False when there is something."""
@@ -150,6 +155,7 @@ class SqlLedger:
             found = planning.plan_again(connection, edition, batch_size, now)
             if found:
                 opening.reopen(connection, edition, f"{found} planned again by hand", now)
+                self._rounds.begin(connection, edition, now)
             return found
 
     def settle_unknown(

@@ -19,6 +19,11 @@ def hold_ready(connection: Connection, edition: int) -> bool:
     return _hold(connection, edition) == EditionState.READY.value
 
 
+def hold_sending(connection: Connection, edition: int) -> bool:
+    """Whether an edition is being sent, and stays so until the transaction ends."""
+    return _hold(connection, edition) == EditionState.SENDING.value
+
+
 def hold_out(connection: Connection, edition: int) -> bool:
     """Whether an edition went out, in part or all of it, and stays so until the transaction ends."""
     return _hold(connection, edition) in _OUT

@@ -5,9 +5,10 @@ time is at work, as with SQLite. Senders use `write_beside` and `write_marks`, a
 work at once. A view is of one moment (REPEATABLE READ).
 """
 
-from collections.abc import Iterable, MutableMapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from datetime import date
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from digest.errors import ConfigError, StoreError, StoreUnavailable
@@ -129,7 +130,8 @@ class PostgresDatabase(Database):
         """How many rows were ever written: the server counts them. Raises StoreError."""
         counted = (
             "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) "
-            "FROM pg_stat_user_tables WHERE schemaname = current_schema()"
+            "FROM pg_stat_user_tables WHERE schemaname = current_schema() "
+            "AND left(relname, 14) <> 'procrastinate_' AND left(relname, 7) <> 'engine_'"  # there hearts beat
         )
         with self.read() as connection:
             return str(connection.exec_driver_sql(counted).scalar())
@@ -193,6 +195,30 @@ class PostgresDatabase(Database):
         elif about.get(_FORGETS):
             steps.append("SET LOCAL synchronous_commit = on")
         cursor.execute("; ".join(steps).encode(), prepare=False)
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """By an advisory lock of the server's, on a connection that is kept as long."""
+        number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+        try:
+            pooled = self.engine.raw_connection()
+            driven: Any = pooled.driver_connection
+            try:
+                is_ours = bool(driven.execute("SELECT pg_try_advisory_lock(%s)", [number]).fetchone()[0])
+            except BaseException:
+                pooled.invalidate()
+                raise
+        except (SQLAlchemyError, psycopg.Error) as error:
+            raise self.explain(error) from None
+        try:
+            yield is_ours
+        finally:
+            try:
+                if is_ours:
+                    driven.execute("SELECT pg_advisory_unlock(%s)", [number])
+                pooled.close()
+            except (SQLAlchemyError, psycopg.Error):  # the connection is gone, and the lock with it
+                pooled.invalidate()
 
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""
@@ -271,6 +297,11 @@ class _Scratch(PostgresDatabase):
     def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:  # noqa: ARG002
         """As all others: what a scratch database is told lasts as long as it does."""
         cursor.execute(_SCRATCH)
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[bool]:  # noqa: ARG002 - nobody else is here
+        """At once: there is one connection, and nobody else."""
+        yield True
 
     def _start(self, connection: Connection) -> None:
         connection.exec_driver_sql(_SCRATCH)

@@ -143,6 +143,15 @@ zones = Table(
     Column("due_at", Instant, nullable=False),
 )
 
+# When a scheduler last saw that all that was due of a cadence was made, or was to be none.
+looks = Table(
+    "looks",
+    metadata,
+    Column("newsletter", words(64), primary_key=True),
+    Column("cadence", words(16), primary_key=True),
+    Column("looked_at", Instant, nullable=False),
+)
+
 # How far the sending of an edition was when tasks were last added for it: without progress, others are, under the next
 # number.
 rounds = Table(

@@ -1,5 +1,6 @@
 """The store: a database that makes itself, and its slices."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from digest.stores.managing import SqlManaging
 from digest.stores.rates import SqlRates
 from digest.stores.reconciling import SqlReconciling
 from digest.stores.requests import SqlPageRequests
+from digest.stores.rounds import SqlRounds
 from digest.stores.sqlite import SqliteDatabase
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_ENGINES = ("procrastinate_", "engine_")  # tables of tasks, which are beside the store, and no other program's
 
 
 class SqlStore:
@@ -41,14 +44,15 @@ class SqlStore:
         self._database = database
         self._temporary = temporary
         self.entries = SqlEntries(database)
-        self.editions = SqlEditions(database)
+        self.rounds = SqlRounds(database)
+        self.editions = SqlEditions(database, self.rounds)
         self.archive = SqlArchive(database)
         self.keys = SqlKeys(database)
         self.runs = SqlRuns(database)
         self.answers = SqlAnswers(database)
         self.counts = SqlCounts(database)
         suppressing = Suppressing(self.keys)
-        self.ledger = SqlLedger(database, suppressing)
+        self.ledger = SqlLedger(database, suppressing, self.rounds)
         self.rates = SqlRates(database)
         self.subscribers = SqlSubscribers(database, suppressing)
         self.managing = SqlManaging(database, suppressing, self.subscribers)
@@ -58,15 +62,24 @@ class SqlStore:
         self.requests = SqlPageRequests(database, suppressing)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True, connections: int | None = None) -> "SqlStore":
-        """Open a database of this version, or make a new one unless `create` is False.
+    def open(
+        cls,
+        url: str,
+        *,
+        create: bool = True,
+        on_made: Callable[[], object] = lambda: None,
+        connections: int | None = None,
+    ) -> "SqlStore":
+        """Open a database of this version, or make a new one unless `create` is False; then call `on_made`.
+
 
         With at most so many `connections` at once, where it lies on a server.
         Raises StoreError for one that is missing, of another version, of another program, or that cannot be used.
         """
         database = find_database(url, connections)
         try:
-            _make_or_recognize(database, create=create)
+            if _make_or_recognize(database, create=create):
+                on_made()
         except BaseException:
             database.close()
             raise
@@ -215,7 +228,8 @@ def _require_empty(database: Database) -> None:
         raise StoreError(database.name, f"it is not empty: there are {filled}", remedy="name a new one in [store] url")
 
 
-def _make_or_recognize(database: Database, *, create: bool) -> None:
+def _make_or_recognize(database: Database, *, create: bool) -> bool:
+    """Whether it was made."""
     revision, foreign = _inspect(database)
     if foreign:
         raise _not_ours(database)
@@ -223,14 +237,16 @@ def _make_or_recognize(database: Database, *, create: bool) -> None:
         if not create:
             raise StoreError(database.name, "there is no database", remedy="check [store] url; `digest run` makes one")
         _migrate(database)
-    elif revision not in _known_revisions():
+        return True
+    if revision not in _known_revisions():
         raise _from_the_future(database, revision)
-    elif revision != _head():
+    if revision != _head():
         raise StoreError(
             database.name,
             f"it is at revision {revision}, this version of Digest needs {_head()}",
             remedy="copy it with `digest db backup`, then run `digest db upgrade`",
         )
+    return False
 
 
 def _inspect(database: Database) -> tuple[str | None, bool]:
@@ -238,7 +254,7 @@ def _inspect(database: Database) -> tuple[str | None, bool]:
     if not database.exists():
         return None, False
     with database.read() as connection:
-        names = set(inspect(connection).get_table_names())
+        names = {name for name in inspect(connection).get_table_names() if not name.startswith(_ENGINES)}
         if "alembic_version" not in names:
             return None, bool(names)
         revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

@@ -3,13 +3,16 @@
 A writer takes its lock at once (BEGIN IMMEDIATE), so that nothing it read can change before it writes.
 """
 
+import fcntl
+import glob
 import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import MutableMapping
-from contextlib import closing, suppress
+from collections.abc import Iterator, MutableMapping
+from contextlib import closing, contextmanager, suppress
 from datetime import date
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +146,24 @@ class SqliteDatabase(Database):
             raise self.explain(error) from None
         return copy
 
+    @contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """By a lock of the system's on a file beside the database, one for each name."""
+        mark = blake2b(name.encode(), digest_size=4).hexdigest()
+        try:
+            number = os.open(f"{self.path}-{mark}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(self.name, "no file can be made beside it", remedy="let this user write there") from error
+        try:
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_ours = True
+            except OSError:
+                is_ours = False
+            yield is_ours
+        finally:
+            os.close(number)
+
     def _copy(self, target: Path) -> None:
         source = f"{self.path.resolve().as_uri()}?mode=ro"
         with (
@@ -157,6 +178,9 @@ class SqliteDatabase(Database):
         for suffix in ("", "-wal", "-shm"):
             with suppress(OSError):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        for lock in self.path.parent.glob(f"{glob.escape(self.path.name)}-*.lock"):
+            with suppress(OSError):
+                lock.unlink()
 
     def is_own_error(self, error: Exception) -> bool:
         """Whether it is one of sqlite3's."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
 
 from digest.models import Arrival, Choices, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
+from digest.stores import choices
 from digest.stores.database import Database, count_anew, upsert
 from digest.stores.requests import forget
 from digest.stores.schema import deliveries, editions, events, imports, people, subscriptions
@@ -229,6 +230,7 @@ class SqlSubscribers:
             select(
                 deliveries.c.subscription,
                 editions.c.date,
+                editions.c.cadence,
                 deliveries.c.state,
                 deliveries.c.transport,
                 deliveries.c.attempted_at,
@@ -244,6 +246,7 @@ class SqlSubscribers:
                 row.id: tuple(
                     Receipt(
                         edition=receipt.date,
+                        cadence=receipt.cadence,
                         state=DeliveryState(receipt.state),
                         transport=receipt.transport,
                         attempted_at=receipt.attempted_at,
@@ -273,6 +276,16 @@ class SqlSubscribers:
             with self._database.read() as connection:
                 suppressed = self._suppressing.among(connection, newsletter, [fold(reader.email) for reader in chunk])
             yield from (reader for reader in chunk if fold(reader.email) not in suppressed)
+
+    def zones(self, newsletter: str) -> dict[str | None, int]:
+        """How many active readers chose which time zone; None: none. Reads all of them."""
+        with self._database.read() as connection:
+            return choices.count_zones(connection, newsletter)
+
+    def has_weekly(self, newsletter: str) -> bool:
+        """Whether an active reader asked for the weekly edition."""
+        with self._database.read() as connection:
+            return choices.has_weekly(connection, newsletter)
 
 
 _FIELDS: Final = "id key topics language timezone frequency state consent_at consent_text consent_from tags".split()

@@ -171,13 +171,13 @@ def _say(app: "App", stored: StoredEdition) -> tuple[str, list[str]]:
         case EditionState.HELD:
             return "Held", [*said, "It goes to nobody, unless it is mended or approved."]
         case EditionState.READY:
-            due = due_at(schedule, stored.date)
+            due = due_at(schedule, stored.date, stored.cadence)
             when = (
                 f"It goes out when it is due, at {write(due)}."
                 if due and due > app.clock()
                 else "`digest serve` sends it the next time that it looks, within a minute."
             )
-            by_hand = f"Where no `digest serve` runs, `digest run --on {stored.date}` sends it."
+            by_hand = f"Where no `digest serve` runs, `digest run {stored.options}` sends it."
             return "Ready", [*said, f"Ready since {write(stored.dated_at)}.", when, by_hand]
         case EditionState.SENDING:
             return "Being sent", [*said, "Stop ends it after the batch that is under way; what went out stays out."]

@@ -76,6 +76,7 @@ def make_routes(site: Site) -> APIRouter:
         paused = _still_paused(reader, app.clock())
         today = app.today()
         typed = fields or {}
+        weekly = app.config.schedule.weekly
         return site.page(
             "preferences.html",
             status,
@@ -84,6 +85,8 @@ def make_routes(site: Site) -> APIRouter:
             is_saved=is_saved,
             faults={fault.field: fault.key for fault in faults},
             frequency=chosen.frequency,
+            weekly_day=wording.weekday(weekly) if weekly is not None else "",
+            has_own_time=app.config.schedule.per_subscriber_timezone,
             zones=choose_zone(list_zones(language), chosen.timezone),
             own_zone=app.config.schedule.timezone,
             at=wording.time_of_day(app.config.schedule.at),

@@ -210,7 +210,7 @@ def test_recovering_leaves_alone_what_its_owner_released_and_claimed_again_meanw
 
     database = Interrupted(path_of(store_url))
     database.happens = claim_again
-    assert SqlLedger(database, store.ledger._suppressing).recover(edition, now=late) == 0
+    assert SqlLedger(database, store.ledger._suppressing, store.rounds).recover(edition, now=late) == 0
     database.engine.dispose()
     assert held
     assert store.ledger.counts(edition) == {DeliveryState.ATTEMPTED: 3}

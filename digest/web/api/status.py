@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from digest.models import EditionState, RunStatus, Scope, SubscriberState
+from digest.models import Cadence, EditionState, RunStatus, Scope, SubscriberState
 from digest.operate.status import read_status
 from digest.web.api.access import needs
 from digest.web.api.editions import Deliveries
@@ -20,6 +20,7 @@ class EditionStanding(BaseModel):
     """One of the last editions."""
 
     date: date
+    cadence: Cadence
     state: EditionState
     reason: str | None
     sent_at: datetime | None

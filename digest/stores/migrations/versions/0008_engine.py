@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add three tables, and columns of sources and batches."""
+    """Add four tables, two indexes of active readers, and columns of sources and batches."""
     number = columns.Number
     op.create_table(
         "zones",
@@ -40,6 +40,21 @@ def upgrade() -> None:
         sa.Column("seen_at", columns.in_order(32), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
     )
+    op.create_table(
+        "looks",
+        sa.Column("newsletter", columns.in_order(64), nullable=False),
+        sa.Column("cadence", columns.in_order(16), nullable=False),
+        sa.Column("looked_at", columns.in_order(32), nullable=False),
+        sa.PrimaryKeyConstraint("newsletter", "cadence", name="pk_looks"),
+    )
+    conditions = {
+        "frequency": "frequency = 'weekly' AND state = 'active'",
+        "timezone": "timezone IS NOT NULL AND state = 'active'",
+    }
+    for name, column in (("ix_subscriptions_weekly", "frequency"), ("ix_subscriptions_zone", "timezone")):
+        only = sa.text(conditions[column])
+        columns_of = ["newsletter", "state", column]
+        op.create_index(name, "subscriptions", columns_of, sqlite_where=only, postgresql_where=only)
     op.add_column("sources", sa.Column("visit_due_at", columns.in_order(32)))
     op.add_column("sources", sa.Column("pace", sa.Integer()))
     op.add_column("sources", sa.Column("claimed_until", columns.in_order(32)))

@@ -1,0 +1,123 @@
+"""digest worker: performs tasks of the distributed engine until stopped."""
+
+import secrets
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from digest.cli.options import ConfigOption, load
+from digest.cli.output import say
+from digest.errors import ConfigError
+from digest.models import TaskKind
+
+if TYPE_CHECKING:
+    from digest.config import Config
+    from digest.config.scheduling import ProcrastinateEngine
+    from digest.worker import Means
+
+_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the command."""
+    commands.command("worker")(worker)
+
+
+def worker(
+    context: typer.Context,
+    queues: Annotated[
+        str | None,
+        typer.Option(metavar="KINDS", help=f"Only tasks of these kinds: {','.join(_KINDS)}.", show_default=False),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Tasks at once; else [engine] concurrency.", show_default=False)
+    ] = None,
+    health: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT", help="Where /livez and /readyz answer; else [engine] health.", show_default=False
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Perform the tasks of the distributed engine until stopped. Any number of workers may run, on any machines.
+
+    SIGTERM ends it when what is under way has ended, a second one at once; SIGHUP has it read the configuration again.
+    """
+    chosen = read_kinds(queues)
+    first = load(context, config)
+    engine = require_engine(first)
+    place = health or engine.health
+
+    try:
+        from digest.engine.queue import ProcrastinateQueue
+    except ImportError:
+        remedy = 'pip install "digest[postgresql]"'
+        raise ConfigError("[store] url", "PostgreSQL needs a driver, not installed here", remedy=remedy) from None
+    from digest.health import Health, read_address
+    from digest.stores.owners import this_owner
+    from digest.worker import Worker
+
+    slug, at_once = first.newsletter.slug, concurrency or engine.concurrency
+    queue = ProcrastinateQueue(first.store.url, slug, attempts=engine.attempts)
+
+    def read_again() -> "Means":
+        found = load(context, config)
+        table = require_engine(found)
+        if (found.newsletter.slug, found.store.url) != (slug, first.store.url):
+            remedy = "restart the worker"
+            raise ConfigError("[newsletter] slug and [store] url", "they cannot change while it works", remedy=remedy)
+        if (concurrency or table.concurrency, table.attempts) != (at_once, engine.attempts):
+            say("digest: [engine] concurrency and attempts are those of the start until the worker is restarted")
+        return _make_means(found)
+
+    Worker(
+        queue=queue,
+        load=read_again,
+        owner=this_owner(secrets.token_hex(8)),
+        tell=say,
+        kinds=chosen,
+        concurrency=at_once,
+        health=Health(*read_address(place), tell=say) if place else None,
+        announce=lambda: say(
+            f"Working for {slug} on {queue.name}: {', '.join(chosen)}, {at_once} at once (Ctrl-C ends it)"
+        ),
+    ).run()
+
+
+def read_kinds(text: str | None) -> list[TaskKind]:
+    """The kinds of tasks of a list as "collect,read", each once. Raises ConfigError."""
+    if text is None:
+        return list(_KINDS)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names or [text]:
+        if name not in _KINDS:
+            raise ConfigError(f'queue "{name}"', "there is none of that name", remedy=f"known: {', '.join(_KINDS)}")
+    return [kind for kind in _KINDS if kind in names]
+
+
+def require_engine(config: "Config") -> "ProcrastinateEngine":
+    """The engine that workers serve. Raises ConfigError."""
+    from digest.config.scheduling import ProcrastinateEngine
+
+    if not isinstance(config.engine, ProcrastinateEngine):
+        remedy = 'write kind = "procrastinate" there, and name a PostgreSQL database in [store] url'
+        raise ConfigError(
+            "[engine] kind", 'it is "local": `digest serve` does everything, and workers nothing', remedy=remedy
+        )
+    return config.engine
+
+
+def _make_means(config: "Config") -> "Means":
+    from digest.app import App
+    from digest.tasks import list_worker_chores, make_performs
+    from digest.worker import Means
+
+    app = App(config)
+    return Means(
+        performs=make_performs(app),
+        chores=list_worker_chores(app),
+        open=lambda: app.store,
+        stop=app.stop,
+        close=app.close,
+    )

@@ -1,0 +1,290 @@
+"""Tasks on their way to any worker, in PostgreSQL: Procrastinate's tables, written in our own transactions.
+
+    enqueue ──> todo ──fetched by a worker──> doing ──> gone           done; nothing piles up
+                 ^                              │
+                 └── again later, or its worker died ──> failed        set aside after some attempts, with its fault
+
+A task may be done twice, never lost: what is sent is decided by the ledger. Who fetches and performs tasks is not
+known here, see `library`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeVar, get_args
+
+from psycopg import Connection, Error, errors
+
+from digest.errors import StoreError
+from digest.models import Owner, SetAside, Task, TaskKind
+from digest.stores.owners import is_dead
+from digest.stores.postgresql import PostgresDatabase
+
+KINDS: Final[tuple[TaskKind, ...]] = get_args(TaskKind)
+PROTOCOL: Final = 1  # of what a task's row holds; a worker leaves those of a later one to others
+STALLED_AFTER: Final = timedelta(seconds=8)  # without a heartbeat, until a worker elsewhere is taken for dead
+REMEDY: Final = "run `digest db upgrade`"
+
+# A reader's mail before tomorrow's articles.
+_PRIORITIES: Final[Mapping[TaskKind, int]] = {"compose": 30, "deliver": 30, "collect": 20, "read": 10}
+_KEPT: Final = timedelta(days=30)  # what was set aside
+_REMEMBERED: Final = timedelta(days=2)  # what happened to tasks that still wait
+_PLAIN: Final = 30  # letters of a slug: PostgreSQL's notifications go by names of 63
+
+_ENQUEUE: Final = """
+INSERT INTO procrastinate_jobs (queue_name, task_name, priority, queueing_lock, args)
+SELECT queue, task, priority, identity, args::jsonb
+FROM unnest(%s::text[], %s::text[], %s::int[], %s::text[], %s::text[]) AS new (queue, task, priority, identity, args)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+_COUNT: Final = """
+SELECT task_name, count(*) FROM procrastinate_jobs
+WHERE status IN ('todo', 'doing') AND queue_name = ANY(%s) GROUP BY task_name
+"""
+_SET_ASIDE: Final = """
+SELECT id, attempts, args FROM procrastinate_jobs
+WHERE status = 'failed' AND queue_name = ANY(%s) ORDER BY id DESC LIMIT %s
+"""
+# A worker's row may be gone and leave its jobs (procrastinate #1518).
+_STALLED: Final = """
+SELECT job.id, job.attempts, job.args FROM procrastinate_jobs AS job
+LEFT JOIN procrastinate_workers AS worker ON worker.id = job.worker_id
+WHERE job.status = 'doing' AND job.queue_name = ANY(%s)
+AND (worker.id IS NULL OR worker.last_heartbeat < now() - %s OR worker.id = ANY(%s))
+FOR UPDATE OF job SKIP LOCKED
+"""
+_OWNERS: Final = "SELECT worker_id, owner FROM engine_workers"
+_PRUNE: Final = """
+DELETE FROM procrastinate_workers AS worker WHERE (worker.last_heartbeat < now() - %s OR worker.id = ANY(%s))
+AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.worker_id = worker.id AND job.status = 'doing')
+"""
+# Another with the same identity may wait already, and only one may: that one takes over what this one has behind it.
+_TAKE_OVER: Final = """
+UPDATE procrastinate_jobs AS other
+SET attempts = greatest(other.attempts, job.attempts + %(counted)s), args = other.args || %(note)s::jsonb,
+    scheduled_at = greatest(other.scheduled_at, now() + %(pause)s)
+FROM procrastinate_jobs AS job
+WHERE job.id = %(id)s AND job.queueing_lock IS NOT NULL
+AND other.queueing_lock = job.queueing_lock AND other.status = 'todo'
+RETURNING other.id
+"""
+_AGAIN: Final = """
+UPDATE procrastinate_jobs SET status = 'todo', attempts = attempts + %(counted)s, args = args || %(note)s::jsonb,
+    scheduled_at = now() + %(pause)s, worker_id = NULL
+WHERE id = %(id)s
+"""
+_ASIDE: Final = """
+UPDATE procrastinate_jobs SET status = 'failed', attempts = attempts + %(counted)s, args = args || %(note)s::jsonb,
+    scheduled_at = NULL, worker_id = NULL
+WHERE id = %(id)s
+"""
+_HELD: Final = """
+SELECT id FROM procrastinate_jobs
+WHERE id = %s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %s FOR UPDATE
+"""
+_DELETE: Final = "DELETE FROM procrastinate_jobs WHERE id = %s"
+_TIDY: Final = (
+    "DELETE FROM procrastinate_jobs WHERE status IN ('succeeded', 'cancelled', 'aborted') AND queue_name = ANY(%s)",
+    "DELETE FROM procrastinate_jobs AS job WHERE status = 'failed' AND queue_name = ANY(%s) AND NOT EXISTS "
+    "(SELECT FROM procrastinate_events AS event WHERE event.job_id = job.id AND event.at > now() - %s)",
+    "DELETE FROM procrastinate_events AS event USING procrastinate_jobs AS job WHERE job.id = event.job_id "
+    "AND job.status IN ('todo', 'doing') AND job.queue_name = ANY(%s) AND event.at < now() - %s",
+)
+
+T = TypeVar("T")
+
+
+class ProcrastinateQueue:
+    """Tasks of one newsletter. Usable from several threads; close it when done."""
+
+    def __init__(self, url: str, newsletter: str, *, attempts: int = 5, connections: int = 4) -> None:
+        """Connects to nothing yet; `attempts` is how often a task is tried. Raises ConfigError for a wrong URL."""
+        self.url = url
+        self.newsletter = newsletter
+        self.attempts = attempts
+        self._database = PostgresDatabase(url, connections=connections)
+        self.name = self._database.name
+        self._queues = [queue_of(kind, newsletter) for kind in KINDS]
+
+    def enqueue(self, tasks: Sequence[Task], *, within: object | None = None) -> int:
+        """Add tasks; returns how many, without those whose identity waits already. Raises StoreError.
+
+        `within` is a connection of psycopg's: they are there when, and only if, its transaction is.
+        """
+        if not tasks:
+            return 0
+        # In one order: of two who add the same, one waits for the other, and not both.
+        rows = [_to_row(task) for task in sorted(tasks, key=lambda task: task.identity)]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+
+        def add(connection: Connection[Any]) -> int:
+            return len(connection.execute(_ENQUEUE, columns).fetchall())
+
+        if within is None:
+            return self._write(add)
+        if not isinstance(within, Connection):
+            raise TypeError("tasks are enqueued within a connection of psycopg's")
+        try:
+            return add(within)
+        except Error as error:
+            raise self.explain(error) from None
+
+    def waiting(self) -> Mapping[TaskKind, int]:
+        """How many wait or are being done, of each kind. Raises StoreError."""
+        counted = dict(self._write(lambda connection: connection.execute(_COUNT, [self._queues]).fetchall()))
+        return {kind: int(counted.get(kind, 0)) for kind in KINDS}
+
+    def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
+        """Those that failed for good, the newest first. Raises StoreError."""
+        rows = self._write(lambda connection: connection.execute(_SET_ASIDE, [self._queues, limit]).fetchall())
+        return [
+            SetAside(id=number, task=task, attempts=attempts, fault=str(arguments.get("fault", "")))
+            for number, attempts, arguments in rows
+            if (task := read_task(arguments)) is not None
+        ]
+
+    def put_back(
+        self, number: int, worker: int | None, *, pause: timedelta, is_counted: bool = False, fault: str = ""
+    ) -> None:
+        """A task is to be tried again after a while. Not when another has it by now. Raises StoreError."""
+        self._settle(number, worker, _AGAIN, pause=pause, counted=int(is_counted), note=_note(fault))
+
+    def put_aside(self, number: int, worker: int | None, *, fault: str) -> None:
+        """A task has failed for good. Not when another has it by now. Raises StoreError."""
+        self._settle(number, worker, _ASIDE, pause=timedelta(), counted=1, note=_note(fault))
+
+    def requeue_stalled(self, *, after: timedelta = STALLED_AFTER) -> list[SetAside]:
+        """Put back what workers that are gone had under way; returns what is set aside instead. Raises StoreError.
+
+        A worker is gone that showed no sign of life for a while, or of this machine, whose process is not there.
+        That counts as an attempt: it may have been the task that killed it.
+        """
+
+        def requeue(connection: Connection[Any]) -> list[SetAside]:
+            owners = connection.execute(_OWNERS).fetchall()
+            dead = [number for number, owner in owners if _is_dead(owner)]
+            aside = []
+            for number, attempts, arguments in connection.execute(_STALLED, [self._queues, after, dead]).fetchall():
+                fault = "its worker ended while it was at it"
+                values = {"id": number, "pause": timedelta(), "counted": 1, "note": _note(fault)}
+                if attempts + 1 >= self.attempts:
+                    connection.execute(_ASIDE, values)
+                    task = read_task(arguments)
+                    if task is not None:
+                        aside.append(SetAside(id=number, task=task, attempts=attempts + 1, fault=fault))
+                else:
+                    _put_back(connection, _AGAIN, values)
+            connection.execute(_PRUNE, [after, dead])
+            return aside
+
+        return self._write(requeue)
+
+    def tidy(self) -> None:
+        """Remove what nobody needs any more. Raises StoreError."""
+
+        def remove(connection: Connection[Any]) -> None:
+            ended, aside, events = _TIDY
+            connection.execute(ended, [self._queues])
+            connection.execute(aside, [self._queues, _KEPT])
+            connection.execute(events, [self._queues, _REMEMBERED])
+
+        self._write(remove)
+
+    def require_schema(self) -> None:
+        """Raises StoreError when its tables are not those that this version needs."""
+        from digest.engine.schema import require_schema
+
+        require_schema(self._database)
+
+    def explain(self, error: Exception) -> StoreError:
+        """What the database's own words mean for the operator."""
+        if isinstance(error, errors.UndefinedTable | errors.UndefinedFunction):
+            return StoreError(self.name, "it has no tables for tasks, or old ones", remedy=REMEDY)
+        return self._database.explain(error)
+
+    def close(self) -> None:
+        """Let go of the connections. May be called twice."""
+        self._database.close()
+
+    def _settle(self, number: int, worker: int | None, statement: str, **values: object) -> None:
+        def settle(connection: Connection[Any]) -> None:
+            if connection.execute(_HELD, [number, worker]).fetchone():
+                _put_back(connection, statement, {"id": number, **values})
+
+        self._write(settle)
+
+    def _write(self, work: Callable[[Connection[Any]], T]) -> T:
+        try:
+            with self._database.write_beside() as connection:
+                driver: Any = connection.connection.driver_connection
+                try:
+                    return work(driver)
+                except Error as error:
+                    raise self.explain(error) from None
+        except errors.Error as error:
+            raise self.explain(error) from None
+
+
+def queue_of(kind: TaskKind, newsletter: str) -> str:
+    """The name of a newsletter's queue: who serves another never fetches from it."""
+    if len(newsletter) <= _PLAIN:
+        return f"{kind}.{newsletter}"
+    return f"{kind}.{newsletter[:12]}.{hashlib.sha256(newsletter.encode()).hexdigest()[:16]}"
+
+
+def read_task(arguments: Mapping[str, object]) -> Task | None:
+    """The task that a row holds; None for one of a later version of Digest."""
+    kind = arguments.get("kind")
+    if arguments.get("version") != PROTOCOL or kind not in KINDS:
+        return None
+    return Task(
+        kind=kind,
+        newsletter=str(arguments.get("newsletter", "")),
+        subject=str(arguments.get("subject", "")),
+        identity=str(arguments.get("identity", "")),
+    )
+
+
+def _to_row(task: Task) -> tuple[str, str, int, str | None, str]:
+    identity = f"{task.newsletter}/{task.kind}/{task.identity}" if task.identity else None
+    arguments = {
+        "version": PROTOCOL,
+        "kind": task.kind,
+        "newsletter": task.newsletter,
+        "subject": task.subject,
+        "identity": task.identity,
+    }
+    return (
+        queue_of(task.kind, task.newsletter),
+        task.kind,
+        _PRIORITIES[task.kind],
+        identity,
+        json.dumps(arguments).replace("\\u0000", ""),  # which PostgreSQL does not take
+    )
+
+
+def _note(fault: str) -> str:
+    return json.dumps({"fault": fault} if fault else {}).replace("\\u0000", "")
+
+
+def _put_back(connection: Connection[Any], statement: str, values: Mapping[str, object]) -> None:
+    """By that statement, unless it is to wait again and another with its identity does already."""
+    if statement is _ASIDE:
+        connection.execute(statement, values)
+        return
+    while not connection.execute(_TAKE_OVER, values).fetchone():
+        try:
+            with connection.transaction():
+                connection.execute(statement, values)
+        except errors.UniqueViolation:
+            continue  # it came between the two
+        return
+    connection.execute(_DELETE, [values["id"]])
+
+
+def _is_dead(owner: Mapping[str, Any]) -> bool:
+    try:
+        return is_dead(Owner(**owner))
+    except TypeError:  # of another version of Digest
+        return False

@@ -1,0 +1,113 @@
+"""`digest worker` as an operator meets it."""
+
+import re
+import signal
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from digest.stores.sql import SqlStore
+from tests.acceptance.conftest import Desk
+from tests.acceptance.serving import wait_for
+from tests.doubles.postgresql import PostgresServer
+
+ENGINE = """
+[engine]
+kind = "procrastinate"
+"""
+
+
+@pytest.fixture
+def url(postgresql: PostgresServer) -> Iterator[str]:
+    url = postgresql.create()
+    yield url
+    postgresql.drop(url)
+
+
+@pytest.fixture
+def engine_desk(desk: Desk, url: str) -> Desk:
+    """A newsletter with the engine of workers over a server, where nothing is yet."""
+    desk.environment["DIGEST_STORE_URL"] = url
+    desk.configure(ENGINE)
+    return desk
+
+
+def test_without_the_engine_a_worker_says_that_there_is_nothing_for_it(desk: Desk) -> None:
+    desk.configure()
+    ran = desk.digest("worker")
+    assert ran.code == 2
+    assert '[engine] kind: it is "local"' in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--queues", "collect,sending"], 'queue "sending": there is none of that name'),
+        (["--queues", ""], 'queue "": there is none of that name'),
+        (["--health", "nowhere"], 'health "nowhere": it is no address'),
+        (["--health", "127.0.0.1:99999"], "it is no address"),
+    ],
+    ids=["kind", "empty", "words", "port"],
+)
+def test_arguments_that_make_no_sense_are_named(engine_desk: Desk, arguments: list[str], words: str) -> None:
+    ran = engine_desk.digest("worker", *arguments)
+    assert ran.code == 2
+    assert words in ran.err
+
+
+def test_a_new_database_gets_the_engines_tables_and_an_old_one_by_its_upgrade(engine_desk: Desk, url: str) -> None:
+    assert engine_desk.digest("db", "check").code == 0
+    assert re.search(r"engine\tProcrastinate \d", engine_desk.digest("db", "check").out)
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    SqlStore.open(url).close()  # as the local engine makes it
+    ran = engine_desk.digest("db", "check")
+    assert ran.code == 1
+    assert "digest db upgrade" in ran.err
+    upgraded = engine_desk.digest("db", "upgrade", "--json").rows
+    assert [row["subject"] for row in upgraded] == ["database", "engine"]
+    assert "were made" in upgraded[1]["result"]
+    assert "up to date" in engine_desk.digest("db", "upgrade").out
+    assert engine_desk.digest("db", "check").code == 0
+    with closing(SqlStore.open(url, create=False)) as store:
+        assert store.subscribers.everyone("morning") == []
+
+
+def test_a_worker_works_until_it_is_told_to_stop_and_minds_a_faulty_configuration(engine_desk: Desk) -> None:
+    process = engine_desk.start("worker", "--queues", "deliver,collect", "--concurrency", "2", "--health", "0")
+    said: list[str] = []
+    assert process.stderr
+    reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
+    reader.start()
+
+    def has_said(words: str) -> bool:
+        return any(words in line for line in said) or process.poll() is not None
+
+    try:
+        wait_for(lambda: has_said("Working for morning on database"), 40, "it is at work")
+        assert "collect, deliver, 2 at once" in "".join(said), said
+        place = re.search(r"http://[\d.]+:\d+", "".join(said))
+        assert place, said
+        with urllib.request.urlopen(f"{place[0]}/readyz", timeout=20) as answer:
+            assert answer.read() == b"ok\n"
+        (engine_desk.folder / "config.toml").write_text("[newsletter]\nname = 3\n")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: has_said("not taken"), 30, "it has read")
+        assert any("[newsletter]" in line or "newsletter" in line for line in said), said
+        engine_desk.configure(ENGINE)
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: has_said("tasks that begin now use it"), 30, "it has read again")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, said
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(10)
+        process.stderr.close()
+        assert process.stdout
+        process.stdout.close()
+    assert "Traceback" not in "".join(said), said
