@@ -12,8 +12,9 @@ from dataclasses import asdict
 from benchmarks.ledger import BY_HAND as LEDGER
 from benchmarks.measures import MEASURES
 from benchmarks.sizes import BY_HAND as SIZES
+from benchmarks.status import BY_HAND as STATUS
 
-_BY_HAND = SIZES | LEDGER  # these take long, and only when they are named
+_BY_HAND = SIZES | LEDGER | STATUS  # these take long, and only when they are named
 KNOWN = MEASURES | _BY_HAND
 
 

@@ -147,7 +147,9 @@ class App:
         """The database. Raises StoreError, and ConfigError for an address that names none."""
         from digest.stores.sql import SqlStore
 
-        store = SqlStore.open(self.config.store.url, on_made=self._make_engine_tables)
+        store = SqlStore.open(
+            self.config.store.url, on_made=self._make_engine_tables, connections=self.config.store.connections
+        )
         if self.queue is not None:
             from digest.sweeping import make_enqueue
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.options import ConfigOption, JsonOption, open_app
+from digest.cli.options import ConfigOption, JsonOption, load, open_app
 from digest.cli.output import put, put_json, put_rows, say
 
 commands = typer.Typer(help="The database: bring it up to date, check it, copy it.", no_args_is_help=True)
@@ -62,12 +62,22 @@ def restore_database(
 @commands.command("copy")
 def copy_database(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="URL", help="As in [store] url; a new or an empty database.")],
+    places: Annotated[
+        list[str],
+        typer.Argument(metavar="[SOURCE] TARGET", help="Files or addresses; the source is else the configured one."),
+    ],
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Move to another database: every row, from SQLite to PostgreSQL or back. Stop what writes first."""
-    with open_app(context, config) as app:
-        copied = app.store.copy(target)
+    """Move to another database: every row, from SQLite to PostgreSQL or back. Stop what writes first.
+
+    The target is a new or an empty one. All is there when it ends, and was counted, or nothing is.
+    """
+    from digest.operate.moving import copy_store
+
+    if len(places) > 2:
+        raise typer.BadParameter("name a source and a target, or a target alone", param_hint="[SOURCE] TARGET")
+    source = places[0] if len(places) == 2 else load(context, config).store.url
+    copied = copy_store(source, places[-1])
     put_rows([{"table": table, "rows": rows} for table, rows in copied.items()], as_json=as_json, empty="")
     say("Everything is there. Name the new database in [store] url or DIGEST_STORE_URL, and start again.")

@@ -172,6 +172,7 @@ class StoreTable(_Table):
     """[store]"""
 
     url: str = "sqlite:///digest.db"
+    connections: int = Field(default=64, ge=2, le=1000)  # to a server, of one process, at most
 
     @field_validator("url")
     @classmethod

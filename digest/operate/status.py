@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from digest.due import find_next, gather_zones
 from digest.models import Cadence
+from digest.stores.patience import hurried
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -14,6 +15,11 @@ _EDITIONS = 7
 
 def read_status(app: "App") -> dict[str, Any]:
     """The last editions with their deliveries by state, subscribers by state, the sources' health, what is due next."""
+    with hurried():
+        return _read_status(app)
+
+
+def _read_status(app: "App") -> dict[str, Any]:
     slug, now = app.config.newsletter.slug, app.clock()
     last = app.store.runs.last(slug)
     due = read_next_due(app)

@@ -24,7 +24,7 @@ def copy_all(source: Database, target: Database) -> dict[str, int]:
     Raises StoreError when there is anything in the target, or while a sender holds a batch: its marks would be lost.
     """
     copied = {}
-    with source.read() as ours, target.write() as theirs:
+    with source.read_all() as ours, target.write() as theirs:
         if ours.execute(select(batches.c.id).where(batches.c.state == "claimed").limit(1)).first():
             remedy = "wait until it ends, or stop it with `digest editions stop`; `digest run` recovers what died"
             raise StoreError(source.name, "an edition is being sent from it", remedy=remedy)

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from sqlalchemy import Column, Connection, Engine, Executable, Table, func, select
+from sqlalchemy import Column, Connection, Engine, Executable, Table, exc, func, select
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as _insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.schema import CreateTable
 
-from digest.errors import StoreError
+from digest.errors import StoreError, StoreUnavailable
 
-Kind = Literal["read", "durable", "fast", "bulk", "beside", "marking", "session"]
+Kind = Literal["read", "reading", "durable", "fast", "bulk", "beside", "marking", "upgrade", "session"]
 OPTION = "digest_begin"  # of a connection's execution options: the kind of its next transaction
 
 
@@ -190,6 +190,12 @@ class Database(ABC):
         It ends with the process, however that does. Raises StoreError.
         """
 
+    def _explain(self, error: Exception) -> StoreError:
+        if isinstance(error, exc.TimeoutError):
+            remedy = "try again, or raise [store] connections"
+            return StoreUnavailable(self.name, "all connections that this process may have are in use", remedy=remedy)
+        return self.explain(error)
+
     def stamp(self) -> str:
         """Another text when something may have changed, where no files tell. Raises StoreError."""
         return ""
@@ -206,9 +212,21 @@ class Database(ABC):
             yield connection
 
     @contextmanager
+    def read_all(self) -> Iterator[Connection]:
+        """The same for as long as there are rows: of a copy, of a whole edition's deliveries. Raises StoreError."""
+        with self._transaction("reading") as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is on the disk when it ends. Raises StoreError, and then nothing of it was written."""
         with self._transaction("durable") as connection:
+            yield connection
+
+    @contextmanager
+    def upgrade(self) -> Iterator[Connection]:
+        """The same, one at a time: who upgrades as well waits, however long that takes. Raises StoreError."""
+        with self._transaction("upgrade") as connection:
             yield connection
 
     @contextmanager
@@ -254,7 +272,7 @@ class Database(ABC):
                     raise
         except Exception as error:
             if isinstance(error, SQLAlchemyError) or self.is_own_error(error):
-                raise self.explain(error) from None
+                raise self._explain(error) from None
             raise
 
     def _open_straight(self, *, lasting: bool) -> PoolProxiedConnection:
@@ -299,7 +317,7 @@ class Database(ABC):
             raise StoreError(self.name, "it holds a row that cannot be read", remedy=remedy) from None
         except Exception as error:
             if isinstance(error, SQLAlchemyError) or self.is_own_error(error):
-                raise self.explain(error) from None
+                raise self._explain(error) from None
             raise
 
     def _begin(self, kind: Kind) -> Connection:

@@ -202,10 +202,10 @@ class SqlLedger:
 
     def deliveries(self, edition: int, *, missing: bool = False) -> Iterator[Delivery]:
         """All deliveries by address, or only those of whom nothing says that they got it; as they are read."""
-        with self._database.read() as connection:
+        with self._database.read_all() as connection:
             yield from telling.read(connection, edition, telling.MISSING if missing else tuple(DeliveryState))
 
     def unknown(self, edition: int) -> Iterator[Delivery]:
         """Those of whom nobody knows whether they were sent, with what is known."""
-        with self._database.read() as connection:
+        with self._database.read_all() as connection:
             yield from telling.read(connection, edition, (DeliveryState.UNKNOWN,), with_events=True)

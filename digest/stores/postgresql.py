@@ -5,10 +5,10 @@ time is at work, as with SQLite. Senders use `write_beside` and `write_marks`, a
 work at once. A view is of one moment (REPEATABLE READ).
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from datetime import date
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from digest.errors import ConfigError, StoreError, StoreUnavailable
+from digest.stores import patience
 from digest.stores.columns import passing
 from digest.stores.database import OPTION, Database, Spelling
 from digest.stores.dumping import MAGIC, begins_with, dump, restore
@@ -32,6 +33,10 @@ _MONTHS: Final = _WRITERS + 1  # of that which who makes a month takes
 _LOCK_SECONDS: Final = 10.0
 _LOCK_TRIES: Final = 20  # in that time, for locks that would hold up senders
 _IDLE_SECONDS: Final = 60  # a sender that was halted in a transaction is thrown out: others wait for its locks
+# Single statements: a mark is one of milliseconds; some thousands of plans, or what an edition gives up, one of many
+# seconds. See patience for what is read.
+_MARKING_SECONDS: Final = 60.0
+_LONG_SECONDS: Final = 3600.0
 _SCRATCH: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 _FORGETS: Final = "digest_forgets"  # whether this connection would tell of a commit before it is on the disk
 
@@ -45,6 +50,9 @@ _CONNECT: Final = {
     "client_encoding": "utf8",
     "application_name": "digest",
 }
+CONNECTIONS: Final = 64  # at once, of one process: more than its threads are
+_KEPT: Final = 16  # more than that are closed when they are done with: opening one takes longer than most that it does
+_POOL_SECONDS: Final = 30.0  # for another thread to be done with one
 _SET_UP: Final = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
 
 # What composing an edition never writes, and what there may be millions of.
@@ -60,8 +68,11 @@ class PostgresDatabase(Database):
     keeps_marks = True
     spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=lambda value: value)
 
-    def __init__(self, url: str | URL, *, connections: int = 64) -> None:
-        """Connects to nothing yet. Raises ConfigError for a URL that is none, and never repeats it."""
+    def __init__(self, url: str | URL, *, connections: int = CONNECTIONS) -> None:
+        """Connects to nothing yet. Raises ConfigError for a URL that is none, and never repeats it.
+
+        At most so many connections at once, of which some stay open: each is made when it is first needed.
+        """
         super().__init__()
         self._url = _read_url(url)
         place = f"{self._url.host or 'the local socket'}{f':{self._url.port}' if self._url.port else ''}"
@@ -69,8 +80,10 @@ class PostgresDatabase(Database):
         self.engine: Engine = create_engine(
             self._url,
             connect_args={name: value for name, value in _CONNECT.items() if name not in self._url.query},
-            pool_size=min(4, connections),
-            max_overflow=max(0, connections - 4),
+            pool_size=min(_KEPT, connections),
+            max_overflow=max(0, connections - _KEPT),
+            pool_use_lifo=True,  # those that are needed rarely rest
+            pool_timeout=_POOL_SECONDS,
             isolation_level="AUTOCOMMIT",  # how a transaction begins is ours
         )
         self._lock_seconds = _LOCK_SECONDS
@@ -116,7 +129,7 @@ class PostgresDatabase(Database):
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:
         """By an advisory lock, which goes with its connection: also when this process is killed. Raises StoreError."""
-        number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+        number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
         with self.engine.connect() as held:
             try:
                 held.execution_options(**{OPTION: "session"})
@@ -193,7 +206,7 @@ class PostgresDatabase(Database):
 
     def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:
         """In one exchange, that is never prepared: the server prepares single statements only."""
-        steps = self._begin_beside()
+        steps = self._begin_beside(_MARKING_SECONDS)
         if not lasting:
             steps.append("SET LOCAL synchronous_commit = off")
         elif about.get(_FORGETS):
@@ -211,9 +224,10 @@ class PostgresDatabase(Database):
         row = connection.execute("SHOW synchronous_commit").fetchone()
         record.info[_FORGETS] = row is not None and row[0] == "off"
 
-    def _begin_beside(self) -> list[str]:
+    def _begin_beside(self, most: float) -> list[str]:
         return [
             "BEGIN ISOLATION LEVEL READ COMMITTED",
+            _end_after(most),
             f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1000)}",
             f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
         ]
@@ -223,10 +237,14 @@ class PostgresDatabase(Database):
         kind = connection.get_execution_options().get(OPTION)
         if kind == "session":  # no transaction: it would keep the database from tidying up for as long as it lasts
             return
-        if kind == "read":
-            connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if kind in {"read", "reading"}:
+            most = patience.seconds() if kind == "read" else _LONG_SECONDS
+            connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_end_after(most)}")
             return
-        steps = self._begin_beside()
+        steps = self._begin_beside(_MARKING_SECONDS if kind == "marking" else _LONG_SECONDS)
+        if kind == "upgrade":  # which waits for another upgrade, and takes as long as it takes
+            steps[1:1] = ["SET LOCAL lock_timeout = 0", _end_after(0), f"SELECT pg_advisory_xact_lock({_WRITERS})"]
+            steps.append(_end_after(0))
         if kind in {"fast", "bulk"}:
             steps.append("SET LOCAL synchronous_commit = off")
         elif connection.info.get(_FORGETS):
@@ -282,6 +300,11 @@ class _Scratch(PostgresDatabase):
 
     def _start(self, connection: Connection) -> None:
         connection.exec_driver_sql(_SCRATCH)
+
+
+def _end_after(seconds: float) -> str:
+    """A statement that goes on for longer is ended; 0: none is."""
+    return f"SET LOCAL statement_timeout = {int(seconds * 1000)}"
 
 
 def _copy_steps(table: Table, schema: str) -> list[str]:

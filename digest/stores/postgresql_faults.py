@@ -30,10 +30,12 @@ _MAY_PASS = {
     "55P03": ("it is locked by another process", "wait until that one is done, or stop it"),
     "40": ("another process was at the same rows", "try again"),
     "25P": ("this process was halted for too long, and its transaction ended", "try again"),
-    "57014": ("it ended what took too long", "raise statement_timeout, or try again"),
+    "57014": ("it was asked for what took too long, which was ended", "try again; `ANALYZE` there may help"),
 }
 # Who is not let in gets words alone, and no SQLSTATE.
 _REFUSALS: Final[tuple[tuple[str, tuple[str, str], type[StoreError]], ...]] = (
+    ("connection slots", _NO_CONNECTION_LEFT, StoreUnavailable),
+    ("too many", _NO_CONNECTION_LEFT, StoreUnavailable),  # also of one role, whose name comes behind
     ('role "', _NOT_LET_IN, StoreError),
     ("does not exist", _NO_DATABASE, StoreError),
     ("authentication failed", _NOT_LET_IN, StoreError),
@@ -41,8 +43,6 @@ _REFUSALS: Final[tuple[tuple[str, tuple[str, str], type[StoreError]], ...]] = (
     ("pg_hba.conf", _NOT_LET_IN, StoreError),
     ("is not permitted to log in", _NOT_LET_IN, StoreError),
     ("permission denied", _NOT_LET_IN, StoreError),
-    ("connection slots", _NO_CONNECTION_LEFT, StoreUnavailable),
-    ("too many", _NO_CONNECTION_LEFT, StoreUnavailable),
     ("starting up", _STARTING, StoreUnavailable),
     ("shutting down", _STARTING, StoreUnavailable),
 )

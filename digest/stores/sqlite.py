@@ -232,7 +232,7 @@ def _set_up(connection: sqlite3.Connection, _: object) -> None:
 
 def _begin(connection: Connection) -> None:
     match connection.get_execution_options().get(OPTION):
-        case "durable" | "beside":
+        case "durable" | "beside" | "upgrade":
             connection.exec_driver_sql("PRAGMA synchronous = FULL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         case "fast" | "marking":

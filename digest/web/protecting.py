@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 
+from digest.stores.patience import hurried
 from digest.web.answering import Answering
 from digest.web.clients import find_client, is_among, network_around, read_networks
 from digest.web.limiting import Kind, Limits, RateLimit
@@ -120,7 +121,8 @@ class Protection:
             except TimeoutError:
                 raise _Unfit(503, "try_again", 5) from None
             try:
-                await self._app(scope, _replay(body, receive), send)
+                with hurried():
+                    await self._app(scope, _replay(body, receive), send)
             finally:
                 self._work.release()
         finally:

@@ -136,6 +136,26 @@ def test_all_of_it_moves_into_a_file_and_goes_on_there(desk: Desk, tmp_path: Pat
     assert "it is not empty" in desk.digest("db", "restore", "digest.dump").err
 
 
+def test_a_file_moves_to_a_server_by_their_names_alone(postgresql: PostgresServer, tmp_path: Path) -> None:
+    desk, target = Desk(tmp_path), postgresql.create()
+    try:
+        assert desk.digest("init", ".").code == 0
+        assert desk.digest("subscribers", "add", "reader@rehearsal.test").code == 0
+        assert desk.digest("run").code == 0
+        (desk.folder / "config.toml").rename(desk.folder / "elsewhere.toml")  # which is not asked
+        copied = desk.digest("db", "copy", "digest.db", target, "--json")
+        assert copied.code == 0, copied.err
+        assert {row["table"]: row["rows"] for row in copied.rows}["deliveries"] == 1
+        assert "there is no database" in desk.digest("db", "copy", "digset.db", target).err
+        assert not (desk.folder / "digset.db").exists()
+        assert desk.digest("db", "copy", "a.db", "b.db", "c.db").code == 2
+        moved = desk.digest("status", "--json", "--config", "elsewhere.toml", DIGEST_STORE_URL=target)
+        assert '"accepted": 1' in moved.out
+        assert "already sent" in desk.digest("run", "--config", "elsewhere.toml", DIGEST_STORE_URL=target).out
+    finally:
+        postgresql.drop(target)
+
+
 def test_an_address_with_a_password_is_never_repeated(desk: Desk, url: str) -> None:
     wrong = url.replace("digest@", "digest:hunter2@").replace("/test", "/nothing")
     for command in (["db", "check"], ["db", "copy", wrong]):

@@ -124,9 +124,11 @@ def test_a_backup_is_whole_overwrites_nothing_and_comes_back(
         other = f"sqlite:///{tmp_path / 'other.db'}"
     else:
         other = request.getfixturevalue("server_url")
+    SqlStore.open(other).close()  # tables in which nothing is
     assert "restored from" in SqlStore.restore(other, backup)
     with closing(SqlStore.open(other)) as restored:
         assert rows_of(restored) == before
+        assert restored.ledger.counts(edition) == store.ledger.counts(edition)
         assert save_edition(restored, day=NOW.date().replace(day=3)).id == edition + 1
 
 
