@@ -95,6 +95,7 @@ from digest.models.events import (
     Wave,
     Weight,
 )
+from digest.models.peers import SCHEDULE, Peer
 from digest.models.reporting import (
     Finding,
     Report,
@@ -107,6 +108,7 @@ from digest.models.tasks import SetAside, Task, TaskKind
 
 __all__ = [
     "ANYBODY",
+    "SCHEDULE",
     "UNSUBSCRIBE_TOKEN",
     "Arrival",
     "Article",
@@ -154,6 +156,7 @@ __all__ = [
     "Page",
     "PageRequest",
     "Passage",
+    "Peer",
     "Planned",
     "ProviderList",
     "Receipt",

@@ -9,8 +9,9 @@ from digest.protocols.audience import ManagingStore, RequestStore, SubscriberSto
 from digest.protocols.hearing import BounceRules, CountStore, EventStore
 from digest.protocols.making import AnswerStore, ArchiveStore, EditionStore, EntryStore, KeyStore, RunStore
 from digest.protocols.network import Clock, Fetch, Network, Parallel, Request, Response
-from digest.protocols.running import Perform, Queue
+from digest.protocols.running import Perform, Queue, Unwatched, Watch
 from digest.protocols.sending import Ledger, Rates
+from digest.protocols.workers import IncidentStore, WorkerStore
 
 __all__ = [
     "Activity",
@@ -23,6 +24,7 @@ __all__ = [
     "EntryStore",
     "EventStore",
     "Fetch",
+    "IncidentStore",
     "KeyStore",
     "Ledger",
     "Lists",
@@ -43,4 +45,7 @@ __all__ = [
     "Summarizer",
     "TokenStore",
     "Transport",
+    "Unwatched",
+    "Watch",
+    "WorkerStore",
 ]

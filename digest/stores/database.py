@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,10 +117,12 @@ class Database(ABC):
     engine: Engine
     name: str  # as errors call it, without what is secret
     keeps_marks: bool  # whether what `write_marks` wrote outlives a power cut of the machine that wrote it
+    has_clock: bool  # whether its clock is another than this machine's
     spelling: Spelling
 
     def __init__(self) -> None:
         """Opens nothing yet."""
+        self.refusal: StoreError | None = None  # why nothing may be done here any more
         self._known: dict[str, str] = {}  # statements, as they are spelled here
 
     @abstractmethod
@@ -168,6 +171,10 @@ class Database(ABC):
     @abstractmethod
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator; StoreUnavailable where trying again may help."""
+
+    @abstractmethod
+    def clock(self) -> datetime:
+        """Now, by the clock of where the database is. Raises StoreError."""
 
     def stamp(self) -> str:
         """Another text when something may have changed, where no files tell. Raises StoreError."""
@@ -245,6 +252,7 @@ class Database(ABC):
 
     def _open_straight(self, *, lasting: bool) -> PoolProxiedConnection:
         """A connection in a new transaction. If it was lost in the pool, another: nothing was asked of it yet."""
+        self._require_open()
         for is_last in (False, True):
             pooled = self.engine.raw_connection()
             try:
@@ -271,6 +279,10 @@ class Database(ABC):
         self.engine.dispose()
         return True
 
+    def _require_open(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
     @abstractmethod
     def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:
         """Begin such a transaction on a connection of which that is known."""
@@ -290,6 +302,7 @@ class Database(ABC):
 
     def _begin(self, kind: Kind) -> Connection:
         """A connection in a new transaction. If it was lost in the pool, another: nothing was asked of it yet."""
+        self._require_open()
         for is_last in (False, True):
             connection = self.engine.connect()
             try:

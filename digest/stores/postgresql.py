@@ -7,6 +7,7 @@ work at once. A view is of one moment (REPEATABLE READ).
 
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +55,7 @@ class PostgresDatabase(Database):
     """A database of a PostgreSQL server."""
 
     keeps_marks = True
+    has_clock = True
     spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=list)
 
     def __init__(self, url: str | URL, *, connections: int = 64) -> None:
@@ -109,12 +111,19 @@ class PostgresDatabase(Database):
         with self.read() as connection:
             return str(connection.execute(select(func.current_setting(setting))).scalar())
 
+    def clock(self) -> datetime:
+        """The server's, which all machines share. Raises StoreError."""
+        with self.read() as connection:
+            now: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return now.astimezone(UTC)
+
     def stamp(self) -> str:
         """How many rows were ever written: the server counts them. Raises StoreError."""
         counted = (
             "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) "
             "FROM pg_stat_user_tables WHERE schemaname = current_schema() "
-            "AND left(relname, 14) <> 'procrastinate_' AND left(relname, 7) <> 'engine_'"  # there hearts beat
+            "AND left(relname, 14) <> 'procrastinate_' AND left(relname, 7) <> 'engine_' "
+            "AND relname <> 'workers'"  # there hearts beat
         )
         with self.read() as connection:
             return str(connection.exec_driver_sql(counted).scalar())
