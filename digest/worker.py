@@ -12,27 +12,29 @@ import asyncio
 import os
 import signal
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from digest.engine.queue import STALLED_AFTER, ProcrastinateQueue, read_task
+from digest.engine.contact import Again, Aside, Contact, Done, Ended, Fetched
+from digest.engine.queue import LONGEST_PAUSE, STALLED_AFTER, ProcrastinateQueue, read_task
 from digest.errors import ConfigError, DigestError, StoreError, StoreUnavailable
 from digest.models import Owner, SetAside, Task, TaskKind
 from digest.operate.chores import Chore, Chores
 from digest.protocols import Perform
 
 if TYPE_CHECKING:
-    from digest.engine.library import Consumer, Contact, Ended, Fetched
+    from digest.engine.library import Consumer
     from digest.health import Health
 
 _SWEEP: Final = timedelta(seconds=2)  # how often it is looked for what dead workers left
+_CHECK: Final = timedelta(seconds=15)  # whether the database is still of this version
 _TIDY: Final = timedelta(minutes=10)
 _UNSUITED: Final = timedelta(seconds=30)  # for a task that another worker is to do
-_LONGEST_PAUSE: Final = timedelta(minutes=10)
+_LONGEST_REST: Final = timedelta(minutes=10)
 _AT_ONCE: Final = b"digest: ended at once; what was under way is done again by another worker\n"
 
 
@@ -43,6 +45,9 @@ class Means:
     performs: Mapping[TaskKind, Perform]
     chores: Sequence[Chore] = ()  # what each worker does beside its tasks; of the first reading only
     open: Callable[[], object] = lambda: None  # before the first task; may raise StoreError
+    check: Callable[[], object] = lambda: (
+        None
+    )  # now and then; raises StoreError when the database is of another version
     stop: Callable[[], None] = lambda: None  # ask tasks under way to end with what they are at
     close: Callable[[], None] = lambda: None  # when the last of its tasks has ended
 
@@ -58,7 +63,7 @@ class _Used:
 
 def choose_pause(attempt: int) -> timedelta:
     """How long a task rests after it failed for the `attempt`-th time: 2 s, 8 s, 32 s, ... 10 min at most. Pure."""
-    return min(timedelta(seconds=2 * 4 ** min(attempt - 1, 10)), _LONGEST_PAUSE)
+    return min(timedelta(seconds=2 * 4 ** min(attempt - 1, 10)), _LONGEST_REST)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,12 +79,14 @@ class Worker:
     health: "Health | None" = None
     pause: Callable[[int], timedelta] = choose_pause
     stalled_after: timedelta = STALLED_AFTER
+    check_every: timedelta = _CHECK
     announce: Callable[[], None] = lambda: None  # it is at work
     _used: _Used = field(init=False)
     _kept: list[_Used] = field(default_factory=list, init=False)  # this one, and those before whose tasks go on
     _consumer: "Consumer" = field(init=False)
-    _contact: "Contact" = field(init=False)
+    _contact: Contact = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
+    _told: str = field(default="", init=False)
     _was_unsuited: bool = field(default=False, init=False)
     _begun: set["asyncio.Task[None]"] = field(default_factory=set, init=False)
 
@@ -90,7 +97,7 @@ class Worker:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
-        from digest.engine.library import Consumer, Contact
+        from digest.engine.library import Consumer
 
         self._contact = Contact(self.tell)
         self._consumer = Consumer(
@@ -133,7 +140,7 @@ class Worker:
         """Why it is not ready; "" when it is."""
         if self._consumer.is_stopping:
             return "it is stopping"
-        return "" if self._contact.is_there else "the database does not answer, or is not of this version"
+        return "" if self._contact.is_ready else "the database does not answer, or is not of this version"
 
     async def _open(self) -> bool:
         """Wait for the database, and for its tables to be those of this version; whether it was not stopped."""
@@ -149,25 +156,53 @@ class Worker:
                 return True
             if await self._consumer.is_over(pause, says_goodbye=False):
                 break
-            pause = min(2 * pause, 30.0)
+            pause = min(2 * pause, LONGEST_PAUSE.total_seconds())
         return False
 
     def _list_chores(self) -> list[Chore]:
         return [
             Chore(name="what dead workers left", every=_SWEEP, work=self._sweep),
+            Chore(name="the database's version", every=self.check_every, work=self._check),
             Chore(name="tidying the queue", every=_TIDY, work=self._tidy, first=_SWEEP),
         ]
 
-    def _sweep(self) -> str | None:
-        with suppress(StoreUnavailable):  # of which the worker itself tells
+    def _sweep(self) -> None:
+        if not self._contact.is_there:  # who waits for it tries again more and more rarely
+            return
+        with self._telling():
             for aside in self.queue.requeue_stalled(after=self.stalled_after):
                 self.tell(describe_aside(aside))
-        return None
 
-    def _tidy(self) -> str | None:
-        with suppress(StoreUnavailable):
+    def _check(self) -> None:
+        if not self._contact.is_there:
+            return
+        try:
+            self._used.means.check()
+            self.queue.require_schema()
+        except StoreUnavailable:
+            return  # of which the worker itself tells
+        except StoreError as error:
+            self._contact.block(error)
+        else:
+            self._contact.unblock()
+
+    def _tidy(self) -> None:
+        if not self._contact.is_there:
+            return
+        with self._telling():
             self.queue.tidy()
-        return None
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """A fault of the database's is told once, and the next time is no later for it."""
+        try:
+            yield
+        except StoreUnavailable:
+            pass  # of which the worker itself tells
+        except StoreError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                self.tell(f"digest: {error}")
 
     def _begin_reload(self) -> None:
         begun = asyncio.get_running_loop().create_task(self._reload())
@@ -202,9 +237,7 @@ class Worker:
             self._kept.remove(used)
             used.means.close()
 
-    async def _perform(self, fetched: "Fetched") -> "Ended":
-        from digest.engine.library import Again
-
+    async def _perform(self, fetched: Fetched) -> Ended:
         task = read_task(fetched.arguments)
         perform = self._used.means.performs.get(task.kind) if task else None
         if task is None or perform is None or task.newsletter != self.queue.newsletter:
@@ -221,10 +254,8 @@ class Worker:
             used.tasks -= 1
             self._let_go(used)
 
-    def _try(self, perform: Perform, task: Task, fetched: "Fetched") -> "Ended":
+    def _try(self, perform: Perform, task: Task, fetched: Fetched) -> Ended:
         """Do it; how it ended."""
-        from digest.engine.library import Again, Aside, Done
-
         try:
             pause = perform(task)
         except StoreUnavailable as error:

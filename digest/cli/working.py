@@ -131,6 +131,7 @@ def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int) -> 
         performs=hold_back(make_performs(app), presence.find_obstacle),
         chores=hold_back_chores(list_worker_chores(app), presence.find_obstacle),
         open=open_all,
+        check=lambda: app.store.require_revision(),
         stop=app.stop,
         close=close_all,
     )

@@ -8,7 +8,7 @@ each way to the database is replaced here by one that goes on until it is back, 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -21,7 +21,8 @@ from psycopg import AsyncConnection, errors
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import make_url
 
-from digest.engine.queue import KINDS, ProcrastinateQueue, queue_of
+from digest.engine.contact import Again, Aside, Contact, Done, Ended, Fetched
+from digest.engine.queue import KINDS, LONGEST_PAUSE, ProcrastinateQueue, queue_of
 from digest.errors import StoreError
 from digest.models import Owner, TaskKind
 
@@ -29,7 +30,6 @@ _POLL: Final = 2.0  # seconds; a new task is told of at once, one that is to be 
 _NEVER: Final = 1e9
 _PATIENCE: Final = 5.0  # seconds for a connection, until it counts as a fault
 _FIRST_PAUSE: Final = 1.0  # seconds, twice as long each time
-LONGEST_PAUSE: Final = 30.0
 _GOODBYE: Final = 10.0  # seconds for the last words, when the database is away at the end
 
 _REGISTER: Final = """
@@ -48,62 +48,7 @@ WHERE id = %(id)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(work
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """A task as it was fetched."""
-
-    id: int
-    attempts: int  # before this one
-    arguments: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """It is done, or was not needed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """It is to be tried again after a while."""
-
-    pause: timedelta
-    is_counted: bool = False
-    fault: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
-    """It failed as often as it was tried."""
-
-    fault: str
-
-
-Ended = Done | Again | Aside
-
 _BROKEN: Final = Again(pause=timedelta(minutes=1), is_counted=True, fault="it ended without saying how")
-
-
-@dataclass(slots=True)
-class Contact:
-    """Whether the database answers, and of what was told."""
-
-    tell: Callable[[str], None]
-    is_there: bool = False
-    fault: str = ""
-
-    def lost(self, error: StoreError) -> None:
-        """It did not answer: said once for each fault."""
-        self.is_there = False
-        if str(error) != self.fault:
-            self.fault = str(error)
-            self.tell(f"digest: {error}; trying again, every {LONGEST_PAUSE:.0f} s at the longest")
-
-    def found(self, name: str) -> None:
-        """It answers."""
-        self.is_there = True
-        if self.fault:
-            self.fault = ""
-            self.tell(f"digest: {name}: it answers again")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,12 +80,19 @@ class Consumer:
                 self._worker.stop()  # type: ignore[no-untyped-call]
 
     async def is_over(self, pause: float, *, says_goodbye: bool) -> bool:
-        """Wait a while, or until it is stopped; whether it was, and the time for last words has passed."""
+        """Wait a while, until the database answers others, or until this is stopped; whether it was.
+
+        Who `says_goodbye` is given some time after that.
+        """
         if self.is_stopping and says_goodbye:
             await asyncio.sleep(min(pause, 1.0))
             return asyncio.get_running_loop().time() - self._stopped_at > _GOODBYE
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), pause)
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._stopping, self.contact.turn)]
+        try:
+            await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
         return self.is_stopping and not says_goodbye
 
     async def run(self) -> None:
@@ -257,6 +209,9 @@ class _Access(manager.JobManager):
         return ()
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> jobs.Job | None:  # noqa: ARG002
+        if self._consumer.contact.obstacle:
+            return None  # and asks again when it polls
+
         async def fetch() -> jobs.Job | None:
             async with self._fetching:
                 job = await super(_Access, self).fetch_job(queues=queues, worker_id=self._number or 0)
@@ -304,7 +259,7 @@ class _Access(manager.JobManager):
                 return result
             if await self._consumer.is_over(pause, says_goodbye=says_goodbye):
                 return None
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE.total_seconds())
 
     async def _find_fault(self, error: Exception) -> StoreError:
         """What is wrong, in our words: who waits for a connection of a pool learns only that there is none."""

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar, get_args
 
 from psycopg import Connection, Error, errors
 
+from digest.engine import statements
 from digest.errors import StoreError
 from digest.models import Owner, SetAside, Task, TaskKind
 from digest.stores.owners import is_dead
@@ -24,6 +25,7 @@ from digest.stores.postgresql import PostgresDatabase
 KINDS: Final[tuple[TaskKind, ...]] = get_args(TaskKind)
 PROTOCOL: Final = 1  # of what a task's row holds; a worker leaves those of a later one to others
 STALLED_AFTER: Final = timedelta(seconds=8)  # without a heartbeat, until a worker elsewhere is taken for dead
+LONGEST_PAUSE: Final = timedelta(seconds=30)  # between two attempts of a worker to reach a database that was away
 REMEDY: Final = "run `digest db upgrade`"
 
 # A reader's mail before tomorrow's articles.
@@ -31,66 +33,6 @@ _PRIORITIES: Final[Mapping[TaskKind, int]] = {"compose": 30, "deliver": 30, "col
 _KEPT: Final = timedelta(days=30)  # what was set aside
 _REMEMBERED: Final = timedelta(days=2)  # what happened to tasks that still wait
 _PLAIN: Final = 30  # letters of a slug: PostgreSQL's notifications go by names of 63
-
-_ENQUEUE: Final = """
-INSERT INTO procrastinate_jobs (queue_name, task_name, priority, queueing_lock, args)
-SELECT queue, task, priority, identity, args::jsonb
-FROM unnest(%s::text[], %s::text[], %s::int[], %s::text[], %s::text[]) AS new (queue, task, priority, identity, args)
-ON CONFLICT DO NOTHING RETURNING id
-"""
-_COUNT: Final = """
-SELECT task_name, count(*) FROM procrastinate_jobs
-WHERE status IN ('todo', 'doing') AND queue_name = ANY(%s) GROUP BY task_name
-"""
-_SET_ASIDE: Final = """
-SELECT id, attempts, args FROM procrastinate_jobs
-WHERE status = 'failed' AND queue_name = ANY(%s) ORDER BY id DESC LIMIT %s
-"""
-# A worker's row may be gone and leave its jobs (procrastinate #1518).
-_STALLED: Final = """
-SELECT job.id, job.attempts, job.args FROM procrastinate_jobs AS job
-LEFT JOIN procrastinate_workers AS worker ON worker.id = job.worker_id
-WHERE job.status = 'doing' AND job.queue_name = ANY(%s)
-AND (worker.id IS NULL OR worker.last_heartbeat < now() - %s OR worker.id = ANY(%s))
-FOR UPDATE OF job SKIP LOCKED
-"""
-_OWNERS: Final = "SELECT worker_id, owner FROM engine_workers"
-_PRUNE: Final = """
-DELETE FROM procrastinate_workers AS worker WHERE (worker.last_heartbeat < now() - %s OR worker.id = ANY(%s))
-AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.worker_id = worker.id AND job.status = 'doing')
-"""
-# Another with the same identity may wait already, and only one may: that one takes over what this one has behind it.
-_TAKE_OVER: Final = """
-UPDATE procrastinate_jobs AS other
-SET attempts = greatest(other.attempts, job.attempts + %(counted)s), args = other.args || %(note)s::jsonb,
-    scheduled_at = greatest(other.scheduled_at, now() + %(pause)s)
-FROM procrastinate_jobs AS job
-WHERE job.id = %(id)s AND job.queueing_lock IS NOT NULL
-AND other.queueing_lock = job.queueing_lock AND other.status = 'todo'
-RETURNING other.id
-"""
-_AGAIN: Final = """
-UPDATE procrastinate_jobs SET status = 'todo', attempts = attempts + %(counted)s, args = args || %(note)s::jsonb,
-    scheduled_at = now() + %(pause)s, worker_id = NULL
-WHERE id = %(id)s
-"""
-_ASIDE: Final = """
-UPDATE procrastinate_jobs SET status = 'failed', attempts = attempts + %(counted)s, args = args || %(note)s::jsonb,
-    scheduled_at = NULL, worker_id = NULL
-WHERE id = %(id)s
-"""
-_HELD: Final = """
-SELECT id FROM procrastinate_jobs
-WHERE id = %s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %s FOR UPDATE
-"""
-_DELETE: Final = "DELETE FROM procrastinate_jobs WHERE id = %s"
-_TIDY: Final = (
-    "DELETE FROM procrastinate_jobs WHERE status IN ('succeeded', 'cancelled', 'aborted') AND queue_name = ANY(%s)",
-    "DELETE FROM procrastinate_jobs AS job WHERE status = 'failed' AND queue_name = ANY(%s) AND NOT EXISTS "
-    "(SELECT FROM procrastinate_events AS event WHERE event.job_id = job.id AND event.at > now() - %s)",
-    "DELETE FROM procrastinate_events AS event USING procrastinate_jobs AS job WHERE job.id = event.job_id "
-    "AND job.status IN ('todo', 'doing') AND job.queue_name = ANY(%s) AND event.at < now() - %s",
-)
 
 T = TypeVar("T")
 
@@ -119,7 +61,7 @@ class ProcrastinateQueue:
         columns = [list(column) for column in zip(*rows, strict=True)]
 
         def add(connection: Connection[Any]) -> int:
-            return len(connection.execute(_ENQUEUE, columns).fetchall())
+            return len(connection.execute(statements.ENQUEUE, columns).fetchall())
 
         if within is None:
             return self._write(add)
@@ -132,12 +74,14 @@ class ProcrastinateQueue:
 
     def waiting(self) -> Mapping[TaskKind, int]:
         """How many wait or are being done, of each kind. Raises StoreError."""
-        counted = dict(self._write(lambda connection: connection.execute(_COUNT, [self._queues]).fetchall()))
+        counted = dict(self._write(lambda connection: connection.execute(statements.COUNT, [self._queues]).fetchall()))
         return {kind: int(counted.get(kind, 0)) for kind in KINDS}
 
     def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
         """Those that failed for good, the newest first. Raises StoreError."""
-        rows = self._write(lambda connection: connection.execute(_SET_ASIDE, [self._queues, limit]).fetchall())
+        rows = self._write(
+            lambda connection: connection.execute(statements.SET_ASIDE, [self._queues, limit]).fetchall()
+        )
         return [
             SetAside(id=number, task=task, attempts=attempts, fault=str(arguments.get("fault", "")))
             for number, attempts, arguments in rows
@@ -148,11 +92,11 @@ class ProcrastinateQueue:
         self, number: int, worker: int | None, *, pause: timedelta, is_counted: bool = False, fault: str = ""
     ) -> None:
         """A task is to be tried again after a while. Not when another has it by now. Raises StoreError."""
-        self._settle(number, worker, _AGAIN, pause=pause, counted=int(is_counted), note=_note(fault))
+        self._settle(number, worker, statements.AGAIN, pause=pause, counted=int(is_counted), note=_note(fault))
 
     def put_aside(self, number: int, worker: int | None, *, fault: str) -> None:
         """A task has failed for good. Not when another has it by now. Raises StoreError."""
-        self._settle(number, worker, _ASIDE, pause=timedelta(), counted=1, note=_note(fault))
+        self._settle(number, worker, statements.ASIDE, pause=timedelta(), counted=1, note=_note(fault))
 
     def requeue_stalled(self, *, after: timedelta = STALLED_AFTER) -> list[SetAside]:
         """Put back what workers that are gone had under way; returns what is set aside instead. Raises StoreError.
@@ -162,20 +106,25 @@ class ProcrastinateQueue:
         """
 
         def requeue(connection: Connection[Any]) -> list[SetAside]:
-            owners = connection.execute(_OWNERS).fetchall()
+            owners = connection.execute(statements.OWNERS).fetchall()
             dead = [number for number, owner in owners if _is_dead(owner)]
             aside = []
-            for number, attempts, arguments in connection.execute(_STALLED, [self._queues, after, dead]).fetchall():
+            whose = {"queues": self._queues, "dead": dead, "after": after, "back": LONGEST_PAUSE}
+            stalled = connection.execute(statements.STALLED, whose).fetchall()
+            for number, attempts, arguments in stalled:
                 fault = "its worker ended while it was at it"
-                values = {"id": number, "pause": timedelta(), "counted": 1, "note": _note(fault)}
+                pause = part_suspects(number, attempts)
+                values = {"id": number, "pause": pause, "counted": 1, "note": _note(fault)}
                 if attempts + 1 >= self.attempts:
-                    connection.execute(_ASIDE, values)
+                    connection.execute(statements.ASIDE, values)
                     task = read_task(arguments)
                     if task is not None:
                         aside.append(SetAside(id=number, task=task, attempts=attempts + 1, fault=fault))
                 else:
-                    _put_back(connection, _AGAIN, values)
-            connection.execute(_PRUNE, [after, dead])
+                    _put_back(connection, statements.AGAIN, values)
+            connection.execute(statements.PRUNE, whose)
+            if stalled:
+                connection.execute(statements.TELL, [self._queues])
             return aside
 
         return self._write(requeue)
@@ -184,7 +133,7 @@ class ProcrastinateQueue:
         """Remove what nobody needs any more. Raises StoreError."""
 
         def remove(connection: Connection[Any]) -> None:
-            ended, aside, events = _TIDY
+            ended, aside, events = statements.TIDY
             connection.execute(ended, [self._queues])
             connection.execute(aside, [self._queues, _KEPT])
             connection.execute(events, [self._queues, _REMEMBERED])
@@ -209,7 +158,7 @@ class ProcrastinateQueue:
 
     def _settle(self, number: int, worker: int | None, statement: str, **values: object) -> None:
         def settle(connection: Connection[Any]) -> None:
-            if connection.execute(_HELD, [number, worker]).fetchone():
+            if connection.execute(statements.HELD, [number, worker]).fetchone():
                 _put_back(connection, statement, {"id": number, **values})
 
         self._write(settle)
@@ -231,6 +180,15 @@ def queue_of(kind: TaskKind, newsletter: str) -> str:
     if len(newsletter) <= _PLAIN:
         return f"{kind}.{newsletter}"
     return f"{kind}.{newsletter[:12]}.{hashlib.sha256(newsletter.encode()).hexdigest()[:16]}"
+
+
+def part_suspects(number: int, attempts: int) -> timedelta:
+    """How long a task rests whose worker ended: at first not at all, so that what was killed goes on at once. Pure.
+
+    Then longer each time, and not those together that were under way together: one of them ends its workers, and the
+    others are to get away from it.
+    """
+    return timedelta(seconds=min(2**attempts, 60) * (number % 8) / 8) if attempts else timedelta()
 
 
 def read_task(arguments: Mapping[str, object]) -> Task | None:
@@ -270,17 +228,17 @@ def _note(fault: str) -> str:
 
 def _put_back(connection: Connection[Any], statement: str, values: Mapping[str, object]) -> None:
     """By that statement, unless it is to wait again and another with its identity does already."""
-    if statement is _ASIDE:
+    if statement is statements.ASIDE:
         connection.execute(statement, values)
         return
-    while not connection.execute(_TAKE_OVER, values).fetchone():
+    while not connection.execute(statements.TAKE_OVER, values).fetchone():
         try:
             with connection.transaction():
                 connection.execute(statement, values)
         except errors.UniqueViolation:
             continue  # it came between the two
         return
-    connection.execute(_DELETE, [values["id"]])
+    connection.execute(statements.DELETE, [values["id"]])
 
 
 def _is_dead(owner: Mapping[str, Any]) -> bool:

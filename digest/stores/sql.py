@@ -113,6 +113,10 @@ class SqlStore:
             raise StoreError(self._database.name, f"it is damaged: {damage}", remedy="restore a backup")
         return {"path": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
 
+    def require_revision(self) -> None:
+        """Raises StoreError when the database is not of this version any more: somebody upgraded or replaced it."""
+        _make_or_recognize(self._database, create=False)
+
     def find_risk(self) -> str | None:
         """What a power cut may take of that which was written, as it is set up; None: nothing. Raises StoreError."""
         return self._database.find_risk()

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from digest.engine.queue import KINDS, ProcrastinateQueue, queue_of
+from digest.engine.queue import KINDS, ProcrastinateQueue, part_suspects, queue_of
 from digest.engine.schema import describe_schema, upgrade_schema
 from digest.errors import StoreError, StoreUnavailable
 from digest.models import Task, TaskKind
@@ -145,8 +145,8 @@ def test_who_was_taken_for_dead_writes_over_nobody(url: str, queue: Procrastinat
     queue.enqueue([make_task("1")])
     first, second = register(url), register(url)
     number = fetch(url, first)
-    say(url, "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour' WHERE id = %s", first)
-    assert queue.requeue_stalled() == []
+    say(url, "UPDATE procrastinate_workers SET last_heartbeat = now() + interval '1 hour' WHERE id = %s", second)
+    assert queue.requeue_stalled(after=NOW) == []
     assert fetch(url, second) == number
     queue.put_aside(number, first, fault="late")
     queue.put_back(number, first, pause=NOW)
@@ -159,10 +159,18 @@ def test_a_task_that_each_time_ends_its_worker_is_set_aside(url: str, queue: Pro
     for _ in range(2):
         fetch(url)  # of a worker whose row is gone
         assert queue.requeue_stalled() == []
+        say(url, "UPDATE procrastinate_jobs SET scheduled_at = NULL")
     fetch(url)
     (aside,) = queue.requeue_stalled()
     assert (aside.task.subject, aside.attempts, aside.fault) == ("1", 3, "its worker ended while it was at it")
     assert states(url) == [("1", "failed", 3), ("2", "todo", 0)]
+
+
+def test_tasks_that_were_under_way_together_are_parted_when_their_worker_ends_again() -> None:
+    assert {part_suspects(number, 0) for number in range(8)} == {timedelta()}
+    assert len({part_suspects(number, 1) for number in range(8)}) == 8
+    assert max(part_suspects(number, 1) for number in range(8)) < timedelta(seconds=2)
+    assert part_suspects(7, 99) < timedelta(minutes=1)
 
 
 def test_living_workers_keep_what_they_have(url: str, queue: ProcrastinateQueue) -> None:

@@ -173,6 +173,40 @@ def test_what_a_killed_worker_of_another_machine_had_is_done_within_fifteen_seco
     assert second.done("wait:go 1") == 6
 
 
+def test_a_worker_that_was_halted_finds_its_task_taken_and_goes_on_with_others(
+    url: str, queue: ProcrastinateQueue, launch: Launch
+) -> None:
+    first = launch(url, "--stalled", "4")
+    add(queue, "wait:go")
+    wait_for(lambda: first.done("wait:go 1"), 20, "it is under way")
+    first.signal(signal.SIGSTOP)
+    second = launch(url, "--stalled", "4")
+    wait_for(lambda: second.done("wait:go 1") == 2, 20, "the other has it")
+    first.signal(signal.SIGCONT)
+    (second.folder / "go").touch()
+    wait_for(lambda: is_empty(queue) and first.done("waited:go 1") == 2, 20, "both have ended it")
+    second.signal(signal.SIGTERM)
+    assert second.end() == 0
+    add(queue, "note:1")
+    wait_for(lambda: first.done("note:1 1"), 20, "the first goes on")
+    wait_for(lambda: is_empty(queue), 20, "and says so")
+    assert not queue.set_aside()
+
+
+def test_a_task_that_was_fetched_when_the_answer_was_lost_is_done(
+    url: str, queue: ProcrastinateQueue, launch: Launch
+) -> None:
+    working = launch(url)
+    task = Task(kind="deliver", newsletter="morning", subject="note:1")
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        queue.enqueue([task], within=connection)
+        connection.execute(
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM procrastinate_workers)"
+        )
+    wait_for(lambda: working.done("note:1 1"), 20, "it is found")
+    wait_for(lambda: is_empty(queue), 20, "it is done")
+
+
 def test_a_task_that_kills_each_of_its_workers_is_set_aside_and_the_next_worker_lives(
     url: str, queue: ProcrastinateQueue, launch: Launch
 ) -> None:
@@ -292,6 +326,30 @@ def test_a_worker_outlives_a_server_that_is_restarted_and_ends_each_task(launch:
             working.signal(signal.SIGTERM)
             assert working.end() == 0
     assert "Traceback" not in "".join(working.said), working.said
+
+
+def test_a_worker_that_waits_for_its_tables_ends_when_it_is_told_to(postgresql: PostgresServer, launch: Launch) -> None:
+    url = postgresql.create()
+    SqlStore.open(url).close()
+    working = launch(url, words="it has no tables")
+    assert working.has_said("run `digest db upgrade`")
+    working.signal(signal.SIGTERM)
+    assert working.end() == 0
+    postgresql.drop(url)
+
+
+def test_a_worker_begins_nothing_while_the_tables_are_of_another_version(
+    url: str, queue: ProcrastinateQueue, launch: Launch
+) -> None:
+    working = launch(url, "--check", "0.1")
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("INSERT INTO engine_migrations VALUES ('99.00.00_01_of_tomorrow')")
+        wait_for(lambda: working.has_said("no task is begun until then"), 20, "it has noticed")
+        assert working.ask("/readyz")[0] == 503
+        add(queue, "note:1")
+        connection.execute("DELETE FROM engine_migrations WHERE name = '99.00.00_01_of_tomorrow'")
+    wait_for(lambda: working.has_said("tasks are begun again"), 20, "it has noticed")
+    wait_for(lambda: working.done("note:1 1"), 20, "it goes on")
 
 
 def test_a_worker_ends_when_it_is_told_to_while_the_server_is_away(launch: Launch) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from digest.engine.queue import KINDS, ProcrastinateQueue
+from digest.engine.queue import KINDS, STALLED_AFTER, ProcrastinateQueue
 from digest.errors import ConfigError, SourceError, StoreUnavailable
 from digest.health import Health
 from digest.models import Task
@@ -67,6 +67,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--pause", type=float, default=0.02)
+    parser.add_argument("--check", type=float, default=15.0)
+    parser.add_argument("--stalled", type=float, default=STALLED_AFTER.total_seconds())
     parser.add_argument("--stranger", action="store_true", help="be of a machine that others cannot see")
     given = parser.parse_args()
     generations = iter(range(1, 100))
@@ -97,6 +99,8 @@ def main() -> None:
         concurrency=2,
         health=Health("127.0.0.1", 0, tell=tell),
         pause=lambda _: timedelta(seconds=given.pause),
+        stalled_after=timedelta(seconds=given.stalled),
+        check_every=timedelta(seconds=given.check),
         announce=lambda: tell("at work"),
     ).run()
 
