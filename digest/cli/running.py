@@ -166,7 +166,7 @@ def _write_due(due: Mapping[str, Any]) -> str:
 
 def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """The last editions, deliveries by state, the sources' health, and what is due next."""
-    from digest.operate.status import read_status
+    from digest.operate.status import read_status, write_standing
 
     with open_app(context, config) as app:
         found = read_status(app)
@@ -185,6 +185,8 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
         put(f"{named} {stored['state']:<8} {counts or stored['reason'] or 'nothing planned'}")
     if not found["editions"]:
         put("no edition yet")
+    for line in write_standing(found):
+        put(line)
     for domain, number in found["quarantined"].items():
         put(f"set aside  {number} refusals from {domain}; see `digest events list --effect quarantined`")
     put_rows(found["sources"], as_json=False, empty="no source was visited yet")

@@ -184,14 +184,6 @@ class SqlStore:
         """Whether the database's clock is another than this machine's."""
         return self._database.has_clock
 
-    def require_revision(self) -> None:
-        """Raises OtherRevision when somebody has upgraded it since, and this program knows it no more."""
-        revision, _ = _inspect(self._database)
-        if revision is None or revision not in _known_revisions():
-            raise _from_the_future(self._database, revision or "none")
-        if revision != _head():
-            raise _from_the_past(self._database, revision)
-
     def shut(self, error: StoreError) -> None:
         """Refuse everything from now on, with that error: this program would write what is no more as it knows it."""
         self._database.refusal = error
