@@ -50,15 +50,15 @@ def test_serve_outlives_a_server_that_is_away_and_tells_of_it_once(desk: Desk, s
     said: list[str] = []
     (slug,) = [desk.digest("status", "--json").rows[0]["newsletter"]]
     with serving(desk, said=said) as url:
-        assert ask(f"{url}/{slug}/archive")[0] == 200
+        assert ask(f"{url}/{slug}/")[0] == 200
         server.stop()
         try:
-            assert ask(f"{url}/{slug}/archive") == (503, "5")
+            assert ask(f"{url}/{slug}/") == (503, "5")
             wait_for(lambda: count(said, "trying again"), 30, "it is told")
         finally:
             server.start()
         wait_for(lambda: count(said, "the database answers again"), 60, "it is back")
-        assert ask(f"{url}/{slug}/archive")[0] == 200
+        assert ask(f"{url}/{slug}/")[0] == 200
         (worker,) = desk.digest("status", "--json").rows[0]["workers"]
         assert worker["queues"] == ["schedule"]
     assert count(said, "trying again") == 1
