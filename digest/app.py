@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from digest.deliver import Lane
     from digest.engine import LocalEngine
     from digest.pipeline import Pipeline
-    from digest.ports import CanaryMailbox, Place, Preview
+    from digest.ports import CanaryMailbox, Place, Preview, Workers
     from digest.render import Renderer
     from digest.stores.sql import SqlStore
 
@@ -82,7 +82,7 @@ class App:
         self.wait = wait or self._pause
         self._given_wait = wait
         # Who turns the clock by waiting turns this one, too.
-        self.monotonic = (lambda: self.clock().timestamp()) if wait else time.monotonic
+        self.monotonic: Callable[[], float] = (lambda: self.clock().timestamp()) if wait else time.monotonic
         self.watch: Watch = Unwatched()  # what is in the way of this process
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
         self.is_swept = False  # a scheduler looks each minute for what is left to send
@@ -100,9 +100,10 @@ class App:
         """Let go of connections and the database. May be called twice."""
         for lane in self.__dict__.pop("lanes", ()):
             lane.transport.close()
-        store = self.__dict__.pop("store", None)
-        if store is not None:
-            store.close()
+        for name in ("store", "queue"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
 
     def stop(self) -> None:
         """Ask a run in another thread to end with what it has under way; a pause of its ends at once."""
@@ -147,7 +148,12 @@ class App:
         """The database. Raises StoreError, and ConfigError for an address that names none."""
         from digest.stores.sql import SqlStore
 
-        return SqlStore.open(self.config.store.url, on_made=self._make_engine_tables)
+        store = SqlStore.open(self.config.store.url, on_made=self._make_engine_tables)
+        if self.queue is not None:
+            from digest.sweeping import make_enqueue
+
+            store.rounds.on_due = make_enqueue(self.queue, self.config.newsletter.slug)
+        return store
 
     def _make_engine_tables(self) -> str | None:
         """What the engine of workers needs in the database; what was done. Raises StoreError."""
@@ -194,6 +200,14 @@ class App:
         """The transports in order of preference, each with its rates. Raises ConfigError."""
         return decisions.make_lanes(self.config)
 
+    def make_lanes(self, *, connections: int) -> "list[Lane]":
+        """Lanes of one's own, with so many connections each, unless the operator says how many. Raises ConfigError."""
+        return decisions.make_lanes(self.config, connections=connections)
+
+    def note_stage(self, stage: StageReport) -> None:
+        """Say something beside the runs."""
+        self._on_stage(stage)
+
     @cached_property
     def canary(self) -> "list[CanaryMailbox]":
         """The mailboxes in which the canary's copies arrive. Raises ConfigError."""
@@ -212,7 +226,12 @@ class App:
     @cached_property
     def queue(self) -> Queue | None:
         """Where tasks wait for workers; None: all is done here."""
-        return None
+        engine = self.config.engine
+        if engine.kind != "procrastinate":
+            return None
+        from digest.engine.queue import ProcrastinateQueue
+
+        return ProcrastinateQueue(self.config.store.url, self.config.newsletter.slug, attempts=engine.attempts)
 
     @cached_property
     def engine(self) -> "LocalEngine":
@@ -237,16 +256,52 @@ class App:
         send: bool = True,
         dry: bool = False,
         on_time: bool = False,
+        by_workers: bool = False,
     ) -> Report:
-        """One edition now. `dry` works on a copy of the database and sends nothing.
+        """One edition now. `by_workers`: where there are some, they are left alone with what is planned.
+
+        `dry` works on a copy of the database and sends nothing.
 
         `on_time`: a zone for which it was made too late is left out; by hand nobody is too late. And what is held stays
         so; by hand it is composed anew.
         """
         self._require_sources()
         with self.scratch() if dry else self._kept() as store:
-            pipeline = self.pipeline(store, cadence, on_time=on_time)
+            pipeline = self.pipeline(store, cadence, on_time=on_time, workers=self._find_workers(dry, by_workers))
             return pipeline.run(day or self.today(), send=send and not dry, again=not on_time)
+
+    def _find_workers(self, dry: bool, by_workers: bool) -> "Workers | None":
+        """Who delivers what is planned; None: this process."""
+        from digest.ports import Workers
+
+        if self.queue is None or dry:
+            return None
+        return Workers(sweep=self._sweep_alone, is_waited_for=not by_workers)
+
+    def _sweep_alone(self) -> None:
+        """As `sweep_sends`, by a run that closes its own edition."""
+        if self.queue is not None:
+            from digest.sweeping import sweep_sends
+
+            sweep_sends(self.store, self.queue, self.config.newsletter.slug, self.clock())
+
+    def sweep_sends(self) -> list[Report]:
+        """Keep what workers deliver going, and close what they have done; the reports of that. Raises StoreError.
+
+        Any number of processes may do it, and at once: each edition is closed, and told of, once.
+        """
+        if self.queue is None:
+            return []
+        from digest.sweeping import sweep_sends
+
+        over = sweep_sends(self.store, self.queue, self.config.newsletter.slug, self.clock())
+        reports = [self.conclude(number) for number in over]
+        return [report for report in reports if report is not None]
+
+    def conclude(self, number: int) -> Report | None:
+        """Close an edition of which nothing is left to send; None when another has."""
+        stored = self.store.editions.get(number)
+        return self.pipeline(self.store, stored.cadence).conclude(number) if stored else None
 
     def close_late(self, stored: StoredEdition, reason: str, *, timezones: Collection[str] = ()) -> None:
         """End an edition that is too old to be news: what is still to be sent of it is given up, and named.
@@ -305,8 +360,19 @@ class App:
                 )
             )
 
-    def pipeline(self, store: "SqlStore", cadence: Cadence = "daily", *, on_time: bool = False) -> "Pipeline":
-        """The pipeline of one cadence over a store: ours, or a scratch copy. `on_time`: see `run`."""
+    def pipeline(
+        self,
+        store: "SqlStore",
+        cadence: Cadence = "daily",
+        *,
+        on_time: bool = False,
+        workers: "Workers | None" = None,
+        lanes: "Sequence[Lane] | None" = None,
+    ) -> "Pipeline":
+        """The pipeline of one cadence over a store: ours, or a scratch copy. `on_time`: see `run`.
+
+        `workers` deliver what it plans, where there are some; `lanes`, where they are not those of this App.
+        """
         from digest.pipeline import Pipeline
         from digest.ports import Ports
         from digest.stores.owners import this_owner
@@ -341,7 +407,7 @@ class App:
             write_message=partial(mailing.write_message, self.links),
             probe_unsubscribe=lambda: self.network.probe_unsubscribe(self.links.unsubscribe_url("0" * 32)),
             approval_url=self.approval_url,
-            lanes=self.lanes,
+            lanes=self.lanes if lanes is None else lanes,
             canary=self.canary,
             owner=this_owner(secrets.token_hex(8)),
             clock=self.clock,
@@ -350,6 +416,7 @@ class App:
             zone=ZoneInfo(self.config.schedule.timezone),
             place=self._place if self.config.schedule.per_subscriber_timezone else None,
             max_lateness=self.config.schedule.max_lateness if on_time else None,
+            workers=workers,
             waits_for_rates=not self.is_swept,
             limits=decisions.make_limits(self.config),
             may_go_on=self.may_go_on,

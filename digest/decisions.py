@@ -181,15 +181,20 @@ def _make_seeds(config: Config, table: "Canary | SeedTable") -> "CanaryMailbox":
     )
 
 
-def make_lanes(config: Config) -> "list[Lane]":
-    """The transports in order of preference, each with its rates; nothing is connected. Raises ConfigError."""
+def make_lanes(config: Config, *, connections: int | None = None) -> "list[Lane]":
+    """The transports in order of preference, each with its rates; nothing is connected. Raises ConfigError.
+
+    `connections`: how many each has, where the operator does not say.
+    """
     kinds = Counter(table.kind for table in config.transports)
     # Of several servers, a delivery says which it was.
     labels = [_name_lane(one) if one.kind == "smtp" and kinds["smtp"] > 1 else "" for one in config.transports]
-    return [_make_lane(table, config, label) for table, label in zip(config.transports, labels, strict=True)]
+    return [
+        _make_lane(table, config, label, connections) for table, label in zip(config.transports, labels, strict=True)
+    ]
 
 
-def _make_lane(table: Any, config: Config, label: str) -> "Lane":
+def _make_lane(table: Any, config: Config, label: str, connections: int | None) -> "Lane":
     from digest.deliver import Lane, WarmUp
     from digest.deliver.turns import fold_domain
 
@@ -198,7 +203,7 @@ def _make_lane(table: Any, config: Config, label: str) -> "Lane":
         transport=make_transport(table, config.secrets),
         connect=partial(make_transport, table, config.secrets),
         # An adapter of the operator's own may have keys of any name and kind.
-        connections=1 if is_custom(table.kind) else getattr(table, "connections", 1),
+        connections=1 if is_custom(table.kind) else _count_connections(table, connections),
         key=_name_lane(table),
         label=label,
         rate=table.rate,
@@ -208,6 +213,12 @@ def _make_lane(table: Any, config: Config, label: str) -> "Lane":
         domains={} if table.kind == "outbox" else {fold_domain(name): rate for name, rate in table.domains.items()},
         warm_up=WarmUp(start=plan.start, first=plan.first, growth=plan.growth, until=plan.until) if plan else None,
     )
+
+
+def _count_connections(table: Any, usual: int | None) -> int:
+    if usual is None or table.kind == "outbox" or "connections" in table.model_fields_set:
+        return int(getattr(table, "connections", 1))
+    return usual
 
 
 def _rate_of_domains(table: Any) -> float | None:

@@ -9,13 +9,14 @@ with its renditions, the ledger. It does not decide what a story is, who may be 
 Running it again for the same day is safe at every point: what is there is taken up where it stood.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
 
 from digest import alerting, cluster, collect, compose, extract, preflight, rank, recall, summarize
 from digest.canary import Canary
+from digest.deliver import Sender
 from digest.earlier import Earlier
 from digest.errors import StoreError
 from digest.log import Log
@@ -27,6 +28,7 @@ from digest.models import (
     Outcome,
     Report,
     SourceReport,
+    StageReport,
     StoredEdition,
     Subscriber,
 )
@@ -74,6 +76,7 @@ class Pipeline:
                 composed = self.compose(day, log=log)
                 stored = self._keep(composed)
             found_at, fault = stored.changed_at, None
+            is_handed_on = bool(ports.workers and not ports.workers.is_waited_for)
             if send:
                 stored, fault = self._canary.prove(stored, log, self._has_readers)
             is_ours = composed is not None or stored.changed_at != found_at or (again and is_same)
@@ -99,6 +102,7 @@ class Pipeline:
             sending=send,
             already=already,
             waits=self._sending.find_wait(stored),
+            is_handed_on=is_handed_on and stored.state is EditionState.SENDING,
         )
         ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
         return report
@@ -114,7 +118,7 @@ class Pipeline:
         if stored is not None and stored.state in {EditionState.SENDING, EditionState.SENT}:
             yield
             return
-        until = ports.monotonic() + _LONGEST_TURN
+        until, is_told = ports.monotonic() + _LONGEST_TURN, False
         while True:
             with ports.editions.making(settings.newsletter, settings.cadence) as is_mine:
                 if is_mine or ports.monotonic() > until:
@@ -122,6 +126,10 @@ class Pipeline:
                     return
             if not ports.may_go_on():
                 raise StoreError(f"the {settings.cadence} edition", "another process is making it", remedy="try again")
+            if not is_told:
+                note = "another process is making this edition; what it makes is waited for"
+                ports.on_stage(StageReport(stage="compose", counts={}, notes=(note,)))
+                is_told = True
             ports.wait(1)
 
     def tell_again(self, stored: StoredEdition) -> Report:
@@ -140,6 +148,48 @@ class Pipeline:
             findings=findings,
             deliveries=ports.ledger.counts(stored.id),
             fault=None,
+            sending=True,
+            already=False,
+        )
+        ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
+        return report
+
+    def sender(self, stored: StoredEdition, *, on_stop: Callable[[str], None]) -> Sender:
+        """What hands over single batches of an edition; see Sending."""
+        return self._sending.sender(stored, on_stop=on_stop)
+
+    def conclude(self, number: int) -> Report | None:
+        """Close an edition of which nothing is left to send, and record that.
+
+        None when something is left, or another has closed it: of all who ask, one gets the report.
+        """
+        ports = self._ports
+        log = Log(ports, ports.clock())
+        if not ports.ledger.finish(number, now=ports.clock()):
+            return None
+        return self._record(ports.editions.get(number), log)
+
+    def tell_of_stop(self, number: int, fault: str) -> Report | None:
+        """Tell the operator that a sender has stopped an edition, and record it; for the one that did."""
+        log = Log(self._ports, self._ports.clock())
+        stored = self._ports.editions.get(number)
+        if stored and self._settings.alerts and alerting.is_stopped_by(stored, fault):
+            self._telling.tell_of_stop(stored, log)
+        return self._record(stored, log, fault)
+
+    def _record(self, stored: StoredEdition | None, log: Log, fault: str | None = None) -> Report | None:
+        """The report of what workers did of an edition."""
+        if stored is None:
+            return None
+        ports, counts = self._ports, self._ports.ledger.counts(stored.id)
+        log.note("deliver", notes=[fault] if fault else ["by workers"], **counts)
+        report = describe(
+            stored,
+            sources=(),
+            stages=log.stages,
+            findings=(),
+            deliveries=counts,
+            fault=fault,
             sending=True,
             already=False,
         )

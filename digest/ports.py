@@ -87,6 +87,14 @@ class CanaryMailbox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Other processes, that deliver what is planned."""
+
+    sweep: Callable[[], object]  # free what dead ones hold, and have tasks added for what is due
+    is_waited_for: bool = True  # until all is settled; else they are left alone with it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The world, as callables and slices of the store."""
 
@@ -121,6 +129,7 @@ class Ports:
     wait: Callable[[float], None]  # for so many seconds, or until it may not go on
     zone: tzinfo = UTC  # in which a day begins
     place: Callable[[date, str | None], Place] | None = None  # a reader's own time; None: everybody is mailed at once
+    workers: Workers | None = None  # who deliver what is planned; None: whoever plans it
     max_lateness: timedelta | None = None  # of a zone, when the edition is made; None: nobody's is too late
     waits_for_rates: bool = True  # False: something else looks again, and other editions must not wait meanwhile
     limits: Limits | None = None  # shares of an edition's messages at which it stops

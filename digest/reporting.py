@@ -75,14 +75,20 @@ def describe(
     sending: bool,
     already: bool,
     waits: Wait | None = None,
+    is_handed_on: bool = False,
 ) -> Report:
-    """The report of a run. Its status gives the exit code: done 0, failed 1, partial 3."""
+    """The report of a run. Its status gives the exit code: done 0, failed 1, partial 3.
+
+    `is_handed_on`: it was planned, and workers deliver it.
+    """
     failed_sources = [report.id for report in sources if not report.ok and not report.is_told]
     left = {name: deliveries[name] for name in _UNSETTLED if deliveries.get(name)}
     if waits:
         left["planned"] = left.get("planned", 0) - waits.readers
         left = {name: number for name, number in left.items() if number > 0}
-    status, message = _judge(stored, deliveries, left, fault, sending=sending, already=already)
+    status, message = _judge(stored, deliveries, left, fault, sending=sending, already=already, waits=bool(waits))
+    if is_handed_on and not fault:
+        status, message = "done", f"the {stored.title} is planned; workers deliver it"
     if waits and stored.state is EditionState.SENDING:
         status, message = "failed" if status == "failed" else "partial", f"{message}{say_wait(waits)}"
     if failed_sources and status == "done":
@@ -126,6 +132,7 @@ def _judge(
     *,
     sending: bool,
     already: bool,
+    waits: bool,
 ) -> tuple[RunStatus, str]:
     accepted = sum(deliveries.get(state, 0) for state in _TAKEN)
     match stored.state:
@@ -149,6 +156,8 @@ def _judge(
             lost = {name: deliveries[name] for name in ("unknown", "refused") if deliveries.get(name)}
             count = "1 message" if accepted == 1 else f"{accepted} messages"
             went = "is not sent yet" if stored.state is EditionState.SENDING and left else "went out"
+            if went == "went out" and waits:
+                went = "is on its way"
             message = f"the {stored.title} {went}: {count} accepted"
             for name, number in {**lost, **left}.items():
                 message += f", {number} {name}"

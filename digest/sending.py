@@ -1,6 +1,6 @@
 """A ready edition → planned, delivered, closed: the half of a run that may be interrupted anywhere and go on."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -19,10 +19,11 @@ from digest.models import (
     Variant,
     describe_pause,
 )
-from digest.ports import Place, Ports, Settings
+from digest.ports import Place, Ports, Settings, Workers
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
 from digest.reporting import Wait
+from digest.watching import IDLE_AFTER, watch
 
 _NO_STORY: Final = {
     "daily": "none of the reader's topics has a story today",
@@ -57,13 +58,34 @@ class Sending:
             if stored.state is not EditionState.SENDING:
                 return None
         ports.on_progress(ports.ledger.counts(stored.id))  # before anything leaves, and what was done before
-        sent = self._sender(stored).run()
+        if ports.workers is not None and not self._leave_to_workers(stored, ports.workers, log):
+            return None
+        sent = self.sender(stored).run()
         counts = ports.ledger.counts(stored.id)
         ports.on_progress(counts)
         log.note("deliver", notes=_describe(sent), **counts)
         if not sent.fault:
             ports.ledger.finish(stored.id, now=ports.clock())
         return sent.fault
+
+    def _leave_to_workers(self, stored: StoredEdition, workers: Workers, log: Log) -> bool:
+        """Have workers deliver it; whether it is to be done here all the same."""
+        ports = self._ports
+        if not workers.is_waited_for:
+            log.note("deliver", notes=["workers deliver it"], **ports.ledger.counts(stored.id))
+            return False
+        ports.on_stage(StageReport(stage="deliver", counts={}, notes=("workers deliver it",)))
+        how = watch(stored.id, ports, workers)
+        if how == "idle":
+            note = f"no worker has done anything for {IDLE_AFTER:.0f} seconds; it is delivered here"
+            ports.on_stage(StageReport(stage="deliver", counts={}, notes=(note,)))
+            return True
+        counts = ports.ledger.counts(stored.id)
+        ports.on_progress(counts)
+        log.note("deliver", notes=["by workers"], **counts)
+        if how == "over":
+            ports.ledger.finish(stored.id, now=ports.clock())
+        return False
 
     def _is_wanted(self, number: int, edition: Edition) -> bool:
         """Whether anybody gets it, or was to get it when a run before this one was interrupted."""
@@ -80,23 +102,28 @@ class Sending:
             # As they were planned: a run before this one may have planned for topics that were others then.
             for name in sorted(ports.ledger.unrendered(stored.id)):
                 self._add_rendition(stored, stored.edition, Variant.of(name))
-            self._leave_out_late(stored.id, stored.edition)
+            self._leave_out_late(stored, stored.edition)
             ports.ledger.begin(stored.id, as_of=stored.changed_at, now=ports.clock())
             stored = ports.editions.get(stored.id) or stored
         return stored
 
-    def _leave_out_late(self, number: int, edition: Edition) -> None:
-        """Give up the zones for which an edition of the schedule's was made too late; they can be planned again."""
-        ports = self._ports
+    def _leave_out_late(self, stored: StoredEdition, edition: Edition) -> None:
+        """Give up the zones for which an edition of the schedule's was made too late; they can be planned again.
+
+        And those that it was ready for in time, when its sender died: until it was taken up again they became too late.
+        """
+        ports, now = self._ports, self._ports.clock()
         if ports.place is None or ports.max_lateness is None:
             return
-        for timezone, due_at in ports.ledger.zones(number).items():
+        for timezone, due_at in ports.ledger.zones(stored.id).items():
+            due = f"{ports.max_lateness} after it was due in {timezone} ({due_at:%Y-%m-%d %H:%M} UTC)"
+            reason = ""
             if edition.composed_at - due_at > ports.max_lateness:
-                reason = (
-                    f"the edition was made more than {ports.max_lateness} after it was due in {timezone}"
-                    f" ({due_at:%Y-%m-%d %H:%M} UTC)"
-                )
-                ports.ledger.give_up(number, reason, now=ports.clock(), timezone=timezone)
+                reason = f"the edition was made more than {due}"
+            elif now - max(due_at, stored.dated_at or due_at) > ports.max_lateness:
+                reason = f"the edition was ready, and not sent within {due}"
+            if reason:
+                ports.ledger.give_up(stored.id, reason, now=now, timezone=timezone)
 
     def find_wait(self, stored: StoredEdition) -> Wait | None:
         """Who waits for a time of their own, where anybody does."""
@@ -178,12 +205,14 @@ class Sending:
                 reason = _NO_STORY[edition.cadence]
             if reader.frequency != edition.cadence:
                 variant, reason = None, f"the reader asked for the {reader.frequency} edition"
-            if reader.paused_until and reader.paused_until > now:
+            own = place(reader.timezone)
+            # As it will be when it is due for them: a pause may end in between.
+            at = max(now, own.due_at) if own else now
+            if reader.paused_until and reader.paused_until > at:
                 variant, reason = None, describe_pause(reader.paused_until)
             if not self._ports.is_member(reader):
                 variant, reason = None, f'the reader is not of the segment "{self._settings.segment}"'
             send_key = self._ports.send_key(edition, reader.key)
-            own = place(reader.timezone)
             yield Planned(
                 subscriber=reader,
                 send_key=send_key,
@@ -193,13 +222,15 @@ class Sending:
                 due_at=own.due_at if own else None,
             )
 
-    def _sender(self, stored: StoredEdition) -> deliver.Sender:
+    def sender(self, stored: StoredEdition, *, on_stop: Callable[[str], None] = lambda _: None) -> deliver.Sender:
+        """A sender of an edition; `on_stop` hears why, when it was this one that stopped the edition."""
         ports = self._ports
 
         def stop_edition(reason: str) -> None:
-            ports.editions.set_state(
+            if ports.editions.set_state(
                 stored.id, EditionState.STOPPED, reason, now=ports.clock(), only_from=[EditionState.SENDING]
-            )
+            ):
+                on_stop(reason)
 
         def tell_of_wait(why: str, until: datetime) -> None:
             note = f"{why}; it goes on at {until.astimezone(ports.zone):%H:%M %Z}"

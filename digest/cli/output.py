@@ -13,11 +13,14 @@ from datetime import date, datetime
 from enum import Enum
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from digest.errors import ConfigError, DigestError
+
+if TYPE_CHECKING:
+    from digest.models import StageReport
 
 DONE, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
 _PAGE = 1000  # rows whose columns are aligned together
@@ -130,3 +133,11 @@ def _cell(value: Any) -> str:
         return ", ".join(_cell(item) for item in value) or "–"
     # What strangers wrote moves no cursor.
     return " ".join(_CONTROL.sub(" ", str(value)).split())
+
+
+def write_stage(stage: "StageReport") -> str:
+    """A stage of a run, in lines for people."""
+    counts = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in stage.counts.items())
+    lines = [f"{stage.stage:<10} {counts}"]
+    lines += [f"{'':<10} {note}" for note in stage.notes]
+    return "\n".join(lines)

@@ -7,7 +7,7 @@ import typer
 
 from digest.cli import previewing
 from digest.cli.options import ConfigOption, DayOption, JsonOption, WeeklyOption, open_app, read_cadence, read_day
-from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say
+from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say, write_stage
 from digest.cli.progress import Progress, count, write_trouble
 from digest.cli.scheduling import write_offset
 from digest.cli.stopping import Stopping
@@ -51,7 +51,7 @@ def run(
 
     def on_stage(stage: "StageReport") -> None:
         progress.end()
-        tell(_line_of(stage))
+        tell(write_stage(stage))
 
     with Progress() as progress, open_app(context, config, on_stage=on_stage, on_progress=progress.show) as app:
         with Stopping(
@@ -91,13 +91,6 @@ def describe_stop(report: "Report") -> str:
     return f"stopped; {accepted:,} accepted{further}, {left:,} left: {again}"
 
 
-def _line_of(stage: "StageReport") -> str:
-    counts = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in stage.counts.items())
-    lines = [f"{stage.stage:<10} {counts}"]
-    lines += [f"{'':<10} {note}" for note in stage.notes]
-    return "\n".join(lines)
-
-
 def _tell_result(app: "App", report: "Report", dry_run: bool) -> None:
     from digest.config.delivering import OutboxTable
 
@@ -129,7 +122,7 @@ def serve(
     from digest.schedule import Ticker
     from digest.web.public import serve_public
 
-    with open_app(context, config, on_stage=lambda stage: say(_line_of(stage))) as app:
+    with open_app(context, config, on_stage=lambda stage: say(write_stage(stage))) as app:
         ticker = Ticker(app, on_report=lambda report: say(f"{report.reference}: {report.message}"), on_fault=say)
         schedule = app.config.schedule
         at = schedule.at
@@ -177,6 +170,8 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
     due, last = found["next_due"], found["last_run"]
     put(f"{name} ({found['newsletter']})")
     put(f"next due   {_write_due(due)}" if due else "next due   never")
+    if looked_at := found["last_look_at"]:
+        put(f"last look  {looked_at.astimezone():%Y-%m-%d %H:%M %Z}, when a scheduler found nothing left to be made")
     if last:
         put(f"last run   {last['finished_at'].astimezone():%Y-%m-%d %H:%M %Z} {last['status']}: {last['message']}")
     for stored in found["editions"]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from digest.cli.options import ConfigOption, load
-from digest.cli.output import say
+from digest.cli.output import say, write_stage
 from digest.errors import ConfigError
 from digest.models import TaskKind
 
@@ -113,10 +113,11 @@ def require_engine(config: "Config") -> "ProcrastinateEngine":
 def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int) -> "Means":
     from digest.app import App
     from digest.operate.presence import Presence, hold_back, hold_back_chores
-    from digest.tasks import list_worker_chores, make_performs
+    from digest.tasks import list_worker_chores, make_performing
     from digest.worker import Means
 
-    app = App(config)
+    app = App(config, on_stage=lambda stage: say(write_stage(stage)))
+    performing = make_performing(app, concurrency=at_once)
     presence = Presence(app, queues=kinds, concurrency=at_once, tell=say)
 
     def open_all() -> None:
@@ -125,10 +126,11 @@ def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int) -> 
 
     def close_all() -> None:
         presence.stop()
+        performing.close()
         app.close()
 
     return Means(
-        performs=hold_back(make_performs(app), presence.find_obstacle),
+        performs=hold_back(performing.performs, presence.find_obstacle),
         chores=hold_back_chores(list_worker_chores(app), presence.find_obstacle),
         open=open_all,
         check=lambda: app.store.require_revision(),

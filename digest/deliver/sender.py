@@ -219,7 +219,7 @@ class Sender:
     def _outwait(self, rest: Rest) -> bool:
         """Wait for a lane to be used again; False when that is too long."""
         together, now = self._together, self._together.monotonic()
-        if not self._is_at_work() and (self._next_due_in() is None or self._waits_for_zones()):
+        if self._next_due_in() is None and not self._is_at_work():
             return False  # nothing is left for which to wait
         is_waited_for = rest.is_planned and self._waits_for_rates
         patience = max(self._patience, _RESET_WITHIN) if rest.is_named else self._patience
@@ -244,12 +244,6 @@ class Sender:
         """Seconds until the next batch may be claimed; None when none is left."""
         due = self._read(lambda: self._ledger.next_due(self._mailing.edition))
         return None if due is None else (due - self._together.now()).total_seconds()
-
-    def _waits_for_zones(self) -> bool:
-        """Whether all that is left waits for its readers' own time, which has not come: no lane is to blame."""
-        ledger, edition, now = self._ledger, self._mailing.edition, self._together.now()
-        later = [zone for zone, due_at in self._mailing.zones.items() if due_at > now]
-        return bool(later) and self._read(lambda: ledger.next_due(edition, besides=later)) is None
 
     def _is_at_work(self) -> bool:
         """Whether anybody holds a batch: another process, or another connection."""

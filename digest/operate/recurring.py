@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from digest.operate.asking import find_activity, make_asking
 from digest.operate.chores import Chore
+from digest.operate.delivering import make_sweep
 from digest.operate.inbox import open_mailbox, read_inbox, say_read
 from digest.operate.incidents import tell_incidents
 from digest.operate.reconciling import find_table, reconcile, say_reconciled
@@ -34,6 +35,8 @@ def list_chores(app: "App") -> list[Chore]:
         )
     if find_activity(app) is not None:
         chores.append(Chore(name="email activity", every=_NOW_AND_THEN, first=_SOON, work=make_asking(app)))
+    if app.queue is not None:
+        chores.append(make_sweep(app))
     return chores
 
 

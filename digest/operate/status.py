@@ -25,6 +25,7 @@ def read_status(app: "App") -> dict[str, Any]:
         "newsletter": slug,
         "next_due_at": due["utc"] if due else None,
         "next_due": due,
+        "last_look_at": app.store.runs.last_look(slug, "daily"),
         "subscribers": app.store.managing.count(slug),
         "editions": [
             {

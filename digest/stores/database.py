@@ -23,7 +23,7 @@ from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError
 
-Kind = Literal["read", "durable", "fast", "bulk", "beside", "marking"]
+Kind = Literal["read", "durable", "fast", "bulk", "beside", "marking", "session"]
 OPTION = "digest_begin"  # of a connection's execution options: the kind of its next transaction
 
 
@@ -176,6 +176,13 @@ class Database(ABC):
     def clock(self) -> datetime:
         """Now, by the clock of where the database is. Raises StoreError."""
 
+    @abstractmethod
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else is at what has that name, here or elsewhere; nobody is until this ends.
+
+        It ends with the process, however that does. Raises StoreError.
+        """
+
     def stamp(self) -> str:
         """Another text when something may have changed, where no files tell. Raises StoreError."""
         return ""
@@ -223,13 +230,6 @@ class Database(ABC):
         """
         with self._transaction("marking") as connection:
             yield connection
-
-    @abstractmethod
-    def hold(self, name: str) -> AbstractContextManager[bool]:
-        """Whether that name is this caller's until it leaves; False: another's, here or elsewhere, who lives.
-
-        It is let go when the process ends, however that ends. Raises StoreError.
-        """
 
     @contextmanager
     def straight(self, *, lasting: bool = True) -> Iterator[Straight]:

@@ -86,7 +86,7 @@ class SqlEditions:
 
     def making(self, newsletter: str, cadence: Cadence) -> AbstractContextManager[bool]:
         """Whether this caller alone makes editions of a cadence until it leaves; False: another one does."""
-        return self._database.hold(f"{newsletter}/{cadence}")
+        return self._database.alone(f"making {newsletter}/{cadence}")
 
     def save(
         self,

@@ -5,10 +5,10 @@ time is at work, as with SQLite. Senders use `write_beside` and `write_marks`, a
 work at once. A view is of one moment (REPEATABLE READ).
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from digest.errors import ConfigError, StoreError, StoreUnavailable
@@ -117,6 +117,23 @@ class PostgresDatabase(Database):
             now: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
         return now.astimezone(UTC)
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """By an advisory lock, which goes with its connection: also when this process is killed. Raises StoreError."""
+        number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+        with self.engine.connect() as held:
+            try:
+                held.execution_options(**{OPTION: "session"})
+                is_alone = bool(held.execute(select(func.pg_try_advisory_lock(number))).scalar())
+            except DBAPIError as error:
+                raise self.explain(error) from None
+            try:
+                yield is_alone
+            finally:
+                with suppress(DBAPIError):  # lost: so is the lock
+                    if is_alone:
+                        held.execute(select(func.pg_advisory_unlock(number)))
+
     def stamp(self) -> str:
         """How many rows were ever written: the server counts them. Raises StoreError."""
         counted = (
@@ -161,30 +178,6 @@ class PostgresDatabase(Database):
             steps.append("SET LOCAL synchronous_commit = on")
         cursor.execute("; ".join(steps).encode(), prepare=False)
 
-    @contextmanager
-    def hold(self, name: str) -> Iterator[bool]:
-        """By an advisory lock of the server's, on a connection that is kept as long."""
-        number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
-        try:
-            pooled = self.engine.raw_connection()
-            driven: Any = pooled.driver_connection
-            try:
-                is_ours = bool(driven.execute("SELECT pg_try_advisory_lock(%s)", [number]).fetchone()[0])
-            except BaseException:
-                pooled.invalidate()
-                raise
-        except (SQLAlchemyError, psycopg.Error) as error:
-            raise self.explain(error) from None
-        try:
-            yield is_ours
-        finally:
-            try:
-                if is_ours:
-                    driven.execute("SELECT pg_advisory_unlock(%s)", [number])
-                pooled.close()
-            except (SQLAlchemyError, psycopg.Error):  # the connection is gone, and the lock with it
-                pooled.invalidate()
-
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""
         return explain(self.name, error)
@@ -206,6 +199,8 @@ class PostgresDatabase(Database):
     def _start(self, connection: Connection) -> None:
         """As one statement, since each is a way to the server and back."""
         kind = connection.get_execution_options().get(OPTION)
+        if kind == "session":  # no transaction: it would keep the database from tidying up for as long as it lasts
+            return
         if kind == "read":
             connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return
@@ -259,8 +254,8 @@ class _Scratch(PostgresDatabase):
         cursor.execute(_SCRATCH)
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[bool]:  # noqa: ARG002 - nobody else is here
-        """At once: there is one connection, and nobody else."""
+    def alone(self, name: str) -> Iterator[bool]:  # noqa: ARG002
+        """Always: there is one connection, and nobody else."""
         yield True
 
     def _start(self, connection: Connection) -> None:

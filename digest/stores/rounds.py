@@ -34,7 +34,7 @@ class Round:
     @property
     def patience(self) -> timedelta:
         """How long it may make no progress: twice as long for each round before it."""
-        return min(_LONGEST_PATIENCE, _PATIENCE * 2 ** min(self.number - 1, 10))
+        return min(_LONGEST_PATIENCE, _PATIENCE * float(2 ** min(self.number - 1, 10)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class Open:
     edition: int
     due: int
     claimed: int
+    later: int  # that wait for a time that has not come
     last: Round | None
 
 
@@ -123,12 +124,11 @@ class SqlRounds:
 
 
 def _look(connection: Connection, edition: int, now: datetime) -> Open:
-    return Open(
-        edition=edition,
-        due=_count(connection, edition, "planned", now),
-        claimed=_count(connection, edition, "claimed", None),
-        last=_read_round(connection, edition),
-    )
+    due = _count(connection, edition, "planned", now)
+    claimed = _count(connection, edition, "claimed", None)
+    planned = _count(connection, edition, "planned", None)
+    last = _read_round(connection, edition)
+    return Open(edition=edition, due=due, claimed=claimed, later=planned - due, last=last)
 
 
 def _count(connection: Connection, edition: int, state: str, now: datetime | None) -> int:

@@ -1,7 +1,7 @@
 """The store: a database that makes itself, and its slices."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -105,6 +105,13 @@ class SqlStore:
             return _inspect(database) == (None, False)
         finally:
             database.engine.dispose()
+
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else, on any machine, is at what has that name; nobody is until this ends.
+
+        Raises StoreError.
+        """
+        return self._database.alone(name)
 
     def check(self) -> dict[str, str]:
         """Its place, revision and integrity, and what is known of its server. Raises StoreError."""

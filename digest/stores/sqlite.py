@@ -144,7 +144,7 @@ class SqliteDatabase(Database):
         return copy
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[bool]:
+    def alone(self, name: str) -> Iterator[bool]:
         """By a lock of the system's on a file beside the database, one for each name."""
         mark = blake2b(name.encode(), digest_size=4).hexdigest()
         try:

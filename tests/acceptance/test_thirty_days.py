@@ -1,7 +1,9 @@
 """Thirty days with several schedulers over one database: a real newsletter, and a clock that the test turns."""
 
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from digest.app import App
 from digest.config import load_config
-from digest.models import EditionState, Subscriber, SubscriberState
+from digest.models import EditionState, Report, Subscriber, SubscriberState
 from digest.schedule import ensure_due
 from digest.schedule.calendar import list_entries
 from tests.acceptance.conftest import NEWSLETTER
@@ -253,3 +255,37 @@ def test_of_two_that_find_an_edition_due_at_once_the_second_takes_up_what_the_fi
         assert report
         assert (report.state, report.stages) == (EditionState.HELD, ())
     assert len(list((tmp_path / "outbox" / "new").iterdir())) == 1  # the operator is told once
+
+
+def test_what_was_ready_in_time_and_taken_up_too_late_goes_only_where_it_is_still_news(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 3, 2, 23, 30, 5, tzinfo=UTC))
+    with several(tmp_path, clock, number=1, bahrain="Asia/Bahrain", berlin="Europe/Berlin") as (app,):
+        app.run(date(2026, 3, 3), send=False)  # and then the machine lost its power
+        clock.now = datetime(2026, 3, 3, 4, 30, tzinfo=UTC)
+        look([app])
+        (stored,) = app.store.editions.newest("morning")
+        states = {one.email.partition("@")[0]: one for one in app.store.ledger.deliveries(stored.id)}
+    assert {name: one.state.value for name, one in states.items()} == {"bahrain": "skipped", "berlin": "accepted"}
+    assert "not sent within 4:00:00 after it was due in Asia/Bahrain" in (states["bahrain"].answer or "")
+
+
+def test_schedulers_that_wake_in_the_same_instant_make_one_edition_and_send_it_once(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 3, 3, 1, 30, 10, tzinfo=UTC))
+    readers = {f"reader{number}": "" for number in range(20)}
+    with several(tmp_path, clock, own=False, number=1, **readers) as (app,):
+        ready = threading.Barrier(4)
+
+        def wake() -> Report | None:
+            with App(app.config, clock=clock) as own:
+                ready.wait(30)
+                return ensure_due(own, clock())
+
+        with ThreadPoolExecutor(4) as pool:
+            reports = [future.result() for future in [pool.submit(wake) for _ in range(4)]]
+        composed = [report for report in reports if report and any(one.stage == "compose" for one in report.stages)]
+        assert len(composed) == 1
+        look([app])
+        (stored,) = app.store.editions.newest("morning")
+        assert stored.state is EditionState.SENT
+        assert app.store.ledger.counts(stored.id) == {"accepted": 20}
+    assert len(list((tmp_path / "outbox" / "new").iterdir())) == 20

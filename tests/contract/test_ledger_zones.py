@@ -1,14 +1,18 @@
 """Readers who wait for a time of their own: what the ledger promises of zones, over every store."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
 import pytest
 
+from digest.deliver import Lane
 from digest.models import Claim, DeliveryState, EditionState, Outcome, Planned, Report
 from digest.stores.sql import SqlStore
 from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
+from tests.contract.test_deliver import Scripted, make_mailing, make_sender
+from tests.doubles.clock import Clock
 
 BERLIN, LONDON, NEW_YORK = "Europe/Berlin", "Europe/London", "America/New_York"
 DUE = {BERLIN: NOW - timedelta(hours=1), LONDON: NOW, NEW_YORK: NOW + timedelta(hours=5)}
@@ -164,3 +168,17 @@ def test_the_newest_editions_of_one_cadence(store: SqlStore) -> None:
         "2026-03-02-weekly",
         "--on 2026-03-02 --weekly",
     )
+
+
+@pytest.mark.parametrize(("each", "hours"), [(2, 0), (3, 1)], ids=["all that was due went", "one waits for the rate"])
+def test_a_sender_waits_for_a_rate_as_long_as_something_is_due_and_never_for_a_zone(
+    store: SqlStore, each: int, hours: int
+) -> None:
+    edition, clock = plan_zones(store, {BERLIN: DUE[BERLIN], NEW_YORK: DUE[NEW_YORK]}, each=each), Clock(NOW)
+    mailing = replace(make_mailing(edition), zones=store.ledger.zones(edition))
+    sent = make_sender(
+        store, edition, [Lane(transport=Scripted(), rate=100.0, per_hour=2)], clock, mailing=mailing
+    ).run()
+    assert (sent.attempted, sent.fault) == (each, None)
+    assert timedelta(hours=hours) <= clock.now - NOW < timedelta(hours=hours, minutes=3)
+    assert store.ledger.count_waiting(edition, now=clock.now) == {NEW_YORK: each}

@@ -59,6 +59,9 @@ url = "http://127.0.0.1:9/feed"
 [store]
 url = "{store}"
 
+[engine]
+kind = "{engine}"
+
 [transport]
 rate = "100000/s"
 per_domain = "off"
@@ -237,6 +240,7 @@ class Field:
         readers: int = 40,
         connections: int = 1,
         reports: Path | None = None,
+        engine: str = "local",
     ) -> None:
         """`transport` is "smtp" or "sendgrid"; `reports`: where senders say how they ended, if not in the folder."""
         self._reports = reports or folder
@@ -248,8 +252,10 @@ class Field:
             "sendgrid": f'kind = "sendgrid"\nhost = "{sinks.sendgrid_url}"',
         }[transport]
         (folder / "config.toml").write_text(
-            _CONFIG.format(store=url, transport=f"{table}\nconnections = {connections}")
+            _CONFIG.format(store=url, engine=engine, transport=f"{table}\nconnections = {connections}")
         )
+        with App(load_config(folder / "config.toml")) as app:
+            app.store.stamp()  # it is made, with what the engine needs
         self.store = SqlStore.open(url)
         made = [
             Subscriber(email=f"reader{number:05}@rehearsal.test", state=SubscriberState.ACTIVE, consent_at=_CONSENT)

@@ -610,3 +610,26 @@ def test_public_pages_speak_the_readers_language_and_run_no_script(language):
     assert (form.method, form.action) == ("POST", "/x/unsubscribe/t")
     assert dict(form.fields) == {"List-Unsubscribe": "One-Click"}
     assert len(form.xpath(".//button")) == 1
+
+
+@pytest.mark.parametrize(
+    ("golden", "week", "end"),
+    [
+        (ENGLISH, "The best of the week · Tuesday, November 24, 2026", "That is all for this week."),
+        (ARABIC, "أفضل ما في الأسبوع · الثلاثاء، 24 نوفمبر 2026", "هذا كل شيء لهذا الأسبوع."),
+    ],
+    ids=["english", "arabic"],
+)
+def test_a_weekly_edition_says_that_it_is_the_weeks_where_a_daily_one_speaks_of_the_day(golden, week, end):
+    made = make_renderer().render(replace(golden, cadence="weekly"), "all")
+    for body in (made.html, made.text):
+        assert week in body
+        assert end in body
+    assert "/weekly" in made.text
+
+
+def test_a_subject_may_say_of_which_cadence_it_is():
+    template = "{{ 'The week: ' if cadence == 'weekly' }}{{ lead.headline }}"
+    told = {"newsletter": "Morning Brief", "day": DAY, "language": "en", "lead": ENGLISH.lead, "count": 1}
+    assert render_subject(template, cadence="weekly", **told) == f"The week: {ENGLISH.lead.headline}"
+    assert render_subject(template, **told) == ENGLISH.lead.headline

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from digest.models import EditionState, Finding, Report, SourceReport, StoredEdition
-from digest.reporting import Held, describe, held_by
+from digest.reporting import Held, Wait, describe, held_by
 
 FAIL = Finding(rule="size", severity="fail", message="the HTML has 120,000 bytes")
 WARN = Finding(rule="alt", severity="warn", message="a picture without words")
@@ -89,3 +89,31 @@ def test_a_failed_source_makes_a_run_partial_and_is_named() -> None:
     made = report(EditionState.SENT, deliveries={"accepted": 1}, sources=sources)
     assert made.status == "partial"
     assert "1 of 2 sources failed: radio" in made.message
+
+
+def test_who_waits_for_their_own_time_is_no_fault_and_not_done_either() -> None:
+    due_at = datetime(2026, 11, 26, 12, tzinfo=UTC)
+    stored = StoredEdition(
+        id=1,
+        newsletter="morning",
+        cadence="weekly",
+        date=date(2026, 11, 26),
+        state=EditionState.SENDING,
+        reason=None,
+        dated_at=None,
+        sent_at=None,
+        edition=None,
+    )
+    given = {"sources": [], "stages": [], "findings": [], "sending": True, "already": False}
+    wait = Wait(readers=120, timezone="America/New_York", due_at=due_at)
+    report = describe(stored, deliveries={"accepted": 300, "planned": 120}, fault=None, waits=wait, **given)  # type: ignore[arg-type]
+    assert (report.status, report.waits_until) == ("partial", due_at)
+    assert report.message == (
+        "the weekly edition of 2026-11-26 is on its way: 300 messages accepted, 120 wait for their own time zones,"
+        " the next at 07:00 in America/New_York (2026-11-26 12:00 UTC)"
+    )
+    more = describe(stored, deliveries={"accepted": 300, "planned": 125}, fault=None, waits=wait, **given)  # type: ignore[arg-type]
+    assert more.waits_until is None  # five could go now
+    assert ", 5 planned, 120 wait" in more.message
+    broken = describe(stored, deliveries={"planned": 125}, fault="no connection", waits=wait, **given)  # type: ignore[arg-type]
+    assert (broken.status, broken.waits_until) == ("failed", None)
