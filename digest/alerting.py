@@ -165,6 +165,17 @@ def write_wave_alert(name: str, wave: Wave) -> Rendition:
     )
 
 
+def write_incident_alert(name: str, words: str, command: str) -> Rendition:
+    """The mail about something that goes wrong while nobody looks. Pure."""
+    commands = [("See it, or mend it", command), ("How all of it does", "digest status")]
+    return Rendition(
+        variant="alert",
+        subject=f"[{name}] {words[:120]}",
+        html=_write_html(name, "something needs you", words, (), commands),
+        text=_write_text(words, (), commands),
+    )
+
+
 def _write_text(first: str, told: Sequence[str], commands: Sequence[tuple[str, str]], *, url: str | None = None) -> str:
     lines = [first, "", *(f"- {line}" for line in told), *([""] if told else [])]
     if url:

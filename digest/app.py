@@ -35,7 +35,7 @@ from digest.models import (
     Viewpoint,
 )
 from digest.network import GuardedNetwork
-from digest.protocols import Clock, Fetch, Queue, Summarizer, Transport
+from digest.protocols import Clock, Fetch, Queue, Summarizer, Transport, Unwatched, Watch
 
 if TYPE_CHECKING:
     from digest.audience.segments import Predicate
@@ -88,6 +88,7 @@ class App:
         # Who turns the clock by waiting turns this one, too.
         self.monotonic: Callable[[], float] = (lambda: self.clock().timestamp()) if wait else time.monotonic
         self._zones: tuple[datetime | None, tuple[str, ...]] = (None, ())
+        self.watch: Watch = Unwatched()  # what is in the way of this process
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
         self.is_swept = False  # a scheduler looks each minute for what is left to send
         self.asked = threading.Event()  # somebody on a page asked for a mail
@@ -127,11 +128,20 @@ class App:
             on_progress=self._on_progress,
             answers=self._answers,
         )
-        other._stopping, other.is_swept = self._stopping, self.is_swept
+        other._stopping, other.is_swept, other.watch = self._stopping, self.is_swept, self.watch
         return other
 
     def _pause(self, seconds: float) -> None:
         self._stopping.wait(seconds)
+
+    @property
+    def is_on_system_clock(self) -> bool:
+        """Whether nobody else turns the clock, so that another may be compared with it."""
+        return self.clock is system_clock
+
+    def may_go_on(self) -> bool:
+        """Whether nobody asked to stop, and nothing is in the way of sending from here."""
+        return not self.is_stopping and self.watch.may_send()
 
     @property
     def is_stopping(self) -> bool:
@@ -428,7 +438,7 @@ class App:
             workers=workers,
             waits_for_rates=not self.is_swept,
             limits=decisions.make_limits(self.config),
-            may_go_on=lambda: not self.is_stopping,
+            may_go_on=self.may_go_on,
             on_stage=self._on_stage,
             on_progress=self._on_progress,
         )

@@ -14,6 +14,7 @@
     ├── MailboxError            a mailbox cannot be read: of the inbox, then mail goes out all the same, or of a canary
     │   └── LoginRefused        it would not help to try again
     ├── StoreError              the database; the run stops
+    │   ├── OtherRevision       it is of another version of Digest: somebody upgrades the one or the other
     │   └── StoreUnavailable    it cannot be reached or is locked now: trying again may help
     └── BadToken                a link that we did not sign; HTTP 4xx
 
@@ -147,6 +148,10 @@ class StoreError(DigestError):
 
 class StoreUnavailable(StoreError):
     """The database cannot be reached now."""
+
+
+class OtherRevision(StoreError):
+    """The database is of another version of Digest."""
 
 
 class BadToken(DigestError):

@@ -116,30 +116,37 @@ def serve(
     config: ConfigOption = None,
 ) -> None:
     """Run the scheduler and the public pages until stopped."""
+    from digest.models import SCHEDULE
     from digest.operate.answering import Answering
     from digest.operate.chores import Chores
+    from digest.operate.presence import Presence, wait_until_ready
     from digest.operate.recurring import list_chores
     from digest.schedule import Ticker
     from digest.web.public import serve_public
 
     with open_app(context, config, on_stage=lambda stage: say(write_stage(stage))) as app:
-        app.require_ready()
         ticker = Ticker(app, on_report=lambda report: say(f"{report.reference}: {report.message}"), on_fault=say)
-        at = app.config.schedule.at
+        schedule = app.config.schedule
+        at = schedule.at
         stopping = Stopping(
             app.stop, tell=lambda: say("digest: stopping with what is under way; Ctrl-C again ends at once")
         )
-        with stopping, ticker, Chores(list_chores(app), tell=say), Answering(app, on_fault=say):
-            serve_public(
-                app,
-                host=host or app.config.web.host,
-                port=app.config.web.port if port is None else port,
-                announce=lambda url: say(
-                    f"Serving {url}; an edition is due at {at:%H:%M} {app.config.schedule.timezone} (Ctrl-C ends it)"
-                ),
-                on_signal=stopping.note,
-                was_asked=lambda: stopping.was_asked,
-            )
+        presence = Presence(app, queues=[SCHEDULE], tell=say, on_back=ticker.wake)
+        with stopping:
+            if not wait_until_ready(app, tell=say):
+                return
+            chores = Chores(list_chores(app), tell=say, note_lost=presence.note_lost)
+            with presence, ticker, chores, Answering(app, on_fault=say):
+                serve_public(
+                    app,
+                    host=host or app.config.web.host,
+                    port=app.config.web.port if port is None else port,
+                    announce=lambda url: say(
+                        f"Serving {url}; an edition is due at {at:%H:%M} {schedule.timezone} (Ctrl-C ends it)"
+                    ),
+                    on_signal=stopping.note,
+                    was_asked=lambda: stopping.was_asked,
+                )
 
 
 def _write_due(due: Mapping[str, Any]) -> str:
@@ -154,7 +161,7 @@ def _write_due(due: Mapping[str, Any]) -> str:
 
 def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """The last editions, deliveries by state, the sources' health, and what is due next."""
-    from digest.operate.status import read_status
+    from digest.operate.status import read_status, write_standing
 
     with open_app(context, config) as app:
         found = read_status(app)
@@ -175,6 +182,8 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
         put(f"{named} {stored['state']:<8} {counts or stored['reason'] or 'nothing planned'}")
     if not found["editions"]:
         put("no edition yet")
+    for line in write_standing(found):
+        put(line)
     for domain, number in found["quarantined"].items():
         put(f"set aside  {number} refusals from {domain}; see `digest events list --effect quarantined`")
     put_rows(found["sources"], as_json=False, empty="no source was visited yet")

@@ -11,6 +11,8 @@ from digest.errors import ConfigError
 from digest.models import TaskKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from digest.config import Config
     from digest.config.scheduling import ProcrastinateEngine
     from digest.worker import Means
@@ -69,7 +71,7 @@ def worker(
             raise ConfigError("[newsletter] slug and [store] url", "they cannot change while it works", remedy=remedy)
         if (concurrency or table.concurrency, table.attempts) != (at_once, engine.attempts):
             say("digest: [engine] concurrency and attempts are those of the start until the worker is restarted")
-        return _make_means(found, at_once)
+        return _make_means(found, chosen, at_once)
 
     Worker(
         queue=queue,
@@ -108,23 +110,30 @@ def require_engine(config: "Config") -> "ProcrastinateEngine":
     return config.engine
 
 
-def _make_means(config: "Config", concurrency: int) -> "Means":
+def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int) -> "Means":
     from digest.app import App
+    from digest.operate.presence import Presence, hold_back, hold_back_chores
     from digest.tasks import list_worker_chores, make_performing
     from digest.worker import Means
 
     app = App(config, on_stage=lambda stage: say(write_stage(stage)))
-    performing = make_performing(app, concurrency=concurrency)
+    performing = make_performing(app, concurrency=at_once)
+    presence = Presence(app, queues=kinds, concurrency=at_once, tell=say)
 
-    def close() -> None:
+    def open_all() -> None:
+        app.store  # noqa: B018 - opened now
+        presence.start()
+
+    def close_all() -> None:
+        presence.stop()
         performing.close()
         app.close()
 
     return Means(
-        performs=performing.performs,
-        chores=list_worker_chores(app),
-        open=lambda: app.store,
+        performs=hold_back(performing.performs, presence.find_obstacle),
+        chores=hold_back_chores(list_worker_chores(app), presence.find_obstacle),
+        open=open_all,
         check=lambda: app.store.require_revision(),
         stop=app.stop,
-        close=close,
+        close=close_all,
     )

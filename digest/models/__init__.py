@@ -97,6 +97,7 @@ from digest.models.events import (
     Wave,
     Weight,
 )
+from digest.models.peers import SCHEDULE, Peer
 from digest.models.reporting import (
     Finding,
     Report,
@@ -109,6 +110,7 @@ from digest.models.tasks import SetAside, Task, TaskKind
 
 __all__ = [
     "ANYBODY",
+    "SCHEDULE",
     "UNSUBSCRIBE_TOKEN",
     "Arrival",
     "Article",
@@ -156,6 +158,7 @@ __all__ = [
     "Page",
     "PageRequest",
     "Passage",
+    "Peer",
     "Planned",
     "ProviderList",
     "Receipt",

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from digest import aside
 from digest.audience import consent
-from digest.errors import DigestError, StoreError
+from digest.errors import DigestError, StoreError, StoreUnavailable
 from digest.models import AskedFor, DeliveryState, Letterhead, PageRequest, Rendition
 from digest.operate.signing_up import forget_old_requests, language_for
 from digest.protocols import Transport
@@ -133,13 +133,15 @@ class Answering:
         while not self._ended.is_set():
             self._app.asked.clear()
             try:
-                answer_requests(self._app, pauses)
+                if not self._app.watch.find_obstacle():
+                    answer_requests(self._app, pauses)
                 if self._app.clock() - tidied_at >= _TIDIED_EVERY:
                     forget_old_requests(self._app)
                     tidied_at = self._app.clock()
                 told = ""
             except DigestError as error:  # a template that is wrong, a database that is locked: tried again
-                if str(error) != told:
+                is_told = isinstance(error, StoreUnavailable) and self._app.watch.note_lost(error)
+                if str(error) != told and not is_told:
                     told = str(error)
                     self._on_fault(f"digest: a mail that was asked for on a page did not go: {told}")
             except Exception:  # noqa: BLE001 - a bug must not end the thread: others asked too

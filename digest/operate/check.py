@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 from digest.audience.addresses import is_reserved, parse_address
@@ -10,6 +11,7 @@ from digest.config.delivering import SmtpTable
 from digest.due import find_zone
 from digest.errors import DigestError
 from digest.operate.inbox import check_inbox
+from digest.operate.presence import find_wrong_clock
 from digest.operate.segments import count_segments
 
 if TYPE_CHECKING:
@@ -56,8 +58,20 @@ def _check_database(app: "App") -> Iterator[Checked]:
         risk = app.store.find_risk()
     except DigestError:
         return  # which the line before says
+    yield from _check_clock(app)
     if risk:
         yield Checked(subject="durability", result="warning", message=risk, remedy="see docs/postgresql.md")
+
+
+def _check_clock(app: "App") -> Iterator[Checked]:
+    try:
+        fault, ahead = find_wrong_clock(app)
+    except DigestError:
+        return  # which the database's line says
+    if fault:
+        yield Checked(subject="clock", result="failure", message=fault)
+    elif ahead is not None:
+        yield Checked(subject="clock", result="ok", message=f"as the database server's, within {abs(ahead):.0f} s")
 
 
 def _try(subject: str, check: Callable[[], str]) -> Checked:
@@ -141,7 +155,8 @@ def _check_zones(app: "App") -> Iterator[Checked]:
     unknown = {name: number for name, number in counted.items() if name and find_zone(name) is None}
     if not unknown:
         known = sum(name is not None for name in counted)
-        yield Checked(subject="time zones", result="ok", message=f"active readers chose {known}, all of them known")
+        told = f"active readers chose {known}, all of them known; tzdata {version('tzdata')}"
+        yield Checked(subject="time zones", result="ok", message=told)
         return
     most = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f'"{name}" ({number})' for name, number in most[:_MOST_NAMED])
@@ -151,7 +166,7 @@ def _check_zones(app: "App") -> Iterator[Checked]:
         subject="time zones",
         result="warning",
         message=f"this machine does not know the zones that active readers chose: {named}{more};"
-        f" those {sum(unknown.values())} are mailed by the clock of {own}",
+        f" those {sum(unknown.values())} are mailed by the clock of {own}; tzdata is {version('tzdata')}",
         remedy="bring tzdata up to date, or correct them: find them with `digest subscribers list --json`",
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from digest.errors import DigestError
+from digest.errors import DigestError, StoreUnavailable
 
 _LONGEST_PAUSE = timedelta(hours=1)
 _GOODBYE = 10.0  # seconds that a chore under way is given at the end
@@ -28,9 +28,16 @@ class Chore:
 class Chores:
     """Does chores until it is left; a context manager."""
 
-    def __init__(self, chores: Sequence[Chore], *, tell: Callable[[str], None]) -> None:
-        """Nothing is done yet."""
+    def __init__(
+        self,
+        chores: Sequence[Chore],
+        *,
+        tell: Callable[[str], None],
+        note_lost: Callable[[StoreUnavailable], bool] = lambda _: False,
+    ) -> None:
+        """Nothing is done yet. `note_lost` hears of a database that is away, and says whether it tells of that."""
         self._tell = tell
+        self._note_lost = note_lost
         self._over = threading.Event()
         self._threads = [
             threading.Thread(target=self._repeat, args=(chore,), name=f"digest {chore.name}", daemon=True)
@@ -65,6 +72,8 @@ class Chores:
         try:
             told = chore.work()
         except DigestError as error:
+            if isinstance(error, StoreUnavailable) and self._note_lost(error):
+                return ""
             return str(error)
         except Exception:  # noqa: BLE001 - a bug must not end what is done beside it
             return f"{chore.name}: {traceback.format_exc()}"

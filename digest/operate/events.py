@@ -11,7 +11,7 @@ from digest import alerting, aside
 from digest.adapters import make_transport
 from digest.audience.bounces import BounceRules, read_status
 from digest.errors import DigestError
-from digest.models import Event, EventKind, Heard, Letterhead, Wave
+from digest.models import Event, EventKind, Heard, Letterhead, Rendition, Wave
 from digest.protocols import Transport
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def tell_waves(app: "App", waves: Sequence[Wave]) -> None:
     """Tell the operator of each wave, by mail and in the log."""
     for wave in waves:
         said = f"{wave.events} refusals from {wave.domain} at once were set aside; see `digest events list`"
-        fault = _mail_wave(app, wave)
+        fault = mail_operator(app, alerting.write_wave_alert(app.config.newsletter.name, wave), key=_name_mail(wave))
         logging.getLogger(__name__).warning(said if fault is None else f"{said}; no alert was mailed: {fault}")
 
 
@@ -97,8 +97,8 @@ def _name_mail(wave: Wave) -> str:
     return f"wave-{hashlib.blake2b(seen, digest_size=16).hexdigest()}"
 
 
-def _mail_wave(app: "App", wave: Wave) -> str | None:
-    """By transports of its own: those of the app may be at work in another thread. Returns what went wrong."""
+def mail_operator(app: "App", rendition: Rendition, *, key: str) -> str | None:
+    """To [alerts] to, by transports of its own: those of the app may be at work elsewhere. Returns what went wrong."""
     config = app.config
     if not config.alerts.to:
         return "[alerts] to is empty"
@@ -114,13 +114,7 @@ def _mail_wave(app: "App", wave: Wave) -> str | None:
     transports: list[Transport] = []
     try:
         transports += (make_transport(table, config.secrets) for table in config.transports)
-        return aside.hand_over(
-            transports,
-            letterhead,
-            alerting.write_wave_alert(newsletter.name, wave),
-            app.alert_addresses,
-            key=_name_mail(wave),
-        )
+        return aside.hand_over(transports, letterhead, rendition, app.alert_addresses, key=key)
     except DigestError as error:
         return str(error)
     finally:

@@ -10,6 +10,7 @@ from digest.operate.chores import Chore
 from digest.operate.collecting import list_collecting_chores
 from digest.operate.delivering import make_sweep
 from digest.operate.inbox import open_mailbox, read_inbox, say_read
+from digest.operate.incidents import tell_incidents
 from digest.operate.reconciling import find_table, reconcile, say_reconciled
 from digest.protocols import Mailbox
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from digest.app import App
 
 _DAY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
 _SOON = timedelta(minutes=10)
 _NOW_AND_THEN = timedelta(minutes=15)
 
@@ -24,6 +26,7 @@ _NOW_AND_THEN = timedelta(minutes=15)
 def list_chores(app: "App") -> list[Chore]:
     """What `digest serve` does beside its schedule."""
     chores = list_collecting_chores(app)
+    chores.append(Chore(name="incidents", every=_MINUTE, first=_MINUTE, work=lambda: tell_incidents(app)))
     if app.config.inbox.kind != "none":
         chores.append(Chore(name="inbox", every=app.config.inbox.every, work=_make_reading(app)))
     if find_table(app) is not None:

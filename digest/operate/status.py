@@ -1,16 +1,20 @@
 """How the newsletter does, for `digest status` and the API alike."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from digest import __version__
 from digest.due import find_next, gather_zones
 from digest.models import Cadence
+from digest.operate.presence import find_wrong_clock
 from digest.stores.patience import hurried
 
 if TYPE_CHECKING:
     from digest.app import App
 
 _EDITIONS = 7
+_ASIDE = 20
 
 
 def read_status(app: "App") -> dict[str, Any]:
@@ -42,6 +46,9 @@ def _read_status(app: "App") -> dict[str, Any]:
         ],
         "sources": app.store.entries.health(slug, now=now),
         "quarantined": dict(app.store.events.quarantined()),
+        "workers": list_workers(app),
+        "tasks": count_tasks(app),
+        "clock": read_clock(app),
         "last_run": {"finished_at": last[0], "status": last[1].status, "message": last[1].message} if last else None,
     }
 
@@ -63,3 +70,66 @@ def read_next_due(app: "App") -> dict[str, Any] | None:
         "utc": due.at,
         "machine": due.at.astimezone(),
     }
+
+
+def list_workers(app: "App") -> list[dict[str, Any]]:
+    """The processes that said they are there, and how long ago, by the database's clock."""
+    peers = app.store.workers.everyone(app.config.newsletter.slug)
+    now = app.store.clock() if peers else app.clock()
+    return [
+        {
+            "host": peer.host,
+            "version": peer.version,
+            "queues": list(peer.queues),
+            "concurrency": peer.concurrency,
+            "started_at": peer.started_at,
+            "seen_at": peer.seen_at,
+            "seconds_ago": max(0, round((now - peer.seen_at).total_seconds())),
+            "clock_ahead": peer.skew,
+        }
+        for peer in peers
+    ]
+
+
+def count_tasks(app: "App") -> dict[str, Any] | None:
+    """What waits for workers, and what was set aside; None where there is no queue."""
+    queue = app.queue
+    if queue is None:
+        return None
+    aside = queue.set_aside(_ASIDE)
+    return {
+        "waiting": dict(queue.waiting()),
+        "set_aside": [
+            {"id": one.id, "kind": one.task.kind, "subject": one.task.subject, "fault": one.fault} for one in aside
+        ],
+    }
+
+
+def read_clock(app: "App") -> dict[str, Any]:
+    """How many seconds this machine's clock is ahead of the database's (None: not compared), and what is wrong."""
+    fault, ahead = find_wrong_clock(app)
+    return {"ahead": ahead, "fault": fault or None}
+
+
+def find_versions(workers: Sequence[Mapping[str, Any]]) -> str:
+    """A warning where processes of several versions are at work; "": none. Pure."""
+    versions = sorted({str(worker["version"]) for worker in workers} | {__version__})
+    return f"several versions of Digest use this database: {', '.join(versions)}" if len(versions) > 1 else ""
+
+
+def write_standing(found: Mapping[str, Any]) -> list[str]:
+    """Lines about workers, tasks and the clock, for people. Pure."""
+    lines = [
+        f"worker     {one['host']}, {one['version']}: {','.join(one['queues'])}; seen {one['seconds_ago']} s ago"
+        for one in found["workers"]
+    ]
+    if warning := find_versions(found["workers"]):
+        lines.append(f"warning    {warning}")
+    tasks = found["tasks"]
+    if tasks:
+        waiting = ", ".join(f"{number} {kind}" for kind, number in tasks["waiting"].items() if number)
+        lines.append(f"tasks      {waiting or 'none'} waiting; {len(tasks['set_aside'])} set aside")
+        lines += [f"set aside  task {one['kind']} {one['subject']}: {one['fault']}" for one in tasks["set_aside"]]
+    if found["clock"]["fault"]:
+        lines.append(f"warning    {found['clock']['fault']}")
+    return lines

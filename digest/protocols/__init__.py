@@ -10,8 +10,9 @@ from digest.protocols.collecting import ReadStore, VisitStore
 from digest.protocols.hearing import BounceRules, CountStore, EventStore
 from digest.protocols.making import AnswerStore, ArchiveStore, EditionStore, EntryStore, KeyStore, RunStore
 from digest.protocols.network import Clock, Fetch, Network, Parallel, Request, Response
-from digest.protocols.running import Perform, Queue
+from digest.protocols.running import Perform, Queue, Unwatched, Watch
 from digest.protocols.sending import Ledger, Rates
+from digest.protocols.workers import IncidentStore, WorkerStore
 
 __all__ = [
     "Activity",
@@ -24,6 +25,7 @@ __all__ = [
     "EntryStore",
     "EventStore",
     "Fetch",
+    "IncidentStore",
     "KeyStore",
     "Ledger",
     "Lists",
@@ -45,5 +47,8 @@ __all__ = [
     "Summarizer",
     "TokenStore",
     "Transport",
+    "Unwatched",
     "VisitStore",
+    "Watch",
+    "WorkerStore",
 ]

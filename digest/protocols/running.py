@@ -1,9 +1,10 @@
-"""Where tasks wait for workers."""
+"""Where tasks wait for workers, and what may be in the way of who works."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from digest.errors import StoreError
 from digest.models import Owner, SetAside, Task, TaskKind
 
 # Does one task; returns after how long it is to be tried again, None when it is done. What it raises as DigestError is
@@ -32,3 +33,35 @@ class Queue(Protocol):
     def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
         """Those that failed for good, the newest first."""
         ...
+
+
+class Watch(Protocol):
+    """Minds what may be in the way of a process that goes on for long; see operate.presence."""
+
+    def find_obstacle(self) -> str:
+        """Why nothing may be composed or delivered from here now; "" when it may."""
+        ...
+
+    def may_send(self) -> bool:
+        """Whether a send under way may go on. Where only the database is away, it waits for that itself."""
+        ...
+
+    def note_lost(self, error: StoreError) -> bool:
+        """The database is away; whether that was told, and is looked after."""
+        ...
+
+
+class Unwatched:
+    """Watch of a process that does one thing, and ends: nothing is in its way, and it tells its faults itself."""
+
+    def find_obstacle(self) -> str:
+        """Nothing."""
+        return ""
+
+    def may_send(self) -> bool:
+        """It may."""
+        return True
+
+    def note_lost(self, error: StoreError) -> bool:  # noqa: ARG002 - Watch's shape
+        """Nobody told."""
+        return False

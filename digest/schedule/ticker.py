@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from digest.due import find_next
-from digest.errors import DigestError
+from digest.errors import DigestError, StoreUnavailable
 from digest.models import Cadence, EditionState, Report
 from digest.schedule.ensuring import ensure_due, is_waiting, read_zones
 
@@ -81,12 +81,12 @@ class Ticker:
         at = self._app.config.schedule.at
         for name in wanted - self._timed:
             trigger = CronTrigger(hour=at.hour, minute=at.minute, timezone=ZoneInfo(name))
-            self._scheduler.add_job(self._wake, trigger, id=f"due {name}")
+            self._scheduler.add_job(self.wake, trigger, id=f"due {name}")
         for name in self._timed - wanted:
             self._scheduler.remove_job(f"due {name}")
         self._timed = wanted
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Let every line look at once, each in a thread of its own."""
         for number, line in enumerate(self._lines):
             self._scheduler.add_job(line.tick, id=f"now {number}", replace_existing=True)
@@ -137,7 +137,7 @@ class _Line:
             return  # a run is under way
         try:
             now = self._app.clock()
-            if not self._is_quiet(now):
+            if not self._is_quiet(now) and not self._app.watch.find_obstacle():
                 self._try(now)
         finally:
             self._turn.release()
@@ -158,6 +158,8 @@ class _Line:
                 or (report.state is EditionState.SENDING and not is_waiting(self._app, report, self._app.clock()))
             )
         except DigestError as error:
+            if isinstance(error, StoreUnavailable) and self._app.watch.note_lost(error):
+                return  # it is told once, and looked again when it is back
             self._hold_back(now, str(error))
         except Exception:  # noqa: BLE001 - a bug must not be met anew each minute, nor end the scheduler
             self._hold_back(now, traceback.format_exc())

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, or_, select, update
 
 from digest.models import Claim, DeliveryState, Owner, Recipient, SubscriberState, describe_pause
-from digest.stores.owners import is_dead, is_of_this_boot
+from digest.stores.owners import is_dead, is_of_this_boot, is_told_of, name_process
 from digest.stores.partitions import read_month
 from digest.stores.schema import batches, deliveries, people, subscriptions
 from digest.stores.suppressing import Suppressing
@@ -33,6 +33,16 @@ class Held:
     def is_of_this_boot(self) -> bool:
         """Whether what its owner marked is there, also where it was not yet on the disk."""
         return is_of_this_boot(self.owner)
+
+    @property
+    def process(self) -> str:
+        """The id of its owner's process."""
+        return name_process(self.owner)
+
+    @property
+    def is_told_of(self) -> bool:
+        """Whether this machine's system says whether its owner lives."""
+        return is_told_of(self.owner)
 
     def is_free(self, now: datetime) -> bool:
         """Whether its owner is certainly gone, or its time is over."""

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,10 +127,12 @@ class Database(ABC):
     engine: Engine
     name: str  # as errors call it, without what is secret
     keeps_marks: bool  # whether what `write_marks` wrote outlives a power cut of the machine that wrote it
+    has_clock: bool  # whether its clock is another than this machine's
     spelling: Spelling
 
     def __init__(self) -> None:
         """Opens nothing yet."""
+        self.refusal: StoreError | None = None  # why nothing may be done here any more
         self._known: dict[str, str] = {}  # statements, as they are spelled here
 
     @abstractmethod
@@ -182,6 +184,10 @@ class Database(ABC):
     @abstractmethod
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator; StoreUnavailable where trying again may help."""
+
+    @abstractmethod
+    def clock(self) -> datetime:
+        """Now, by the clock of where the database is. Raises StoreError."""
 
     @abstractmethod
     def alone(self, name: str) -> AbstractContextManager[bool]:
@@ -277,6 +283,7 @@ class Database(ABC):
 
     def _open_straight(self, *, lasting: bool) -> PoolProxiedConnection:
         """A connection in a new transaction. If it was lost in the pool, another: nothing was asked of it yet."""
+        self._require_open()
         for is_last in (False, True):
             pooled = self.engine.raw_connection()
             try:
@@ -303,6 +310,10 @@ class Database(ABC):
         self.engine.dispose()
         return True
 
+    def _require_open(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
     @abstractmethod
     def begin_straight(self, cursor: Any, about: MutableMapping[Any, Any], *, lasting: bool) -> None:
         """Begin such a transaction on a connection of which that is known."""
@@ -322,6 +333,7 @@ class Database(ABC):
 
     def _begin(self, kind: Kind) -> Connection:
         """A connection in a new transaction. If it was lost in the pool, another: nothing was asked of it yet."""
+        self._require_open()
         for is_last in (False, True):
             connection = self.engine.connect()
             try:

@@ -22,6 +22,7 @@ from digest.stores.database import Database
 from digest.stores.partitions import read_month
 from digest.stores.rounds import SqlRounds
 from digest.stores.suppressing import Suppressing
+from digest.stores.workers import SqlWorkers
 
 
 class SqlLedger:
@@ -32,6 +33,7 @@ class SqlLedger:
         self._database = database
         self._suppressing = suppressing
         self._rounds = rounds
+        self._workers = SqlWorkers(database)
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
         """In one transaction, a delivery for each subscriber not yet planned; returns how many were added.
@@ -126,12 +128,20 @@ class SqlLedger:
                 settling.let_go(straight, claim.batch, claim.month, now, retry_at or AT_ONCE, trust_marks=True)
 
     def recover(self, edition: int, *, now: datetime, idle: Owner | None = None, gone: Collection[Owner] = ()) -> int:
-        """Free the claims of dead owners, of expired leases, and of an `idle` sender; how many became unknown."""
+        """Free the claims of dead owners, of those gone elsewhere, of expired leases, and of an `idle` sender.
+
+        Returns how many deliveries became unknown.
+        """
         with self._database.read() as connection:
             held = claiming.read_held(connection, edition)
         unknown = 0
+        running = [one for one in held if not one.is_free(now) and one.owner != idle and one.owner not in gone]
+        # Only where somebody elsewhere holds something: of a process that is here the system tells at once.
+        silent = (
+            self._workers.find_gone(now=self._database.clock()) if any(not one.is_told_of for one in running) else ()
+        )
         for one in held:
-            if not one.is_free(now) and one.owner != idle and one.owner not in gone:
+            if one in running and (one.is_told_of or one.process not in silent):
                 continue
             with self._database.straight() as straight:
                 # By attempt: its owner may have let go of it meanwhile, and hold it again under a new lease.

@@ -3,6 +3,7 @@
 import os
 import socket
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,12 @@ def this_owner(name: str) -> Owner:
     return Owner(host=f"{socket.gethostname()}{_space()}", boot=_boot(), pid=pid, started=_started(pid), name=name)
 
 
+def name_process(owner: Owner) -> str:
+    """The id of the process that an owner is of: the same for all its senders, and of no other process ever."""
+    words = f"{owner.host}\0{owner.boot}\0{owner.pid}\0{owner.started}"
+    return blake2b(words.encode(), digest_size=16).hexdigest()
+
+
 def is_here(owner: Owner) -> bool:
     """Whether it ran on this machine, in this boot or an earlier one."""
     return owner.host.partition(" ")[0] == socket.gethostname()
@@ -29,6 +36,11 @@ def is_of_this_boot(owner: Owner) -> bool:
     By the boot alone. The name of a host says nothing: a container gets a new one each time.
     """
     return owner.boot == _boot()
+
+
+def is_told_of(owner: Owner) -> bool:
+    """Whether this machine's system knows its process, living or dead: not one elsewhere, or in another container."""
+    return is_here(owner) and (not is_of_this_boot(owner) or owner.host == f"{socket.gethostname()}{_space()}")
 
 
 def is_dead(owner: Owner) -> bool:

@@ -7,7 +7,7 @@ work at once. A view is of one moment (REPEATABLE READ).
 
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +66,7 @@ class PostgresDatabase(Database):
     """A database of a PostgreSQL server."""
 
     keeps_marks = True
+    has_clock = True
     spelling = Spelling(value="%s", among="= ANY(%s)", lock="FOR UPDATE", pack=lambda value: value)
 
     def __init__(self, url: str | URL, *, connections: int = CONNECTIONS) -> None:
@@ -126,6 +127,12 @@ class PostgresDatabase(Database):
         with self.read() as connection:
             return str(connection.execute(select(func.current_setting(setting))).scalar())
 
+    def clock(self) -> datetime:
+        """The server's, which all machines share. Raises StoreError."""
+        with self.read() as connection:
+            now: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return now.astimezone(UTC)
+
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:
         """By an advisory lock, which goes with its connection: also when this process is killed. Raises StoreError."""
@@ -148,7 +155,8 @@ class PostgresDatabase(Database):
         counted = (
             "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) "
             "FROM pg_stat_user_tables WHERE schemaname = current_schema() "
-            "AND left(relname, 14) <> 'procrastinate_' AND left(relname, 7) <> 'engine_'"  # there hearts beat
+            "AND left(relname, 14) <> 'procrastinate_' AND left(relname, 7) <> 'engine_' "
+            "AND relname <> 'workers'"  # there hearts beat
         )
         with self.read() as connection:
             return str(connection.exec_driver_sql(counted).scalar())

@@ -39,6 +39,7 @@ __all__ = [
     "entry_names",
     "events",
     "imports",
+    "incidents",
     "keys",
     "metadata",
     "paces",
@@ -191,12 +192,26 @@ workers = Table(
     "workers",
     metadata,
     Column("id", words(32), primary_key=True),
+    Column("newsletter", words(64), nullable=False),
     Column("host", words(255), nullable=False),
     Column("version", words(32), nullable=False),
     Column("queues", Text, nullable=False),
     Column("concurrency", Integer, nullable=False),
+    # By the database's clock.
     Column("started_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
+    Column("steady_since", Instant, nullable=False),  # never silent for long since
+    Column("skew", Integer),  # milliseconds that its machine's clock is ahead
+)
+
+# What the operator was told of, until it has passed: so that nobody tells it again.
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("newsletter", words(64), primary_key=True),
+    Column("name", words(255), primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("told_at", Instant),
 )
 
 batches = Table(

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
 
-from digest.errors import ConfigError, StoreError
+from digest.errors import ConfigError, OtherRevision, StoreError
 from digest.stores.answers import SqlAnswers
 from digest.stores.archive import SqlArchive
 from digest.stores.copying import copy_all, find_filled
@@ -17,6 +18,7 @@ from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
 from digest.stores.events import SqlEvents
+from digest.stores.incidents import SqlIncidents
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
@@ -30,6 +32,7 @@ from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing
 from digest.stores.tokens import SqlTokens
 from digest.stores.visits import SqlVisits
+from digest.stores.workers import SqlWorkers
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
@@ -58,6 +61,8 @@ class SqlStore:
         suppressing = Suppressing(self.keys)
         self.ledger = SqlLedger(database, suppressing, self.rounds)
         self.rates = SqlRates(database)
+        self.workers = SqlWorkers(database)
+        self.incidents = SqlIncidents(database)
         self.subscribers = SqlSubscribers(database, suppressing)
         self.managing = SqlManaging(database, suppressing, self.subscribers)
         self.tokens = SqlTokens(database)
@@ -195,6 +200,19 @@ class SqlStore:
         """Where it lies, if that is in files here: the database, and what is not yet in it."""
         return self._database.files
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether the database's clock is another than this machine's."""
+        return self._database.has_clock
+
+    def shut(self, error: StoreError) -> None:
+        """Refuse everything from now on, with that error: this program would write what is no more as it knows it."""
+        self._database.refusal = error
+
+    def clock(self) -> datetime:
+        """Now, by the clock of where the database is: on a server's, all machines are measured. Raises StoreError."""
+        return self._database.clock()
+
     def stamp(self) -> str:
         """Another text when something may have changed, where no `files` tell. Raises StoreError."""
         return self._database.stamp()
@@ -256,11 +274,7 @@ def _make_or_recognize(database: Database, *, create: bool) -> bool:
     if revision not in _known_revisions():
         raise _from_the_future(database, revision)
     if revision != _head():
-        raise StoreError(
-            database.name,
-            f"it is at revision {revision}, this version of Digest needs {_head()}",
-            remedy="copy it with `digest db backup`, then run `digest db upgrade`",
-        )
+        raise _from_the_past(database, revision)
     return False
 
 
@@ -311,8 +325,16 @@ def _not_ours(database: Database) -> StoreError:
     return StoreError(database.name, "it is a database of another program", remedy=remedy)
 
 
+def _from_the_past(database: Database, revision: str) -> StoreError:
+    return OtherRevision(
+        database.name,
+        f"it is at revision {revision}, this version of Digest needs {_head()}",
+        remedy="copy it with `digest db backup`, then run `digest db upgrade`",
+    )
+
+
 def _from_the_future(database: Database, revision: str) -> StoreError:
-    return StoreError(
+    return OtherRevision(
         database.name,
         f"it is at revision {revision}, which this version of Digest does not know",
         remedy="upgrade Digest",

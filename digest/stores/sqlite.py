@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import closing, contextmanager, suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class SqliteDatabase(Database):
     """A SQLite database file."""
 
     keeps_marks = False
+    has_clock = False
     # A list as one value: by so many marks as it has members, each length would be another statement to prepare.
     spelling = Spelling(value="?", among="IN (SELECT value FROM json_each(?))", lock="", pack=_pack)
 
@@ -196,6 +197,12 @@ class SqliteDatabase(Database):
         """As for marks."""
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute("BEGIN IMMEDIATE")
+
+    def clock(self) -> datetime:
+        """This machine's: a file has none of its own. Raises StoreError."""
+        with self.read() as connection:
+            now = str(connection.exec_driver_sql("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')").scalar())
+        return datetime.fromisoformat(now).replace(tzinfo=UTC)
 
     def explain(self, error: Exception) -> StoreError:
         """What the database's own words mean for the operator."""

@@ -21,10 +21,13 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None
 
 
 @contextlib.contextmanager
-def serving(desk: Desk, *command: str) -> Iterator[str]:
-    """`digest serve`, or another command that serves, on a free port; gives its address, and sees that it ends well."""
+def serving(desk: Desk, *command: str, said: list[str] | None = None) -> Iterator[str]:
+    """`digest serve`, or another command that serves, on a free port; gives its address, and sees that it ends well.
+
+    `said` gets its lines as they come.
+    """
     process = desk.start(*(command or ("serve",)), "--port", "0")
-    said: list[str] = []
+    said = [] if said is None else said
     reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")), daemon=True)  # type: ignore[union-attr]
     reader.start()
     try:

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add four tables, two indexes of active readers, and columns of sources and batches."""
+    """Add five tables, two indexes of active readers, and columns of sources and batches."""
     number = columns.Number
     op.create_table(
         "zones",
@@ -32,13 +32,24 @@ def upgrade() -> None:
     op.create_table(
         "workers",
         sa.Column("id", columns.in_order(32), nullable=False),
+        sa.Column("newsletter", columns.in_order(64), nullable=False),
         sa.Column("host", columns.in_order(255), nullable=False),
         sa.Column("version", columns.in_order(32), nullable=False),
         sa.Column("queues", columns.in_order(), nullable=False),
         sa.Column("concurrency", sa.Integer(), nullable=False),
         sa.Column("started_at", columns.in_order(32), nullable=False),
         sa.Column("seen_at", columns.in_order(32), nullable=False),
+        sa.Column("steady_since", columns.in_order(32), nullable=False),
+        sa.Column("skew", sa.Integer()),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
+    )
+    op.create_table(
+        "incidents",
+        sa.Column("newsletter", columns.in_order(64), nullable=False),
+        sa.Column("name", columns.in_order(255), nullable=False),
+        sa.Column("since", columns.in_order(32), nullable=False),
+        sa.Column("told_at", columns.in_order(32)),
+        sa.PrimaryKeyConstraint("newsletter", "name", name="pk_incidents"),
     )
     op.create_table(
         "looks",
