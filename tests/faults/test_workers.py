@@ -42,6 +42,10 @@ class Worker:
         self._reader = threading.Thread(target=self.said.extend, args=(self._process.stderr,), daemon=True)
         self._reader.start()
 
+    def holds(self, trial: Trial) -> bool:
+        """Whether batches stand in its name."""
+        return any(owner.pid == self._process.pid for owner in trial.field.store.ledger.owners(trial.edition))
+
     def wait_until_at_work(self) -> None:
         wait_for(lambda: any("Working for" in line for line in self.said), 60, f"a worker at work: {self.said}")
 
@@ -153,11 +157,13 @@ def test_workers_killed_through_an_edition_send_nobody_twice_and_lose_nobody(fie
                 worker.wait_until_at_work()  # else the one that is left would be one that is still starting
             if is_sent(trial):
                 break
-            workers.pop(0).kill()
+            victim = workers.pop(0)
+            victim.kill()
             killed += 1
             before = took(trial)
             workers.append(Worker(field.folder))
             wait_for(lambda b=before: took(trial) > b or is_sent(trial), 15, "the others go on")  # type: ignore[misc]
+            wait_for(lambda v=victim: not v.holds(trial), 15, "what it held is free")  # type: ignore[misc]
         wait_for(lambda: is_sent(trial), SECONDS, "all is sent")
         for worker in workers:
             worker.wait_until_at_work()
