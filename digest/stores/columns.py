@@ -15,6 +15,9 @@ Number = BigInteger().with_variant(Integer(), "sqlite")
 
 # When what waits for nothing is due: a clock that is stepped back later must not hold it up.
 AT_ONCE: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# What waits for nothing either, and goes before that; or after it.
+BEFORE_OTHERS: Final = datetime(1969, 1, 1, tzinfo=UTC)
+AFTER_OTHERS: Final = datetime(1971, 1, 1, tzinfo=UTC)
 
 
 def words(length: int) -> TypeEngine[str]:

@@ -14,15 +14,19 @@ sender asks for again, because it did not hear whether the first time was kept, 
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
+from typing import Final
 
 from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned
 from digest.stores import claiming, opening, planning, settling, telling
-from digest.stores.columns import AT_ONCE
+from digest.stores.columns import AFTER_OTHERS, AT_ONCE, BEFORE_OTHERS
 from digest.stores.database import Database
 from digest.stores.partitions import read_month
 from digest.stores.rounds import SqlRounds
 from digest.stores.suppressing import Suppressing
 from digest.stores.workers import SqlWorkers
+
+# A batch whose senders died more often than that may be what ends them: then the others go first.
+_TRUSTED: Final = 2  # claims
 
 
 class SqlLedger:
@@ -130,7 +134,7 @@ class SqlLedger:
     def recover(self, edition: int, *, now: datetime, idle: Owner | None = None, gone: Collection[Owner] = ()) -> int:
         """Free the claims of dead owners, of those gone elsewhere, of expired leases, and of an `idle` sender.
 
-        Returns how many deliveries became unknown.
+        Returns how many deliveries became unknown. The rest goes before what nobody has claimed yet.
         """
         with self._database.read() as connection:
             held = claiming.read_held(connection, edition)
@@ -147,7 +151,8 @@ class SqlLedger:
                 # By attempt: its owner may have let go of it meanwhile, and hold it again under a new lease.
                 if settling.is_claimed(straight, one.batch, one.attempt):
                     trust = one.is_of_this_boot or self._database.keeps_marks
-                    unknown += settling.let_go(straight, one.batch, one.month, now, AT_ONCE, trust_marks=trust)
+                    due_at = BEFORE_OTHERS if one.attempt <= _TRUSTED else AFTER_OTHERS
+                    unknown += settling.let_go(straight, one.batch, one.month, now, due_at, trust_marks=trust)
         return unknown
 
     def owners(self, edition: int) -> set[Owner]:

@@ -219,6 +219,21 @@ def test_a_dead_process_on_this_machine_frees_its_claims_at_once(store: SqlStore
     assert set(ids(take(store, edition, "two"))) == set(ids(taken)[1:])
 
 
+def test_what_a_dead_sender_held_goes_before_the_rest_until_it_may_be_what_ends_senders(store: SqlStore) -> None:
+    edition = plan(store, 6, batch_size=2)
+    with subprocess.Popen(["true"]) as process:
+        pid = process.pid
+    gone = make_owner("gone", pid=pid, started=1.0)
+    taken = []
+    for _ in range(4):
+        one = store.ledger.claim(edition, gone, lease_until=LEASE, now=NOW)
+        assert one
+        taken.append(one.batch)
+        store.ledger.recover(edition, now=NOW)
+    assert taken[0] == taken[1] == taken[2]
+    assert taken[3] != taken[0]
+
+
 def test_after_a_reboot_marks_in_a_file_are_not_trusted_and_the_whole_batch_is_unknown(store: SqlStore) -> None:
     edition = plan(store, 3)
     before = make_owner("before", boot="another boot")
