@@ -63,11 +63,11 @@ class Sweeper:
             store.ledger.recover(edition, now=now, gone=self._find_gone(edition))
         if held:
             found = store.rounds.find_open(self._newsletter, now)
-        due = sum(one.due for one in found)
-        lacking = due > 0 and self._queue.waiting()["deliver"] < due
+        tasks = self._queue.awaited() if any(one.due for one in found) else {}
         for one in found:
-            if is_wanting(one, now, lacking=lacking):
-                store.rounds.renew(one.edition, lacking=lacking, now=now)
+            waiting = tasks.get(str(one.edition), 0)
+            if is_wanting(one, now, tasks=waiting):
+                store.rounds.renew(one.edition, lacking=waiting < one.due, now=now)
         return [one.edition for one in found if not one.due and not one.claimed and not one.later]
 
     def _find_gone(self, edition: int) -> Sequence[Owner]:
@@ -96,6 +96,9 @@ def make_enqueue(queue: Queue, newsletter: str) -> Callable[[object, int, int, i
     return enqueue
 
 
-def is_wanting(found: Open, now: datetime, *, lacking: bool) -> bool:
-    """Whether there is anything to write of an edition. Pure."""
-    return (lacking and found.due > 0) or is_stuck(found, now) or has_moved(found, now)
+def is_wanting(found: Open, now: datetime, *, tasks: int) -> bool:
+    """Whether there is anything to write of an edition for which so many tasks wait. Pure.
+
+    Where they only rest, for hours or until another day, no more and more of them are added: two for each batch do.
+    """
+    return tasks < found.due or has_moved(found, now) or (is_stuck(found, now) and tasks < 2 * found.due)

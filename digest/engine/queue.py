@@ -78,6 +78,12 @@ class ProcrastinateQueue:
         counted = dict(self._write(lambda connection: connection.execute(statements.COUNT, [self._queues]).fetchall()))
         return {kind: int(counted.get(kind, 0)) for kind in KINDS}
 
+    def awaited(self) -> Mapping[str, int]:
+        """How many `deliver` tasks wait or are being done, by the edition's number. Raises StoreError."""
+        queues = [queue_of("deliver", self.newsletter)]
+        rows = self._write(lambda connection: connection.execute(statements.AWAITED, [queues]).fetchall())
+        return {str(subject): int(count) for subject, count in rows}
+
     def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
         """Those that failed for good, the newest first. Raises StoreError."""
         rows = self._write(

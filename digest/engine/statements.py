@@ -14,6 +14,10 @@ COUNT: Final = """
 SELECT task_name, count(*) FROM procrastinate_jobs
 WHERE status IN ('todo', 'doing') AND queue_name = ANY(%s) GROUP BY task_name
 """
+AWAITED: Final = """
+SELECT args->>'subject', count(*) FROM procrastinate_jobs
+WHERE status IN ('todo', 'doing') AND queue_name = ANY(%s) GROUP BY 1
+"""
 SET_ASIDE: Final = """
 SELECT id, attempts, args FROM procrastinate_jobs
 WHERE status = 'failed' AND queue_name = ANY(%s) ORDER BY id DESC LIMIT %s

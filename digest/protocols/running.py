@@ -26,6 +26,10 @@ class Queue(Protocol):
         """How many wait or are being done, of each kind."""
         ...
 
+    def awaited(self) -> Mapping[str, int]:
+        """How many `deliver` tasks wait or are being done, by the edition's number."""
+        ...
+
     def alive(self, *, within: timedelta) -> Sequence[Owner]:
         """The workers that showed a sign of life within so long."""
         ...

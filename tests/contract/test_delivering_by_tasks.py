@@ -235,6 +235,28 @@ def test_tasks_that_are_lost_are_added_anew_by_one_of_all_who_sweep(app: App) ->
     assert waiting(app) == BATCHES
 
 
+def test_tasks_that_rest_for_a_day_are_not_added_over_and_over(app: App) -> None:
+    plan(app)
+    assert app.queue
+    sweeper, now = Sweeper(app.store, app.queue, "morning", monotonic=time.monotonic), app.clock()
+    for minutes in range(0, 24 * 60, 11):  # each one of them finds its lane at rest, and is put back
+        sweeper.sweep(now + timedelta(minutes=minutes))
+    assert waiting(app) == 2 * BATCHES
+
+
+def test_what_another_edition_waits_for_is_no_task_for_this_one(app: App) -> None:
+    stopped = plan(app, days=1)
+    assert app.store.editions.set_state(
+        stopped, EditionState.STOPPED, "by hand", now=app.clock(), only_from=list(EditionState)
+    )
+    assert waiting(app) == BATCHES
+    number = plan(app)
+    with psycopg.connect(app.config.store.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("DELETE FROM procrastinate_jobs WHERE args->>'subject' = %s", [str(number)])
+    app.sweep_sends()
+    assert waiting(app) == 2 * BATCHES
+
+
 def test_workers_together_are_no_faster_than_their_lane(tmp_path: Path, url: str, server: SmtpServer) -> None:
     config = load_config(write_config(tmp_path, url, server, rate="10/s"))
     with App(config) as app:
