@@ -15,8 +15,9 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from digest.engine.contact import Again, Aside, Contact, Done, Ended, Fetched
@@ -43,7 +44,7 @@ class Means:
     """What one reading of the configuration gives."""
 
     performs: Mapping[TaskKind, Perform]
-    chores: Sequence[Chore] = ()  # what each worker does beside its tasks; of the first reading only
+    chores: Sequence[Chore] = ()  # what each worker does beside its tasks; the same, and in order, in each reading
     open: Callable[[], object] = lambda: None  # before the first task; may raise StoreError
     check: Callable[[], object] = lambda: (
         None
@@ -118,7 +119,7 @@ class Worker:
                 await self.health.start(self._find_obstacle)
             if await self._open():
                 self.announce()
-                with Chores([*self._list_chores(), *self._used.means.chores], tell=self.tell):
+                with Chores([*self._list_chores(), *self._follow_chores()], tell=self.tell):
                     await self._consumer.run()
         finally:
             if self.health:
@@ -165,6 +166,14 @@ class Worker:
             Chore(name="the database's version", every=self.check_every, work=self._check),
             Chore(name="tidying the queue", every=_TIDY, work=self._tidy, first=_SWEEP),
         ]
+
+    def _follow_chores(self) -> list[Chore]:
+        """Those of the means in use, whichever these are by then: what is closed looks after nothing any more."""
+
+        def follow(place: int) -> str | None:
+            return self._used.means.chores[place].work()
+
+        return [replace(chore, work=partial(follow, place)) for place, chore in enumerate(self._used.means.chores)]
 
     def _sweep(self) -> None:
         if not self._contact.is_there:  # who waits for it tries again more and more rarely

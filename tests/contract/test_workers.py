@@ -266,6 +266,9 @@ def test_told_to_read_its_configuration_again_a_worker_begins_new_tasks_with_the
     (working.folder / "go").touch()
     wait_for(lambda: working.done("closed 1"), 20, "the old one is let go of")
     assert working.done("waited:go 1") == 1
+    (working.folder / "looks").touch()
+    wait_for(lambda: working.done("looked 2"), 20, "what is done beside tasks is done by the new one, too")
+    assert not working.done("looked 1")
 
 
 def test_a_configuration_with_faults_is_told_of_and_not_taken(

@@ -16,6 +16,7 @@ from digest.engine.queue import KINDS, STALLED_AFTER, ProcrastinateQueue
 from digest.errors import ConfigError, SourceError, StoreUnavailable
 from digest.health import Health
 from digest.models import Task
+from digest.operate.chores import Chore
 from digest.stores.owners import this_owner
 from digest.worker import Means, Worker
 
@@ -49,6 +50,11 @@ class Deeds:
             return timedelta(milliseconds=20)
         return None
 
+    def look(self) -> None:
+        """What is done beside tasks: where FOLDER/looks is there, by whom."""
+        if (self._folder / "looks").exists():
+            self._note(f"looked {self._generation}")
+
     def stop(self) -> None:
         self._stopping.set()
 
@@ -77,7 +83,8 @@ def main() -> None:
         if (given.folder / "faulty").exists():
             raise ConfigError("config.toml", faults=["[newsletter] name: it is missing"])
         deeds = Deeds(given.folder, next(generations))
-        return Means(performs=dict.fromkeys(KINDS, deeds.perform), stop=deeds.stop, close=deeds.close)
+        chore = Chore(name="looks", every=timedelta(milliseconds=50), work=deeds.look)
+        return Means(performs=dict.fromkeys(KINDS, deeds.perform), chores=[chore], stop=deeds.stop, close=deeds.close)
 
     owner = this_owner("test")
     if given.stranger:
