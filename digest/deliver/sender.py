@@ -90,6 +90,7 @@ class Sender:
         self._lock = threading.Lock()  # of what follows
         self._threads: dict[int, threading.Thread] = {}
         self._recovered_at = float("-inf")
+        self._unsure: set[int] = set()  # by whom something may be held that nobody works on
 
     def run(self) -> Sent:
         """Send until nothing is left that can be sent now, or something says stop. Raises StoreError.
@@ -122,16 +123,31 @@ class Sender:
         rest = self._blocked(slot.number)
         if rest is not None:
             return Turn(again_after=max(_POLL, rest.until - together.monotonic()), why=rest.why)
-        claim, held_until = self._claim(slot.number)
-        if claim is None:
-            return Turn(fault=together.fault)
-        connection = Connection(slot.number, self._mailing, self._ledger, self._lanes, together, self._pacing, slot)
+        self._free_unsure()
         try:
+            claim, held_until = self._claim(slot.number)
+            if claim is None:
+                return Turn(fault=together.fault)
+            connection = Connection(slot.number, self._mailing, self._ledger, self._lanes, together, self._pacing, slot)
             connection.send(claim, held_until)
         except Refused as error:
             together.halt(str(error))
+        except StoreError:
+            with self._lock:
+                self._unsure.add(slot.number)
+            raise
         together.goes_on()  # what has come apart over this batch is known before the next
         return Turn(is_taken=True, fault=together.fault)
+
+    def _free_unsure(self) -> None:
+        """Free what could not be let go of when the database failed: this process lives on, and nobody else may."""
+        with self._lock:  # until it is done: the next batch of that slot is not to be freed
+            for number in sorted(self._unsure):
+                self._ledger.recover(self._mailing.edition, now=self._together.now(), idle=self._name_owner(number))
+                self._unsure.discard(number)
+
+    def _name_owner(self, number: int) -> Owner:
+        return replace(self._owner, name=f"{self._owner.name}-{number}")
 
     @property
     def goes_on(self) -> bool:
@@ -182,7 +198,7 @@ class Sender:
     def _claim(self, number: int) -> tuple[Claim | None, float]:
         """The next batch, and until when it is ours at most (monotonic seconds)."""
         together, edition = self._together, self._mailing.edition
-        owner = replace(self._owner, name=f"{self._owner.name}-{number}")
+        owner = self._name_owner(number)
         until = together.monotonic() + LEASE.total_seconds()
         tries, asked_at = 0, together.monotonic()
 

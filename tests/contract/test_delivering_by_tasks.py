@@ -227,6 +227,29 @@ def test_a_server_that_takes_nothing_now_holds_up_no_thread(app: App, server: Sm
     assert app.store.ledger.counts(number).keys() <= {"planned", "deferred"}
 
 
+def test_what_could_not_be_let_go_of_is_freed_by_the_next_task(app: App, server: SmtpServer) -> None:
+    number = plan(app)
+    with closing(Deliveries(app, concurrency=1)) as deliveries:
+        with psycopg.connect(app.config.store.url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(
+                "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$"
+            )
+            connection.execute(
+                "CREATE TRIGGER full_disk BEFORE UPDATE ON batches FOR EACH ROW"
+                " WHEN (old.state = 'claimed') EXECUTE FUNCTION fill()"
+            )
+            with pytest.raises(StoreError, match="disk is full"):
+                deliveries.deliver(number)
+            connection.execute("DROP TRIGGER full_disk ON batches")
+        assert app.store.ledger.owners(number)
+        for _ in range(BATCHES):
+            deliveries.deliver(number)
+        assert not app.store.ledger.owners(number)
+        assert [report.deliveries for report in app.sweep_sends()] == [{"accepted": READERS}]
+    assert len({message.recipient for message in server.messages}) == len(server.messages) == READERS
+
+
 def test_tasks_that_are_lost_are_added_anew_by_one_of_all_who_sweep(app: App) -> None:
     plan(app)
     take_all(app)
