@@ -36,9 +36,10 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pause:
-    """A sender had to end: for a while none of that edition is made."""
+    """A sender had to end: for a while none of that edition is made, unless a person lets it go on."""
 
     failures: int
+    resumed_at: datetime | None
     until: float  # monotonic seconds
 
 
@@ -63,7 +64,7 @@ class Deliveries:
         app = self._app
         if pause := self._pauses.get(edition):
             left = timedelta(seconds=pause.until - app.monotonic())
-            if left > timedelta():
+            if left > timedelta() and not self._is_resumed(edition, pause):
                 return min(left, _LONGEST)
         kept = self._find(edition)
         if kept is None:
@@ -101,6 +102,11 @@ class Deliveries:
                 lanes = self._app.make_lanes(connections=self._concurrency)
                 self._ways = lanes, Slots(lanes, monotonic=self._app.monotonic)
             return self._ways
+
+    def _is_resumed(self, edition: int, pause: _Pause) -> bool:
+        """Whether a person has let it go on since: what made it end may be mended."""
+        standing = self._app.store.editions.standing(edition)
+        return standing is not None and standing[1] != pause.resumed_at
 
     def _find(self, edition: int) -> _Kept | None:
         """The sender of an edition; None when that is not being sent."""
@@ -142,7 +148,7 @@ class Deliveries:
                 failures = last.failures + 1 if last else 1
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures - 1, 10))
                 until = self._app.monotonic() + pause.total_seconds()
-                self._pauses[edition] = _Pause(failures=failures, until=until)
+                self._pauses[edition] = _Pause(failures=failures, resumed_at=kept.resumed_at, until=until)
         if stopped is not None:
             kept.pipeline.tell_of_stop(edition, stopped)
             return None

@@ -250,6 +250,21 @@ def test_what_could_not_be_let_go_of_is_freed_by_the_next_task(app: App, server:
     assert len({message.recipient for message in server.messages}) == len(server.messages) == READERS
 
 
+def test_an_edition_that_was_left_alone_goes_on_at_once_when_a_person_says_so(app: App, server: SmtpServer) -> None:
+    number = plan(app)
+    server.on_rcpt = lambda _: "550 5.1.8 the sender's address is not known here"
+    with closing(Deliveries(app, concurrency=1)) as deliveries:
+        for _ in range(BATCHES):
+            deliveries.deliver(number)
+        pause = deliveries.deliver(number)
+        assert pause
+        assert pause > timedelta(seconds=10)
+        server.on_rcpt = lambda _: "250 2.1.5 ok"
+        assert app.store.ledger.retry(number, batch_size=READERS, now=app.clock())
+        assert deliveries.deliver(number) is None
+    assert server.messages
+
+
 def test_tasks_that_are_lost_are_added_anew_by_one_of_all_who_sweep(app: App) -> None:
     plan(app)
     take_all(app)
