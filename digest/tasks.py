@@ -3,19 +3,22 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, get_args
 
+from digest.due import is_past, last_due_at
 from digest.errors import ConfigError
-from digest.models import Cadence, Task, TaskKind
+from digest.models import Cadence, EditionState, StoredEdition, Task, TaskKind
 from digest.operate.chores import Chore
 from digest.operate.collecting import collect_source, read_entry
 from digest.operate.delivering import Deliveries, make_sweep
 from digest.operate.events import take_refusals
 from digest.protocols import Perform
+from digest.schedule.ensuring import read_zones
 
 if TYPE_CHECKING:
     from digest.app import App
+    from digest.config.scheduling import Schedule
 
 _BUSY: Final = timedelta(seconds=15)
 _CADENCES: Final[tuple[Cadence, ...]] = get_args(Cadence)
@@ -59,9 +62,23 @@ def compose(app: "App", task: Task) -> timedelta | None:
     with closing(app.beside()) as own, own.store.alone(f"compose {task.newsletter} {task.subject}") as is_alone:
         if not is_alone:
             return _BUSY  # another worker is at it
+        stored = own.store.editions.find(task.newsletter, cadence, day)
+        last = last_due_at(own.config.schedule, day, cadence, read_zones(own))
+        if is_too_late(own.config.schedule, stored, last, own.clock()):
+            return None
         own.run(day, cadence=cadence, on_time=True, by_workers=True)
         take_refusals(own)
     return None
+
+
+def is_too_late(schedule: "Schedule", stored: StoredEdition | None, due: datetime | None, now: datetime) -> bool:
+    """Whether a task has waited for so long that its edition, last due at that instant, is no news any more. Pure.
+
+    The scheduler says of such a one that it was missed. What is under way, or held, is not ended here.
+    """
+    if stored is None or stored.state in {EditionState.DRAFT, EditionState.MISSED}:
+        return due is not None and now - due > schedule.max_lateness
+    return stored.state is EditionState.READY and is_past(schedule, stored, due, now)
 
 
 def read_subject(subject: str) -> tuple[Cadence, date]:

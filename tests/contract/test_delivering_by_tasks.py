@@ -14,11 +14,11 @@ import pytest
 from digest.app import App
 from digest.config import load_config
 from digest.errors import ConfigError, StoreError
-from digest.models import UNSUBSCRIBE_TOKEN, EditionState, Owner, Planned, Rendition, Subscriber, SubscriberState
+from digest.models import UNSUBSCRIBE_TOKEN, EditionState, Owner, Planned, Rendition, Subscriber, SubscriberState, Task
 from digest.operate.delivering import Deliveries
 from digest.stores.rounds import Open, Round, has_moved, is_stuck
 from digest.sweeping import WORKER, Sweeper
-from digest.tasks import read_subject
+from digest.tasks import compose, read_subject
 from tests.contract.editions import make_edition
 from tests.doubles.postgresql import PostgresServer
 from tests.doubles.smtp_server import SmtpServer
@@ -381,6 +381,17 @@ def test_whoever_composes_is_alone_with_it(app: App) -> None:
         assert (first, second, third) == (True, False, True)
     with app.store.alone("daily") as again:
         assert again
+
+
+@pytest.mark.parametrize("is_missed", [False, True], ids=["nobody has looked since", "it was missed"])
+def test_a_task_that_waited_for_a_day_makes_no_edition_of_yesterday(app: App, *, is_missed: bool) -> None:
+    day = app.today() - timedelta(days=2)
+    if is_missed:
+        assert app.store.editions.miss("morning", "daily", day, "nothing ran", now=NOW)
+    task = Task(kind="compose", newsletter="morning", subject=f"daily/{day}")
+    assert compose(app, task) is None
+    found = app.store.editions.find("morning", "daily", day)
+    assert found.state is EditionState.MISSED if is_missed and found else found is None
 
 
 @pytest.mark.parametrize("subject", ["", "daily", "hourly/2026-03-01", "daily/2026-02-30", "/", "daily/x"])
