@@ -49,6 +49,8 @@ class Means:
     check: Callable[[], object] = lambda: (
         None
     )  # now and then; raises StoreError when the database is of another version
+    note_lost: Callable[[StoreUnavailable], bool] = lambda _: False  # the database is away; whether this tells of it
+    note_found: Callable[[], None] = lambda: None  # it is back
     stop: Callable[[], None] = lambda: None  # ask tasks under way to end with what they are at
     close: Callable[[], None] = lambda: None  # when the last of its tasks has ended
 
@@ -100,7 +102,11 @@ class Worker:
     async def _run(self) -> None:
         from digest.engine.library import Consumer
 
-        self._contact = Contact(self.tell)
+        self._contact = Contact(
+            self.tell,
+            note_lost=lambda error: self._used.means.note_lost(error),
+            note_found=lambda: self._used.means.note_found(),
+        )
         self._consumer = Consumer(
             queue=self.queue,
             kinds=self.kinds,

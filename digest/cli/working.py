@@ -134,6 +134,8 @@ def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int) -> 
         chores=hold_back_chores(list_worker_chores(app), presence.find_obstacle),
         open=open_all,
         check=lambda: app.store.require_revision(),
+        note_lost=presence.note_lost,
+        note_found=presence.look_now,
         stop=app.stop,
         close=close_all,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from digest.engine.queue import LONGEST_PAUSE
-from digest.errors import StoreError
+from digest.errors import StoreError, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,9 @@ class Contact:
     """Whether the database answers, and of what was told."""
 
     tell: Callable[[str], None]
+    note_lost: Callable[[StoreUnavailable], bool] = lambda _: False  # whether somebody else tells of it
+    note_found: Callable[[], None] = lambda: None  # of what somebody else told
+    is_told_elsewhere: bool = False
     is_there: bool = False
     fault: str = ""
     obstacle: str = ""  # why nothing is fetched although it answers
@@ -62,6 +65,9 @@ class Contact:
         self.is_there = False
         if str(error) != self.fault:
             self.fault = str(error)
+            self.is_told_elsewhere = isinstance(error, StoreUnavailable) and self.note_lost(error)
+            if self.is_told_elsewhere:
+                return
             self.tell(f"digest: {error}; trying again, every {LONGEST_PAUSE.seconds} s at the longest")
 
     def found(self, name: str) -> None:
@@ -71,7 +77,10 @@ class Contact:
             self.turn.set()
             self.turn = asyncio.Event()
             self.fault = ""
-            self.tell(f"digest: {name}: it answers again")
+            if self.is_told_elsewhere:
+                self.note_found()
+            else:
+                self.tell(f"digest: {name}: it answers again")
 
     def block(self, error: StoreError) -> None:
         """It is not of this version any more: nothing is fetched until it is; said once for each fault."""

@@ -64,6 +64,7 @@ class Presence:
         self._other: StoreError | None = None  # the database is of another version
         self._fault = ""
         self._over = threading.Event()
+        self._awake = threading.Event()  # to be over, or to look before its time
         self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -86,6 +87,7 @@ class Presence:
     def stop(self) -> None:
         """Say that it ends. What another says of the same process meanwhile stands again with its next beat."""
         self._over.set()
+        self._awake.set()
         if self._thread is None:
             return
         self._thread.join(10)
@@ -104,15 +106,24 @@ class Presence:
 
     def note_lost(self, error: StoreError) -> bool:
         """Somebody met a database that is away: told once, and looked after here. Whether nobody else need tell."""
+        if self._thread is None:
+            return False
+        self._tell_lost(error)
+        return True
+
+    def look_now(self) -> None:
+        """Somebody met a database that is back: what was held back for it need not wait for the next look."""
+        self._awake.set()
+
+    def _tell_lost(self, error: StoreError) -> None:
         with self._turn:
             if not self._away:
                 self._away = str(error)
                 self._tell(f"digest: {error}; trying again, every {_LONGEST_PAUSE.seconds} s at the longest")
-        return True
 
     def _repeat(self) -> None:
         pause, since_look, ends = self._beat, timedelta(), timedelta()
-        while not self._over.wait(pause.total_seconds()):
+        while not self._rest(pause):
             since_look += pause
             is_look = since_look >= self._look or bool(self._away)
             if self._other is not None:
@@ -127,6 +138,12 @@ class Presence:
                 since_look = timedelta()
             pause = next_pause(pause, self._beat) if self._away else self._beat
 
+    def _rest(self, pause: timedelta) -> bool:
+        """Wait as long, unless there is something to look at; whether it is over."""
+        self._awake.wait(pause.total_seconds())
+        self._awake.clear()
+        return self._over.is_set()
+
     def _try(self, *, is_look: bool) -> None:
         try:
             if is_look:
@@ -134,7 +151,7 @@ class Presence:
                 self._compare()
             self._say()
         except StoreUnavailable as error:
-            self.note_lost(error)
+            self._tell_lost(error)
         except OtherRevision as error:
             self._other = error
             self._tell(f"digest: {error}; nothing is done here any more until this process is started again")

@@ -1,8 +1,11 @@
 """`digest serve` while its PostgreSQL server is away, or of another version: real processes, a server of our own."""
 
+import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,6 +13,11 @@ import pytest
 from tests.acceptance.conftest import Desk
 from tests.acceptance.serving import serving, wait_for
 from tests.doubles.postgresql import PostgresServer, find_binaries
+
+ENGINE = """
+[engine]
+kind = "procrastinate"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +105,41 @@ def test_serve_waits_at_its_start_for_a_server_and_then_for_the_upgrade(desk: De
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_tells_once_of_a_server_that_goes_and_once_of_its_return(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    desk = Desk(tmp_path)
+    desk.environment["DIGEST_STORE_URL"] = server.create()
+    assert desk.digest("init").code == 0
+    desk.configure(ENGINE)
+    assert desk.digest("db", "upgrade").code == 0
+    process = desk.start("worker", "--health", "0")
+    said: list[str] = []
+    assert process.stderr
+    reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
+    reader.start()
+    try:
+        wait_for(lambda: count(said, "Working for") and count(said, "Health on"), 40, "it is at work")
+        place = re.search(r"http://[\d.]+:\d+", "".join(said))
+        assert place
+        server.stop()
+        try:
+            wait_for(lambda: ask(f"{place[0]}/readyz")[0] == 503, 60, "the queue is missed")
+            wait_for(lambda: count(said, "trying again"), 60, "it is told")
+        finally:
+            server.start()
+        wait_for(lambda: ask(f"{place[0]}/readyz")[0] == 200, 60, "the queue is back")
+        wait_for(lambda: count(said, "answers again"), 60, "it is told")
+        process.terminate()
+        assert process.wait(40) == 0
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(10)
+        process.stderr.close()
+        assert process.stdout
+        process.stdout.close()
+    assert (count(said, "trying again"), count(said, "answers again")) == (1, 1), said
