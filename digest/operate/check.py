@@ -42,6 +42,7 @@ def check_everything(app: "App") -> list[Checked]:
         _try("subject", app.try_subject),
         *_check_segments(app),
         *_check_zones(app),
+        *_check_weekly(app),
         *_check_sources(app),
         *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
@@ -169,6 +170,23 @@ def _check_zones(app: "App") -> Iterator[Checked]:
         f" those {sum(unknown.values())} are mailed by the clock of {own}; tzdata is {version('tzdata')}",
         remedy="bring tzdata up to date, or correct them: find them with `digest subscribers list --json`",
     )
+
+
+def _check_weekly(app: "App") -> Iterator[Checked]:
+    """Whether readers wait for an edition that is never made."""
+    if app.config.schedule.weekly is not None:
+        return
+    try:
+        has_weekly = app.store.subscribers.has_weekly(app.config.newsletter.slug)
+    except DigestError:
+        return  # the database's own check says it
+    if has_weekly:
+        yield Checked(
+            subject="weekly edition",
+            result="warning",
+            message='active readers chose weekly, and [schedule] weekly is "off": they get nothing on schedule',
+            remedy='name its day there, such as "sun", or find them with `digest subscribers list --json`',
+        )
 
 
 def _check_sources(app: "App") -> Iterator[Checked]:

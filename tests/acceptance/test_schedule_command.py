@@ -78,3 +78,13 @@ def test_a_zone_or_a_number_of_days_that_there_is_not_is_refused_in_words(desk: 
     assert '"Mars/Base" is not a time zone' in ran.err
     configure(desk)
     assert desk.digest("schedule", "--days", "0").code == 2
+
+
+def test_weekly_readers_of_a_newsletter_without_a_weekly_edition_are_a_warning(desk: Desk) -> None:
+    configure(desk)
+    assert desk.digest("subscribers", "add", "one@readers.test", "--frequency", "weekly").code == 0
+    assert "weekly edition" not in {row["subject"] for row in desk.digest("check", "--json").rows}
+    desk.configure(SCHEDULE.format(zone="UTC", own="false").replace('weekly = "sun"', 'weekly = "off"'))
+    (checked,) = [row for row in desk.digest("check", "--json").rows if row["subject"] == "weekly edition"]
+    assert checked["result"] == "warning"
+    assert "[schedule] weekly" in checked["message"]
