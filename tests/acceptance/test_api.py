@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from digest.app import App, system_clock
 from digest.config import load_config
 from digest.models import EditionState, Scope, Section, Sentence, Subscriber, SubscriberState, Summary
+from digest.operate.status import read_status
 from digest.operate.tokens import create_token, read_scopes
 from digest.web.api import create_api
 from digest.web.public import create_public
@@ -156,6 +157,10 @@ def test_each_request_needs_its_scope_and_no_other(app: App, method: str, path: 
     assert refused.status_code == 403
     assert f'scope="{scope}"' in refused.headers["www-authenticate"]
     assert Program(app, [scope])(method, path, **body).status_code not in {401, 403}
+
+
+def test_the_status_is_all_that_the_command_prints(app: App, program: Program) -> None:
+    assert program("GET", "/status").json().keys() == read_status(app).keys()
 
 
 def test_a_revoked_token_is_refused_from_then_on(app: App, program: Program) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from digest.models import Cadence, EditionState, RunStatus, Scope, SubscriberState
+from digest.models import Cadence, EditionState, RunStatus, Scope, SubscriberState, TaskKind
 from digest.operate.status import read_status
 from digest.web.api.access import needs
 from digest.web.api.editions import Deliveries
@@ -51,14 +51,67 @@ class LastRun(BaseModel):
     message: str
 
 
+class NextDue(BaseModel):
+    """The edition that is due next."""
+
+    date: date
+    cadence: Cadence
+    timezone: str
+    local: datetime = Field(description="By the clock of the newsletter.")
+    utc: datetime
+    machine: datetime = Field(description="By the clock of the machine that answers.")
+
+
+class WorkerStanding(BaseModel):
+    """A process that said it is there."""
+
+    host: str
+    version: str
+    queues: list[str]
+    concurrency: int
+    started_at: datetime
+    seen_at: datetime
+    seconds_ago: int
+    clock_ahead: float | None = Field(description="Seconds, of the database's; null: not compared.")
+
+
+class TaskAside(BaseModel):
+    """A task that failed as often as it was tried."""
+
+    id: int
+    kind: TaskKind
+    subject: str
+    fault: str
+
+
+class TasksStanding(BaseModel):
+    """What waits for workers."""
+
+    waiting: dict[TaskKind, int]
+    set_aside: list[TaskAside]
+
+
+class ClockStanding(BaseModel):
+    """The clock of the machine that answers."""
+
+    ahead: float | None = Field(description="Seconds, of the database's; null: not compared.")
+    fault: str | None
+
+
 class Status(BaseModel):
     """How the newsletter does."""
 
     newsletter: str
     next_due_at: datetime | None
+    next_due: NextDue | None
+    last_look_at: datetime | None = Field(description="When a scheduler found nothing left to be made.")
     subscribers: dict[SubscriberState, int] = Field(description="By state.", examples=[{"active": 1200}])
     editions: list[EditionStanding] = Field(description="The last ones, the newest first.")
     sources: list[SourceStanding]
+    quarantined: dict[str, int] = Field(description="Refusals set aside, by domain.")
+    workers: list[WorkerStanding]
+    tasks: TasksStanding | None = Field(description="Null without workers.")
+    clock: ClockStanding
     last_run: LastRun | None
 
 
