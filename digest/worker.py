@@ -48,7 +48,7 @@ class Means:
     open: Callable[[], object] = lambda: None  # before the first task; may raise StoreError
     check: Callable[[], object] = lambda: (
         None
-    )  # now and then; raises StoreError when the database is of another version
+    )  # now and then; raises StoreError when the database is of another version, and tells of it
     note_lost: Callable[[StoreUnavailable], bool] = lambda _: False  # the database is away; whether this tells of it
     note_found: Callable[[], None] = lambda: None  # it is back
     stop: Callable[[], None] = lambda: None  # ask tasks under way to end with what they are at
@@ -193,6 +193,12 @@ class Worker:
             return
         try:
             self._used.means.check()
+        except StoreUnavailable:
+            return  # of which the worker itself tells
+        except StoreError as error:
+            self._contact.block(error, is_told=True)
+            return
+        try:
             self.queue.require_schema()
         except StoreUnavailable:
             return  # of which the worker itself tells

@@ -1,5 +1,7 @@
 """digest run, serve and status; preview and send-test are registered here too, in their place among these."""
 
+import os
+import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,7 +133,11 @@ def serve(
         stopping = Stopping(
             app.stop, tell=lambda: say("digest: stopping with what is under way; Ctrl-C again ends at once")
         )
-        presence = Presence(app, queues=[SCHEDULE], tell=say, on_back=ticker.wake)
+
+        def end() -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        presence = Presence(app, queues=[SCHEDULE], tell=say, on_back=ticker.wake, on_over=end)
         with stopping:
             if not wait_until_ready(app, tell=say):
                 return
@@ -147,6 +153,8 @@ def serve(
                     on_signal=stopping.note,
                     was_asked=lambda: stopping.was_asked,
                 )
+    if presence.has_let_go:
+        leave(FAILED)
 
 
 def _write_due(due: Mapping[str, Any]) -> str:

@@ -1,17 +1,20 @@
 """digest worker: performs tasks of the distributed engine until stopped."""
 
+import os
 import secrets
+import signal
+import threading
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from digest.cli.options import ConfigOption, load
-from digest.cli.output import say, write_stage
+from digest.cli.output import FAILED, leave, say, write_stage
 from digest.errors import ConfigError
 from digest.models import TaskKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from digest.config import Config
     from digest.config.scheduling import ProcrastinateEngine
@@ -63,6 +66,12 @@ def worker(
     slug, at_once = first.newsletter.slug, concurrency or engine.concurrency
     queue = ProcrastinateQueue(first.store.url, slug, attempts=engine.attempts)
 
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
     def read_again() -> "Means":
         found = load(context, config)
         table = require_engine(found)
@@ -71,7 +80,7 @@ def worker(
             raise ConfigError("[newsletter] slug and [store] url", "they cannot change while it works", remedy=remedy)
         if (concurrency or table.concurrency, table.attempts) != (at_once, engine.attempts):
             say("digest: [engine] concurrency and attempts are those of the start until the worker is restarted")
-        return _make_means(found, chosen, at_once)
+        return _make_means(found, chosen, at_once, end)
 
     Worker(
         queue=queue,
@@ -85,6 +94,8 @@ def worker(
             f"Working for {slug} on {queue.name}: {', '.join(chosen)}, {at_once} at once (Ctrl-C ends it)"
         ),
     ).run()
+    if is_over.is_set():
+        leave(FAILED)
 
 
 def read_kinds(text: str | None) -> list[TaskKind]:
@@ -110,7 +121,7 @@ def require_engine(config: "Config") -> "ProcrastinateEngine":
     return config.engine
 
 
-def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int) -> "Means":
+def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int, on_over: "Callable[[], None]") -> "Means":
     from digest.app import App
     from digest.operate.presence import Presence, hold_back, hold_back_chores
     from digest.tasks import list_worker_chores, make_performing
@@ -118,7 +129,7 @@ def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int) -> 
 
     app = App(config, on_stage=lambda stage: say(write_stage(stage)))
     performing = make_performing(app, concurrency=at_once)
-    presence = Presence(app, queues=kinds, concurrency=at_once, tell=say)
+    presence = Presence(app, queues=kinds, concurrency=at_once, tell=say, on_over=on_over)
 
     def open_all() -> None:
         app.store  # noqa: B018 - opened now
@@ -133,7 +144,7 @@ def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int) -> 
         performs=hold_back(performing.performs, presence.find_obstacle),
         chores=hold_back_chores(list_worker_chores(app), presence.find_obstacle),
         open=open_all,
-        check=lambda: app.store.require_revision(),
+        check=presence.require_revision,
         note_lost=presence.note_lost,
         note_found=presence.look_now,
         stop=app.stop,

@@ -82,10 +82,12 @@ class Contact:
             else:
                 self.tell(f"digest: {name}: it answers again")
 
-    def block(self, error: StoreError) -> None:
+    def block(self, error: StoreError, *, is_told: bool = False) -> None:
         """It is not of this version any more: nothing is fetched until it is; said once for each fault."""
         if str(error) != self.obstacle:
             self.obstacle = str(error)
+            if is_told:
+                return
             self.tell(f"digest: {error}; no task is begun until then")
 
     def unblock(self) -> None:

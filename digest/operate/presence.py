@@ -46,14 +46,19 @@ class Presence:
         concurrency: int = 1,
         tell: Callable[[str], None],
         on_back: Callable[[], None] = lambda: None,
+        on_over: Callable[[], None] = lambda: None,
         beat: timedelta = _BEAT,
         look: timedelta = _LOOK,
         grace: timedelta = _GRACE,
     ) -> None:
-        """Nothing is done yet. `on_back` hears when the database is back, and when what was in the way has passed."""
+        """Nothing is done yet. `on_back` hears when the database is back, and when what was in the way has passed.
+
+        `on_over` hears that nothing can be done here any more; unless the app was asked to stop, it is to end the
+        process: who started it starts it again, and a new one waits for the database or is of the new version.
+        """
         self._app = app
         self._tell = tell
-        self._on_back = on_back
+        self._on_back, self._on_over = on_back, on_over
         self._beat, self._look, self._grace = beat, look, grace
         self._queues, self._concurrency = tuple(queues), concurrency
         self._number = name_process(this_owner(""))
@@ -62,6 +67,7 @@ class Presence:
         self._away = ""  # the fault of a database that does not answer
         self._clock = ""  # what is wrong with the clock
         self._other: StoreError | None = None  # the database is of another version
+        self._has_let_go = False
         self._fault = ""
         self._over = threading.Event()
         self._awake = threading.Event()  # to be over, or to look before its time
@@ -95,6 +101,11 @@ class Presence:
         if not self._away and self._other is None:
             with suppress(DigestError):
                 self._app.store.workers.leave(self._number)
+
+    @property
+    def has_let_go(self) -> bool:
+        """Whether the database is of another version, and was let go of."""
+        return self._has_let_go
 
     def find_obstacle(self) -> str:
         """Why nothing may be composed, delivered or collected here now; "" when it may."""
@@ -130,6 +141,9 @@ class Presence:
                 ends += pause
                 if ends >= self._grace:
                     self._app.store.shut(self._other)
+                    self._has_let_go = True
+                    if not self._app.is_stopping:
+                        self._on_over()
                     return
                 pause = min(pause, self._grace)
                 continue
@@ -147,14 +161,13 @@ class Presence:
     def _try(self, *, is_look: bool) -> None:
         try:
             if is_look:
-                self._require_revision()
+                self.require_revision()
                 self._compare()
             self._say()
         except StoreUnavailable as error:
             self._tell_lost(error)
         except OtherRevision as error:
-            self._other = error
-            self._tell(f"digest: {error}; nothing is done here any more until this process is started again")
+            self._note_other(error)
         except DigestError as error:
             self._report(str(error))
         except Exception:  # noqa: BLE001 - a bug here must not make this process look dead
@@ -162,6 +175,13 @@ class Presence:
         else:
             self._fault = ""
             self._found()
+
+    def _note_other(self, error: StoreError) -> None:
+        with self._turn:
+            if self._other is None:
+                self._other = error
+                ends = f"this process ends in {self._grace.total_seconds():.0f} s"
+                self._tell(f"digest: {error}; nothing is begun here any more, and {ends}")
 
     def _report(self, fault: str) -> None:
         if fault != self._fault:
@@ -195,8 +215,15 @@ class Presence:
         self._peer = replace(self._peer, skew=self._skew)
         store.workers.beat(self._peer, now=now)
 
-    def _require_revision(self) -> None:
-        self._app.store.require_revision()
+    def require_revision(self) -> None:
+        """Raises OtherRevision when the database is of another version, or was: that is told here. Else StoreError."""
+        if self._other is not None:
+            raise self._other
+        try:
+            self._app.store.require_revision()
+        except OtherRevision as error:
+            self._note_other(error)
+            raise
 
     def _compare(self) -> None:
         """Hold back while the clock is wrong. A clock that somebody else turns, as simulations do, is not measured."""

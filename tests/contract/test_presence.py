@@ -74,14 +74,19 @@ def test_it_is_listed_while_it_lives_and_comes_back_when_it_was_forgotten(app: A
 
 
 def test_a_database_that_is_upgraded_under_it_is_let_go_of(app: App, store: SqlStore) -> None:
-    said = Said()
-    with closing(app), watch(app, said) as presence:
+    said, over = Said(), threading.Event()
+    presence = Presence(app, queues=["schedule"], tell=said, on_over=over.set, beat=TICK, look=TICK, grace=TICK)
+    with closing(app), presence:
         assert app.may_go_on()
         with store._database.write() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         wait_for(lambda: app.store._database.refusal, 10, "nothing is written any more")
         assert not app.may_go_on()
         assert "does not know" in presence.find_obstacle()
+        assert over.wait(10), "the process is told to end, to be started again"
+        assert presence.has_let_go
+        with pytest.raises(OtherRevision):
+            presence.require_revision()
         with pytest.raises(OtherRevision):
             app.store.keys.key("a", lambda: "b")
         with pytest.raises(OtherRevision), app.store._database.straight():
