@@ -507,6 +507,12 @@ class App:
             found["engine"] = describe_schema(self.config.store.url)
         return found
 
+    def back_up_store(self, target: Path) -> None:
+        """Copy the database, of whatever version it is, into a new file. Raises StoreError."""
+        from digest.stores.sql import SqlStore
+
+        SqlStore.back_up(self.config.store.url, target)
+
     def restore_store(self, backup: Path) -> str:
         """Put a backup in the place of a missing or empty database; returns what was done. Raises StoreError."""
         from digest.stores.sql import SqlStore

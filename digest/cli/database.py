@@ -37,9 +37,9 @@ def back_up_database(
     target: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
     config: ConfigOption = None,
 ) -> None:
-    """A consistent copy, also while an edition is being sent."""
+    """A consistent copy, also while an edition is being sent, and also of a database of another version."""
     with open_app(context, config) as app:
-        app.store.backup(target)
+        app.back_up_store(target)
     put(str(target))
 
 

@@ -158,6 +158,20 @@ class SqlStore:
             raise StoreError(str(target), "it cannot be written") from error
 
     @classmethod
+    def back_up(cls, url: str, target: Path) -> None:
+        """As `backup`, of a database of whatever version of Digest: what is to be upgraded is copied before."""
+        database = find_database(url)
+        try:
+            revision, foreign = _inspect(database)
+            if foreign:
+                raise _not_ours(database)
+            if revision is None:
+                raise _not_there(database)
+            cls(database).backup(target)
+        finally:
+            database.close()
+
+    @classmethod
     def restore(cls, url: str, backup: Path) -> str:
         """Put a backup where there is no database, or an empty one; returns what was done. Raises StoreError."""
         database = find_database(url)
@@ -268,7 +282,7 @@ def _make_or_recognize(database: Database, *, create: bool) -> bool:
         raise _not_ours(database)
     if revision is None:
         if not create:
-            raise StoreError(database.name, "there is no database", remedy="check [store] url; `digest run` makes one")
+            raise _not_there(database)
         _migrate(database)
         return True
     if revision not in _known_revisions():
@@ -318,6 +332,10 @@ def _head() -> str:
 def _known_revisions() -> frozenset[str]:
     """By the names of the files: each command asks, and Alembic, which would know, takes 0.12 s to be there."""
     return frozenset(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def _not_there(database: Database) -> StoreError:
+    return StoreError(database.name, "there is no database", remedy="check [store] url; `digest run` makes one")
 
 
 def _not_ours(database: Database) -> StoreError:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from digest.errors import StoreError
+from digest.errors import OtherRevision, StoreError
 from digest.models import Collected, EditionState, Entry, Page, Rendition, Subscriber, SubscriberState
 from digest.stores.sql import SqlStore, find_database
 from tests.contract.editions import NOW, RENDITIONS, make_edition, plan, save_edition
@@ -458,3 +458,17 @@ def test_the_archive_has_what_went_out_in_order_and_nothing_else(store: SqlStore
     assert archive.changed_at("morning") == (6, NOW + 3 * DAY)
     assert archive.changed_at("nobody") == (0, None)
     assert archive.shown("nobody", limit=9) == []
+
+
+@pytest.mark.parametrize("revision", ["0007", "9999"])
+def test_a_database_of_another_version_can_be_backed_up_as_its_remedy_says(
+    store: SqlStore, store_url: str, tmp_path: Path, revision: str
+) -> None:
+    with store._database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :number"), {"number": revision})
+    with pytest.raises(OtherRevision):
+        SqlStore.open(store_url)
+    SqlStore.back_up(store_url, tmp_path / "copy")
+    assert (tmp_path / "copy").stat().st_size > 0
+    with pytest.raises(StoreError, match="already"):
+        SqlStore.back_up(store_url, tmp_path / "copy")
