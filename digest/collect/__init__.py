@@ -160,6 +160,8 @@ class _Collecting:
             return self._tell(name, state, f"it is not asked before {state.next_visit_at:%Y-%m-%d %H:%M} UTC")
         lately = self._pacing.lately if self._pacing else None
         if lately is not None and state.last_visit_at and abs(self._now - state.last_visit_at) < lately:
+            if self._pacing and not self._pacing.only_due and state.last_visit_at > self._now:
+                self._pacing.on_wait(name)  # it was at the last moment: what that brought is of this edition, too
             return self._tell(name, state, "")
         return None
 

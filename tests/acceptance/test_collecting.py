@@ -109,6 +109,21 @@ def test_an_edition_composes_from_what_came_through_the_day_and_visits_nobody(
         assert publisher.title("/a.xml", 12) in headlines, "what came last, an hour before, is in it"
 
 
+def test_what_a_visit_of_the_last_seconds_brought_is_in_the_edition(
+    desk: Desk, clock: Clock, serve_web: Callable[[Callable[[str], Answer]], str]
+) -> None:
+    publisher = Publisher(clock, clock() - timedelta(hours=1))
+    clock.now = datetime.fromisoformat("2026-03-03T06:59:55+00:00")
+    with open_app(desk, serve_web(publisher), clock) as app:
+        Collecting(app).collect_due()
+        asked = len(publisher.asked)
+        clock.now = datetime.fromisoformat("2026-03-03T07:00:00+00:00")
+        app.is_swept = True
+        report = ensure_due(app, clock())
+        assert report
+        assert (report.stories > 0, len(publisher.asked)) == (True, asked)
+
+
 def test_a_source_that_fails_before_an_edition_is_named_in_its_report(
     desk: Desk, clock: Clock, serve_web: Callable[[Callable[[str], Answer]], str]
 ) -> None:

@@ -362,7 +362,7 @@ def test_a_rehearsal_and_a_newsletter_without_sendgrid_have_no_such_lists(tmp_pa
         newsletter = '[newsletter]\nname = "M"\nslug = "m"\nsender = "b@news.test"\n'
         (tmp_path / "config.toml").write_text(newsletter + transport, encoding="utf-8")
         with App(load_config(tmp_path / "config.toml", {"DIGEST_SENDGRID_API_KEY": "k"})) as app:
-            assert list_chores(app) == []
+            assert "suppression lists" not in [chore.name for chore in list_chores(app)]
             with pytest.raises(ConfigError, match="lists of its own"):
                 reconcile(app)
 
@@ -370,7 +370,7 @@ def test_a_rehearsal_and_a_newsletter_without_sendgrid_have_no_such_lists(tmp_pa
 def test_it_is_a_daily_chore_where_there_is_such_a_provider(desk: Desk) -> None:
     desk.add("jo")
     desk.api.lists["bounces"] = {"jo@far.test": LONG_AGO}
-    (chore,) = list_chores(desk.app)
+    chore = next(one for one in list_chores(desk.app) if one.name == "suppression lists")
     assert chore.every == timedelta(days=1)
     assert chore.work() == "suppression lists: 1 bounced"
     assert chore.work() is None
