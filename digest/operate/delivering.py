@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from digest.deliver import Lane, Sender, Slots
+from digest.due import due_at, is_past
 from digest.errors import StoreUnavailable
-from digest.models import EditionState, StageReport
+from digest.models import EditionState, StageReport, StoredEdition
 from digest.operate.chores import Chore
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class _Kept:
 
     sender: Sender
     pipeline: "Pipeline"
-    resumed_at: datetime | None
+    stored: StoredEdition
+    due_at: datetime | None  # for the last of its readers
     stops: list[str]  # why it has stopped the edition, until that is told
 
 
@@ -69,6 +71,8 @@ class Deliveries:
         kept = self._find(edition)
         if kept is None:
             return None
+        if is_past(app.config.schedule, kept.stored, kept.due_at, app.clock()):
+            return _LONGEST  # no news any more, after an outage: the scheduler is to give it up
         _, slots = self._open()
         with slots.take(_WAIT) as slot:
             if slot is None:
@@ -118,17 +122,19 @@ class Deliveries:
         lanes, _ = self._open()
         with self._lock:
             kept = self._kept.get(edition)
-            if kept and kept.resumed_at == standing[1] and (kept.sender.goes_on or app.is_stopping):
+            if kept and kept.stored.resumed_at == standing[1] and (kept.sender.goes_on or app.is_stopping):
                 return kept
             stored = app.store.editions.get(edition)
             if stored is None:
                 return None
             stops: list[str] = []
+            zones = app.store.ledger.zones(stored.id)
             pipeline = app.pipeline(app.store, stored.cadence, lanes=lanes, is_worker=self._is_worker)
             made = _Kept(
                 sender=pipeline.sender(stored, on_stop=stops.append),
                 pipeline=pipeline,
-                resumed_at=stored.resumed_at,
+                stored=stored,
+                due_at=max(zones.values()) if zones else due_at(app.config.schedule, stored.date, stored.cadence),
                 stops=stops,
             )
             while len(self._kept) >= _KEPT:
@@ -148,7 +154,7 @@ class Deliveries:
                 failures = last.failures + 1 if last else 1
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures - 1, 10))
                 until = self._app.monotonic() + pause.total_seconds()
-                self._pauses[edition] = _Pause(failures=failures, resumed_at=kept.resumed_at, until=until)
+                self._pauses[edition] = _Pause(failures=failures, resumed_at=kept.stored.resumed_at, until=until)
         if stopped is not None:
             kept.pipeline.tell_of_stop(edition, stopped)
             return None

@@ -265,6 +265,23 @@ def test_an_edition_that_was_left_alone_goes_on_at_once_when_a_person_says_so(ap
     assert server.messages
 
 
+def test_what_is_no_news_any_more_is_left_to_the_scheduler_until_a_person_lets_it_go_on(
+    app: App, server: SmtpServer
+) -> None:
+    number = plan(app)
+    later = NOW + timedelta(days=3)
+    with App(app.config, clock=lambda: later) as woken, closing(Deliveries(woken, concurrency=1)) as deliveries:
+        assert deliveries.deliver(number)
+        assert not server.messages
+        for before, after in (
+            (EditionState.SENDING, EditionState.STOPPED),
+            (EditionState.STOPPED, EditionState.SENDING),
+        ):
+            assert app.store.editions.set_state(number, after, "by hand", now=later, only_from=[before])
+        assert deliveries.deliver(number) is None
+    assert len(server.messages) == READERS // BATCHES
+
+
 def test_tasks_that_are_lost_are_added_anew_by_one_of_all_who_sweep(app: App) -> None:
     plan(app)
     take_all(app)
