@@ -158,6 +158,10 @@ def _judge(
             message = f"the {stored.title} {went}: {count} accepted"
             for name, number in {**lost, **left}.items():
                 message += f", {number} {name}"
+            skipped = deliveries.get("skipped", 0)
+            if stored.state is EditionState.SENT and skipped and not (accepted or lost):
+                why = f"`digest editions show {stored.reference} --deliveries` says why"
+                return "done", f"the {stored.title} went to nobody: {skipped} skipped; {why}"
             return ("partial" if left or lost else "done"), message
         case _:
             reason = f": {stored.reason}" if stored.reason else ""

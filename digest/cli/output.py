@@ -138,6 +138,5 @@ def _cell(value: Any) -> str:
 def write_stage(stage: "StageReport") -> str:
     """A stage of a run, in lines for people."""
     counts = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in stage.counts.items())
-    lines = [f"{stage.stage:<10} {counts}"]
-    lines += [f"{'':<10} {note}" for note in stage.notes]
-    return "\n".join(lines)
+    first, *others = [counts, *stage.notes] if counts or not stage.notes else stage.notes
+    return "\n".join([f"{stage.stage:<10} {first}".rstrip(), *(f"{'':<10} {note}" for note in others)])

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from digest.models import EditionState, Finding, Report, SourceReport, StoredEdition
+from digest.cli.output import write_stage
+from digest.models import EditionState, Finding, Report, SourceReport, StageReport, StoredEdition
 from digest.reporting import Held, Wait, describe, held_by
 
 FAIL = Finding(rule="size", severity="fail", message="the HTML has 120,000 bytes")
@@ -117,3 +118,32 @@ def test_who_waits_for_their_own_time_is_no_fault_and_not_done_either() -> None:
     assert ", 5 planned, 120 wait" in more.message
     broken = describe(stored, deliveries={"planned": 125}, fault="no connection", waits=wait, **given)  # type: ignore[arg-type]
     assert (broken.status, broken.waits_until) == ("failed", None)
+
+
+def test_an_edition_that_nobody_got_is_not_said_to_have_gone_out() -> None:
+    stored = StoredEdition(
+        id=1,
+        newsletter="morning",
+        cadence="daily",
+        date=date(2026, 11, 26),
+        state=EditionState.SENT,
+        reason=None,
+        dated_at=None,
+        sent_at=datetime(2026, 11, 26, 22, tzinfo=UTC),
+        edition=None,
+    )
+    given = {"sources": [], "stages": [], "findings": [], "fault": None, "sending": True, "already": False}
+    report = describe(stored, deliveries={"skipped": 4}, **given)  # type: ignore[arg-type]
+    assert report.message == (
+        "the edition of 2026-11-26 went to nobody: 4 skipped; `digest editions show 2026-11-26 --deliveries` says why"
+    )
+    some = describe(stored, deliveries={"accepted": 1, "skipped": 4}, **given)  # type: ignore[arg-type]
+    assert (some.status, some.message) == ("done", "the edition of 2026-11-26 went out: 1 message accepted")
+
+
+def test_a_stage_without_counts_says_its_notes_in_its_first_line() -> None:
+    assert write_stage(StageReport(stage="deliver", counts={}, notes=("a", "b"))) == "deliver    a\n           b"
+    assert (
+        write_stage(StageReport(stage="deliver", counts={"sent": 2}, notes=("a",))) == "deliver    sent 2\n           a"
+    )
+    assert write_stage(StageReport(stage="deliver", counts={})) == "deliver"
