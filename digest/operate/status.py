@@ -1,12 +1,12 @@
 """How the newsletter does, for `digest status` and the API alike."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from digest import __version__
 from digest.due import find_next, gather_zones
-from digest.models import Cadence
+from digest.models import Cadence, TaskKind
 from digest.operate.presence import find_wrong_clock
 from digest.stores.patience import hurried
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _EDITIONS = 7
 _ASIDE = 20
+_SILENT = 60  # seconds after which a process is not counted as there
 
 
 def read_status(app: "App") -> dict[str, Any]:
@@ -117,6 +118,15 @@ def find_versions(workers: Sequence[Mapping[str, Any]]) -> str:
     return f"several versions of Digest use this database: {', '.join(versions)}" if len(versions) > 1 else ""
 
 
+def find_unattended(found: Mapping[str, Any]) -> str:
+    """A warning where tasks of some kinds have no worker; "": none. Pure."""
+    if found["tasks"] is None:
+        return ""
+    attended = {kind for one in found["workers"] if one["seconds_ago"] <= _SILENT for kind in one["queues"]}
+    without = [kind for kind in get_args(TaskKind) if kind not in attended]
+    return f"no worker is there for {', '.join(without)} tasks; start `digest worker`" if without else ""
+
+
 def write_standing(found: Mapping[str, Any]) -> list[str]:
     """Lines about workers, tasks and the clock, for people. Pure."""
     lines = [
@@ -124,6 +134,8 @@ def write_standing(found: Mapping[str, Any]) -> list[str]:
         for one in found["workers"]
     ]
     if warning := find_versions(found["workers"]):
+        lines.append(f"warning    {warning}")
+    if warning := find_unattended(found):
         lines.append(f"warning    {warning}")
     tasks = found["tasks"]
     if tasks:

@@ -16,7 +16,7 @@ from digest.errors import OtherRevision
 from digest.models import SetAside, Task
 from digest.operate.incidents import Stuck, find_incidents, tell_incidents
 from digest.operate.presence import Presence, find_wrong_clock, hold_back, wait_until_ready
-from digest.operate.status import find_versions, list_workers
+from digest.operate.status import find_unattended, find_versions, list_workers
 from digest.stores.sql import SqlStore
 from tests.acceptance.serving import wait_for
 
@@ -159,6 +159,21 @@ def test_several_versions_are_warned_of() -> None:
     assert (
         find_versions([{"version": "0.0.1"}]) == f"several versions of Digest use this database: 0.0.1, {__version__}"
     )
+
+
+def test_tasks_without_a_worker_are_warned_of() -> None:
+    def worker(*queues: str, seconds_ago: int = 2) -> dict[str, object]:
+        return {"queues": list(queues), "seconds_ago": seconds_ago}
+
+    tasks = {"waiting": {}, "set_aside": []}
+    assert find_unattended({"tasks": None, "workers": []}) == ""
+    everything = "no worker is there for collect, read, compose, deliver tasks; start `digest worker`"
+    assert find_unattended({"tasks": tasks, "workers": [worker("schedule")]}) == everything
+    silent = worker("collect", "read", "compose", "deliver", seconds_ago=300)
+    assert find_unattended({"tasks": tasks, "workers": [silent]}) == everything
+    some = [worker("collect", "read"), worker("compose")]
+    assert find_unattended({"tasks": tasks, "workers": some}).startswith("no worker is there for deliver tasks")
+    assert find_unattended({"tasks": tasks, "workers": [*some, worker("deliver")]}) == ""
 
 
 def test_incidents_are_found_with_when_they_are_told(app: App, store: SqlStore) -> None:
