@@ -114,7 +114,8 @@ def read_clock(app: "App") -> dict[str, Any]:
 
 def find_versions(workers: Sequence[Mapping[str, Any]]) -> str:
     """A warning where processes of several versions are at work; "": none. Pure."""
-    versions = sorted({str(worker["version"]) for worker in workers} | {__version__})
+    there = [worker for worker in workers if worker["seconds_ago"] <= _SILENT]
+    versions = sorted({str(worker["version"]) for worker in there} | {__version__})
     return f"several versions of Digest use this database: {', '.join(versions)}" if len(versions) > 1 else ""
 
 
@@ -130,7 +131,8 @@ def find_unattended(found: Mapping[str, Any]) -> str:
 def write_standing(found: Mapping[str, Any]) -> list[str]:
     """Lines about workers, tasks and the clock, for people. Pure."""
     lines = [
-        f"worker     {one['host']}, {one['version']}: {','.join(one['queues'])}; seen {one['seconds_ago']} s ago"
+        f"worker     {one['host']}, {one['version']}: {','.join(one['queues'])};"
+        f" {'gone, last ' if one['seconds_ago'] > _SILENT else ''}seen {one['seconds_ago']} s ago"
         for one in found["workers"]
     ]
     if warning := find_versions(found["workers"]):

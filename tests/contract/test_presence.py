@@ -16,7 +16,7 @@ from digest.errors import OtherRevision
 from digest.models import SetAside, Task
 from digest.operate.incidents import Stuck, find_incidents, tell_incidents
 from digest.operate.presence import Presence, find_wrong_clock, hold_back, wait_until_ready
-from digest.operate.status import find_unattended, find_versions, list_workers
+from digest.operate.status import find_unattended, find_versions, list_workers, write_standing
 from digest.stores.sql import SqlStore
 from tests.acceptance.serving import wait_for
 
@@ -155,10 +155,20 @@ def test_a_wrong_clock_holds_back_until_it_is_right_and_is_told_once(app: App, s
 def test_several_versions_are_warned_of() -> None:
     from digest import __version__
 
-    assert find_versions([{"version": __version__}]) == ""
-    assert (
-        find_versions([{"version": "0.0.1"}]) == f"several versions of Digest use this database: 0.0.1, {__version__}"
-    )
+    assert find_versions([{"version": __version__, "seconds_ago": 1}]) == ""
+    warning = f"several versions of Digest use this database: 0.0.1, {__version__}"
+    assert find_versions([{"version": "0.0.1", "seconds_ago": 1}]) == warning
+    assert find_versions([{"version": "0.0.1", "seconds_ago": 300}]) == "", "it is gone"
+
+
+def test_who_is_silent_for_long_is_said_to_be_gone() -> None:
+    peer = {"host": "one", "version": "1", "queues": ["schedule"]}
+    found = {"workers": [peer | {"seconds_ago": 3}, peer | {"seconds_ago": 300}], "tasks": None, "clock": {"fault": ""}}
+    lines = [line for line in write_standing(found) if line.startswith("worker")]
+    assert lines == [
+        "worker     one, 1: schedule; seen 3 s ago",
+        "worker     one, 1: schedule; gone, last seen 300 s ago",
+    ]
 
 
 def test_tasks_without_a_worker_are_warned_of() -> None:
