@@ -34,15 +34,16 @@ def measure_meaning(texts: Sequence[str], language: str) -> "NDArray[np.float32]
 
 @lru_cache(maxsize=1)
 def _load_vectors() -> Any:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    # It sets up logging for the whole program, which would print what every library has to say, also in other threads;
+    # but not where that is set up already.
+    root, silence = logging.getLogger(), logging.NullHandler()
+    root.addHandler(silence)
     try:
         import wordllama
     except ImportError:
         return None
-    finally:  # it sets up logging for the whole program, which then prints what every library has to say
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    finally:
+        root.removeHandler(silence)
     # Threads for a few sentences cost more than they save, and a process that has used them may not fork.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # The package looks for what it brings in a folder of another name, and would ask the network for it.
