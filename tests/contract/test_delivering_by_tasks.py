@@ -22,39 +22,21 @@ from digest.tasks import compose, read_subject
 from tests.contract.editions import make_edition
 from tests.doubles.postgresql import PostgresServer
 from tests.doubles.smtp_server import SmtpServer
-from tests.faults.field import SECTION
+from tests.faults.field import NEWSLETTER, SECTION
 
 NOW = datetime.now(UTC)
-CONFIG = """\
-[newsletter]
-name = "Morning Brief"
-slug = "morning"
-sender = "Morning Brief <brief@news.test>"
-postal_address = "1 Example Street, Example City"
-base_url = "https://news.test"
-
-[[sources]]
-id = "paper"
-kind = "feed"
-url = "http://127.0.0.1:9/feed"
-
-[store]
-url = "{store}"
-
-[engine]
-kind = "procrastinate"
-
+CONFIG = f"""{NEWSLETTER}
 [alerts]
 to = ["operator@news.test"]
 
 [transport]
 kind = "smtp"
 host = "127.0.0.1"
-port = {port}
+port = {{port}}
 tls = "none"
-rate = "{rate}"
+rate = "{{rate}}"
 per_domain = "off"
-{more}
+{{more}}
 """
 READERS = 12
 BATCHES = 4
@@ -75,7 +57,7 @@ def url(postgresql: PostgresServer) -> Iterator[str]:
 
 def write_config(folder: Path, url: str, server: SmtpServer, *, rate: str = "3000/s", more: str = "") -> Path:
     path = folder / "config.toml"
-    path.write_text(CONFIG.format(store=url, port=server.port, rate=rate, more=more))
+    path.write_text(CONFIG.format(store=url, engine="procrastinate", port=server.port, rate=rate, more=more))
     return path
 
 

@@ -43,7 +43,7 @@ SECONDS = 40.0  # after which something that is waited for is not coming
 _CONSENT = datetime(2026, 3, 1, tzinfo=UTC)
 _TEXT = "".join(f"Story {number}: what happened, and who said so.\r\n" for number in range(400))  # about 18 kB
 
-_CONFIG = """\
+NEWSLETTER = """\
 [newsletter]
 name = "Morning Brief"
 slug = "morning"
@@ -61,11 +61,12 @@ url = "{store}"
 
 [engine]
 kind = "{engine}"
-
+"""
+_CONFIG = f"""{NEWSLETTER}
 [transport]
 rate = "100000/s"
 per_domain = "off"
-{transport}
+{{transport}}
 """
 
 SECTION = Section(
