@@ -67,7 +67,8 @@ def watch(app: App, said: Said) -> Presence:
 def test_it_is_listed_while_it_lives_and_comes_back_when_it_was_forgotten(app: App, store: SqlStore) -> None:
     with closing(app), watch(app, Said()):
         (found,) = list_workers(app)
-        assert (found["queues"], found["seconds_ago"]) == (["schedule"], 0)
+        assert found["queues"] == ["schedule"]
+        assert 0 <= found["seconds_ago"] < 60, "it was seen a moment ago, however busy the machine"
         store.workers.forget(before=store.clock() + timedelta(hours=1))
         wait_for(lambda: store.workers.everyone("morning"), 10, "it says again that it is there")
     assert store.workers.everyone("morning") == []
