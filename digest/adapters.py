@@ -6,7 +6,8 @@ so that a command pays only for what it uses.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -194,6 +195,17 @@ def make_transport(table: Any, secrets: Secrets) -> Transport:
         transport: Transport = _call_factory(table)
         return transport
     return TRANSPORTS[table.kind](table, secrets)
+
+
+@contextmanager
+def open_transports(tables: Sequence[Any], secrets: Secrets) -> Iterator[list[Transport]]:
+    """Transports of one's own, for mail beside the ledger; closed at the end. Raises ConfigError."""
+    with ExitStack() as stack:
+        transports = []
+        for table in tables:
+            transports.append(make_transport(table, secrets))
+            stack.callback(transports[-1].close)
+        yield transports
 
 
 def profile_of(table: Any) -> SourceProfile:

@@ -4,16 +4,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from digest import __version__, decisions, due, mailing
-from digest.adapters import Means, host_of, make_source, make_summarizers, make_transport, profile_of
+from digest import __version__, decisions, mailing
+from digest.adapters import Means, host_of, make_source, make_summarizers, profile_of
 from digest.audience import approval
 from digest.audience.addresses import parse_address
 from digest.audience.links import Links, make_send_key
@@ -24,18 +22,16 @@ from digest.models import (
     Cadence,
     Edition,
     Finding,
-    Item,
     Outcome,
     Report,
-    SourceReport,
     StageReport,
     StoredEdition,
-    Subscriber,
-    SubscriberState,
     Viewpoint,
 )
 from digest.network import GuardedNetwork
-from digest.protocols import Clock, Fetch, Queue, Summarizer, Transport, Unwatched, Watch
+from digest.protocols import Clock, Fetch, Queue, Summarizer, Unwatched, Watch
+from digest.timetable import Timetable
+from digest.upkeep import make_engine_tables
 
 if TYPE_CHECKING:
     from digest.audience.segments import Predicate
@@ -43,7 +39,7 @@ if TYPE_CHECKING:
     from digest.deliver import Lane
     from digest.engine import LocalEngine
     from digest.pipeline import Pipeline
-    from digest.ports import CanaryMailbox, Place, Preview, Workers
+    from digest.ports import CanaryMailbox, Preview, Workers
     from digest.render import Renderer
     from digest.stores.sql import SqlStore
     from digest.sweeping import Sweeper
@@ -51,7 +47,6 @@ if TYPE_CHECKING:
 _PAGES_SECONDS = 300.0  # for all pages that are fetched at once
 _LATELY = timedelta(minutes=20)  # a source that was visited within that is not visited again for an edition
 _SETTLING = timedelta(seconds=10)  # that clocks may differ, and that keeping what a visit brought may take
-_ZONES_FOR = timedelta(hours=1)
 _AGAIN_SECONDS = 30.0  # for the pages of an edition's stories, before it is sent
 
 
@@ -87,7 +82,6 @@ class App:
         self._given_wait = wait
         # Who turns the clock by waiting turns this one, too.
         self.monotonic: Callable[[], float] = (lambda: self.clock().timestamp()) if wait else time.monotonic
-        self._zones: tuple[datetime | None, tuple[str, ...]] = (None, ())
         self.watch: Watch = Unwatched()  # what is in the way of this process
         self.is_sending = False  # or has been: from the first look at the ledger before anything leaves
         self.is_swept = False  # a scheduler looks each minute for what is left to send
@@ -158,21 +152,15 @@ class App:
         from digest.stores.sql import SqlStore
 
         store = SqlStore.open(
-            self.config.store.url, on_made=self._make_engine_tables, connections=self.config.store.connections
+            self.config.store.url,
+            on_made=partial(make_engine_tables, self.config),
+            connections=self.config.store.connections,
         )
         if self.queue is not None:
             from digest.sweeping import make_enqueue
 
             store.rounds.on_due = make_enqueue(self.queue, self.config.newsletter.slug)
         return store
-
-    def _make_engine_tables(self) -> str | None:
-        """What the engine of workers needs in the database; what was done. Raises StoreError."""
-        if self.config.engine.kind != "procrastinate":
-            return None
-        from digest.engine.schema import upgrade_schema
-
-        return upgrade_schema(self.config.store.url)
 
     @cached_property
     def network(self) -> GuardedNetwork:
@@ -211,10 +199,6 @@ class App:
         """The transports in order of preference, each with its rates. Raises ConfigError."""
         return decisions.make_lanes(self.config)
 
-    def make_lanes(self, *, connections: int) -> "list[Lane]":
-        """Lanes of one's own, with so many connections each, unless the operator says how many. Raises ConfigError."""
-        return decisions.make_lanes(self.config, connections=connections)
-
     def note_stage(self, stage: StageReport) -> None:
         """Say something beside the runs."""
         self._on_stage(stage)
@@ -223,16 +207,6 @@ class App:
     def canary(self) -> "list[CanaryMailbox]":
         """The mailboxes in which the canary's copies arrive. Raises ConfigError."""
         return decisions.list_seeds(self.config)
-
-    @contextmanager
-    def open_transports(self) -> "Iterator[list[Transport]]":
-        """Transports of one's own, for mail beside the ledger from another thread; closed at the end."""
-        transports = [make_transport(table, self.config.secrets) for table in self.config.transports]
-        try:
-            yield transports
-        finally:
-            for transport in transports:
-                transport.close()
 
     @cached_property
     def queue(self) -> Queue | None:
@@ -251,13 +225,14 @@ class App:
 
         return LocalEngine()
 
+    @cached_property
+    def timetable(self) -> Timetable:
+        """When editions are due."""
+        return Timetable(self.config.schedule, lambda: self.store.subscribers.zones(self.config.newsletter.slug))
+
     def today(self) -> date:
         """The date in the newsletter's time zone."""
-        return self.day_of(self.clock())
-
-    def day_of(self, instant: datetime) -> date:
-        """The date of an instant in the newsletter's time zone."""
-        return instant.astimezone(ZoneInfo(self.config.schedule.timezone)).date()
+        return self.timetable.day_of(self.clock())
 
     def run(
         self,
@@ -330,7 +305,9 @@ class App:
     ) -> "Preview":
         """The edition of that day as one subscriber, or a reader of some topics, would get it. Writes nothing."""
         self._require_sources()
-        reader = self._find_reader(viewpoint)
+        from digest.previewing import find_reader
+
+        reader = find_reader(self.store.subscribers, self.config.newsletter.slug, viewpoint)
         with self.scratch() as store:
             return self.pipeline(store, cadence).preview(day or self.today(), reader)
 
@@ -342,37 +319,12 @@ class App:
         Its way out leads nobody out, for this is no subscription; also not that of the subscriber whom it is like.
         """
         self._require_sources()
-        address, like = parse_address(email), self._find_reader(viewpoint)
-        reader = replace(self._find_reader(ANYBODY), email=address.email, topics=like.topics, language=like.language)
+        from digest.previewing import find_reader, stand_in
+
+        like = find_reader(self.store.subscribers, self.config.newsletter.slug, viewpoint)
+        reader = stand_in(email=parse_address(email).email, topics=like.topics, language=like.language)
         with self.scratch() as store:
             return self.pipeline(store, cadence).send_test(day or self.today(), reader)
-
-    def visit(self, ids: Sequence[str] = ()) -> list[SourceReport]:
-        """Try all sources, or those named, and keep nothing. Raises ConfigError for a name that is not there."""
-        from digest.collect import collect
-        from digest.stores.sql import SqlStore
-
-        known = {table.id for table in self.config.sources}
-        for name in ids:
-            if name not in known:
-                raise ConfigError(
-                    f'source "{name}"',
-                    "there is none of that name",
-                    remedy=f"known: {', '.join(sorted(known))}",
-                )
-        now = self.clock()
-        since = now - self.config.edition.window
-        # An empty store has no cursors: a source that is unchanged since the last run shows its entries all the same.
-        with closing(SqlStore.empty()) as store:
-            return self.network.run(
-                lambda fetch: collect(
-                    self.list_visits(fetch, [one for one in self._tables if one in ids] if ids else None),
-                    store.entries,
-                    self.config.newsletter.slug,
-                    now=now,
-                    since=since,
-                )
-            )
 
     def pipeline(
         self,
@@ -433,7 +385,7 @@ class App:
             pacing=self.pace_visits(store, lately=_LATELY if on_time else None, takes_over=not on_time),
             settling=_SETTLING if on_time else timedelta(),
             zone=ZoneInfo(self.config.schedule.timezone),
-            place=self._place if self.config.schedule.per_subscriber_timezone else None,
+            place=self.timetable.place if self.config.schedule.per_subscriber_timezone else None,
             max_lateness=self.config.schedule.max_lateness if on_time else None,
             workers=workers,
             waits_for_rates=not self.is_swept,
@@ -469,14 +421,6 @@ class App:
         self.links.sign("0" * 32)
         self.lanes  # noqa: B018 - built now
 
-    def try_subject(self) -> str:
-        """The subject that a made-up lead would give. Raises RenderError when its template is wrong."""
-        return mailing.try_subject(self.config.newsletter, self.today(), self.clock())
-
-    def subject_of(self, day: date, cadence: Cadence) -> Callable[[Item | None, int, str], str]:
-        """The subject of that day's edition, for a lead, a number of stories and a language."""
-        return partial(mailing.write_subject, self.config.newsletter, cadence, day)
-
     def revise(self, number: int, edition: Edition, **arguments: Any) -> bool:
         """Render a changed edition and keep it; see Pipeline.revise."""
         return self.pipeline(self.store, edition.cadence).revise(number, edition, **arguments)
@@ -490,62 +434,17 @@ class App:
         with self._kept() as store:
             return self.pipeline(store, stored.cadence).tell_again(stored)
 
-    def upgrade_store(self) -> list[str]:
-        """Bring the database up to this version, and the engine's tables in it; returns what was done."""
-        from digest.stores.sql import SqlStore
-
-        done = SqlStore.upgrade(self.config.store.url)
-        made = self._make_engine_tables()
-        return [done, made] if made else [done]
-
-    def check_store(self) -> dict[str, str]:
-        """The database's place, version and soundness, and the version of the engine's tables. Raises StoreError."""
-        found = self.store.check()
-        if self.config.engine.kind == "procrastinate":
-            from digest.engine.schema import describe_schema
-
-            found["engine"] = describe_schema(self.config.store.url)
-        return found
-
-    def back_up_store(self, target: Path) -> None:
-        """Copy the database, of whatever version it is, into a new file. Raises StoreError."""
-        from digest.stores.sql import SqlStore
-
-        SqlStore.back_up(self.config.store.url, target)
-
-    def restore_store(self, backup: Path) -> str:
-        """Put a backup in the place of a missing or empty database; returns what was done. Raises StoreError."""
-        from digest.stores.sql import SqlStore
-
-        return SqlStore.restore(self.config.store.url, backup)
-
     def _require_sources(self) -> None:
         if not self.config.sources:
             remedy = "add a [[sources]] table, or run `digest sources add URL`"
             raise ConfigError(str(self.config.path), "no source is configured", remedy=remedy)
 
-    def _place(self, day: date, timezone: str | None) -> "Place":
-        from digest.ports import Place
-
-        name, due_at = due.place_in(self.config.schedule, day, timezone)
-        return Place(timezone=name, due_at=due_at)
-
     def pace_visits(self, store: "SqlStore", **choices: Any) -> "Pacing":
         """How sources are visited beside other visits to them; see collect.Pacing."""
         from digest.collect import Pacing
 
-        due_at = self.next_due_at(self.clock())
+        due_at = self.timetable.next_due_at(self.clock())
         return Pacing(store=store.visits, clock=self.clock, edition_due_at=due_at, **choices)
-
-    def next_due_at(self, now: datetime) -> datetime | None:
-        """When the next edition is composed; by readers' zones as they were at most an hour ago: all are read."""
-        schedule = self.config.schedule
-        read_at, zones = self._zones
-        if schedule.per_subscriber_timezone and (read_at is None or not timedelta() <= now - read_at < _ZONES_FOR):
-            chosen = self.store.subscribers.zones(self.config.newsletter.slug)
-            zones = tuple(due.gather_zones(schedule, chosen))
-            self._zones = (now, zones)
-        return due.next_due(schedule, now, cadences=("daily", "weekly"), zones=zones)
 
     def list_visits(self, fetch: Fetch, ids: Collection[str] | None = None) -> "list[Visit]":
         """The configured sources, or those of them with these ids, as visits."""
@@ -566,32 +465,6 @@ class App:
     def _tables(self) -> dict[str, Any]:
         """The sources' tables by id: a worker looks for one among very many."""
         return {table.id: table for table in self.config.sources}
-
-    def _find_reader(self, viewpoint: Viewpoint) -> Subscriber:
-        email = viewpoint.email
-        if email is None:
-            return Subscriber(
-                email="reader@example.com",
-                topics=viewpoint.topics,
-                language=viewpoint.language,
-                state=SubscriberState.ACTIVE,
-                key="0" * 32,
-            )
-        reader = self.store.subscribers.find(self.config.newsletter.slug, email)
-        if reader is None:
-            raise ConfigError(
-                f"subscriber {email}", "there is none of that address", remedy="see `digest subscribers list`"
-            )
-        return reader
-
-    @property
-    def alert_addresses(self) -> tuple[str, ...]:
-        """The operator's own addresses, without names."""
-        return decisions.alert_addresses(self.config)
-
-    def is_rehearsal(self) -> bool:
-        """Whether every transport ends on this machine: the outbox, or a host on loopback."""
-        return decisions.is_rehearsal(self.config)
 
     @contextmanager
     def _kept(self) -> "Iterator[SqlStore]":

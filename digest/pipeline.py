@@ -11,29 +11,26 @@ Running it again for the same day is safe at every point: what is there is taken
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 
-from digest import alerting, cluster, collect, compose, extract, preflight, rank, recall, summarize
+from digest import alerting
 from digest.canary import Canary
+from digest.composing import Composing
 from digest.deliver import Sender
-from digest.earlier import Earlier
 from digest.errors import StoreError
 from digest.log import Log
+from digest.models import Canary as CanaryFound
 from digest.models import (
-    Budget,
     Edition,
     EditionState,
     Finding,
     Outcome,
     Report,
-    SourceReport,
     StageReport,
     StoredEdition,
     Subscriber,
 )
-from digest.models import Canary as CanaryFound
 from digest.ports import Composed, Ports, Preview, Settings
 from digest.previewing import Previewing
 from digest.rendering import Rendering
@@ -52,11 +49,11 @@ class Pipeline:
         """Nothing happens until `run` or `compose`."""
         self._settings = settings
         self._ports = ports
-        self._earlier = Earlier(ports.editions, ports.entries, settings.newsletter, settings.cadence)
         self._rendering = Rendering(settings, ports)
         self._telling = Telling(settings, ports, self._rendering)
         self._canary = Canary(settings, ports, self._rendering)
         self._sending = Sending(settings, ports, self._rendering)
+        self._composing = Composing(settings, ports, self._rendering, self._sending)
         self._previewing = Previewing(settings, ports, self._rendering, self._sending, self.compose)
 
     def run(self, day: date, *, send: bool = True, again: bool = True) -> Report:
@@ -197,6 +194,10 @@ class Pipeline:
         ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
         return report
 
+    def compose(self, day: date, *, visit: bool = True, log: Log | None = None) -> Composed:
+        """Every stage up to preflight; see Composing."""
+        return self._composing.compose(day, visit=visit, log=log)
+
     def inspect(self, stored: StoredEdition) -> tuple[Finding, ...]:
         """What preflight finds in a kept edition, without asking the network."""
         if stored.edition is None:
@@ -213,82 +214,6 @@ class Pipeline:
             self._sending.close_zones(stored, timezones, reason)
         else:
             self._sending.close(stored, reason)
-
-    def compose(self, day: date, *, visit: bool = True, log: Log | None = None) -> Composed:
-        """Every stage up to preflight, keeping only entries and page texts. Without `visit`, of what is stored."""
-        settings, ports = self._settings, self._ports
-        log = log or Log(ports, ports.clock())
-        now = ports.clock()
-        until = now - ports.settling
-        since = now - settings.window
-        waited: list[str] = []
-        sources = self._collect(until, since, log, waited.append) if visit else ()
-        if waited:  # what others brought meanwhile is of this edition, too
-            ports.wait(ports.settling.total_seconds())
-            until = ports.clock() - ports.settling
-        after = ports.editions.last_cutoff(settings.newsletter, settings.cadence)
-        offered = ports.entries.offered(settings.newsletter, after=after, since=since, until=until)
-        articles = extract.extract(
-            offered,
-            settings.profiles,
-            settings.topics,
-            ports.fetch_pages,
-            ports.parallel,
-            ports.entries.keep_page,
-            since=since,
-        )
-        log.note("extract", entries=len(offered), articles=len(articles))
-        found = cluster.cluster(
-            articles,
-            told=self._earlier.told(day, settings.memory),
-            language=settings.language,
-            across_languages=settings.mix_languages,
-        )
-        log.note("cluster", stories=len(found), told_by_several=sum(len(story.outlets) > 1 for story in found))
-        stories = recall.recall(found)
-        log.note("recall", told_before=len(found) - len(stories), updates=sum(bool(s.news) for s in stories))
-        ranked = rank.rank(stories, now=now, half_life=settings.half_life)[: settings.max_stories]
-        log.note("rank", chosen=len(ranked))
-        items = summarize.summarize(
-            ranked,
-            ports.summarizers,
-            Budget(words=settings.words),
-            language=settings.language,
-            parallel=ports.in_threads,
-        )
-        by_model = sum(item.summary is not None and item.summary.kind == "llm" for item in items)
-        log.note(
-            "summarize",
-            notes=summarize.count_replaced(items),
-            **({"by_model": by_model} if len(ports.summarizers) > 1 else {}),
-            summaries=sum(item.summary is not None for item in items),
-            headlines_only=sum(item.summary is None for item in items),
-        )
-        edition = compose.compose(
-            items,
-            newsletter=settings.newsletter,
-            name=settings.name,
-            cadence=settings.cadence,
-            day=day,
-            language=settings.language,
-            topics=settings.topics,
-            max_stories=settings.max_stories,
-            subject=partial(ports.subject, day),
-            composed_at=now,
-            cutoff_at=until,
-            silent=self._list_silent(sources, {stored.source_id for stored in offered}),
-            corrections=self._earlier.corrections(after),
-        )
-        log.note("compose", stories=len(edition.items), sections=len(edition.sections))
-        renditions = self._rendering.render(edition, self._rendering.choose_variants(edition, self._sending.members()))
-        log.note(
-            "render",
-            variants=len(renditions),
-            bytes=max((len(r.html.encode()) for r in renditions), default=0),
-        )
-        findings = self._rendering.inspect(edition, renditions)
-        log.note("preflight", notes=[preflight.verdict(findings)], findings=len(findings))
-        return Composed(edition=edition, renditions=renditions, findings=findings, sources=tuple(sources))
 
     def revise(
         self,
@@ -333,39 +258,6 @@ class Pipeline:
     def send_test(self, day: date, reader: Subscriber) -> Outcome:
         """Hand that one message over by the first transport, outside the ledger; see previewing."""
         return self._previewing.send_test(day, reader)
-
-    def _collect(
-        self, now: datetime, since: datetime, log: Log, on_wait: Callable[[str], None]
-    ) -> Sequence[SourceReport]:
-        ports = self._ports
-        reports = ports.network(
-            lambda fetch: collect.collect(
-                ports.visits(fetch),
-                ports.entries,
-                self._settings.newsletter,
-                now=now,
-                since=since,
-                pacing=replace(ports.pacing, on_wait=on_wait) if ports.pacing else None,
-            )
-        )
-        failed = [f"{report.id}: {report.error}" for report in reports if not report.ok and not report.is_told]
-        remarks = [f"{report.id}: {report.note}" for report in reports if report.note]
-        counts = {"sources": len(reports), "failed": len(failed)}
-        log.note(
-            "collect",
-            notes=[*failed, *remarks],
-            **counts,
-            entries=sum(report.entries for report in reports),
-            new=sum(report.new for report in reports),
-        )
-        return reports
-
-    def _list_silent(self, reports: Sequence[SourceReport], heard: Collection[str]) -> list[str]:
-        """Who cannot be read now, and has nothing from earlier visits here either."""
-        return [self._name(one.id) for one in reports if not one.ok and not one.entries and one.id not in heard]
-
-    def _name(self, source: str) -> str:
-        return self._settings.profiles[source].title or source
 
     def _keep(self, composed: Composed) -> StoredEdition:
         """Keep the edition: ready, or held with the reason."""

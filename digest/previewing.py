@@ -7,7 +7,7 @@ from datetime import date
 from typing import Final, Protocol
 
 from digest import deliver
-from digest.errors import RenderError, TransportError
+from digest.errors import ConfigError, RenderError, TransportError
 from digest.extract import text_of
 from digest.models import (
     Batch,
@@ -20,7 +20,9 @@ from digest.models import (
     Rendition,
     StoredEdition,
     Subscriber,
+    SubscriberState,
     Variant,
+    Viewpoint,
 )
 from digest.ports import Borne, Composed, Ports, Preview, Settings
 from digest.protocols import EntryStore
@@ -29,6 +31,33 @@ from digest.sending import Sending
 
 _AROUND: Final = 160  # characters of an article shown on each side of a passage
 _LOOK_BACK: Final = 8  # editions among which the one before is looked for
+
+
+class FindSubscriber(Protocol):
+    """Where subscribers are found."""
+
+    def find(self, newsletter: str, email: str) -> Subscriber | None:
+        """The one of that address."""
+        ...
+
+
+def find_reader(subscribers: FindSubscriber, newsletter: str, viewpoint: Viewpoint) -> Subscriber:
+    """Whom a viewpoint means: a subscriber, else a stand-in of its choices. Raises ConfigError for an unknown one."""
+    email = viewpoint.email
+    if email is None:
+        return stand_in(topics=viewpoint.topics, language=viewpoint.language)
+    reader = subscribers.find(newsletter, email)
+    if reader is None:
+        remedy = "see `digest subscribers list`"
+        raise ConfigError(f"subscriber {email}", "there is none of that address", remedy=remedy)
+    return reader
+
+
+def stand_in(
+    *, email: str = "reader@example.com", topics: tuple[str, ...] = (), language: str | None = None
+) -> Subscriber:
+    """A reader who is no subscriber: the links of theirs lead nobody out."""
+    return Subscriber(email=email, topics=topics, language=language, state=SubscriberState.ACTIVE, key="0" * 32)
 
 
 class Compose(Protocol):

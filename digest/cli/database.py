@@ -14,8 +14,10 @@ commands = typer.Typer(help="The database: bring it up to date, check it, copy i
 @commands.command("upgrade")
 def upgrade_database(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Bring an older database up to this version. Copy it first: `digest db backup`."""
+    from digest.upkeep import upgrade_store
+
     with open_app(context, config) as app:
-        results = app.upgrade_store()
+        results = upgrade_store(app.config)
     for subject, result in zip(("database", "engine"), results, strict=False):
         if as_json:
             put_json({"subject": subject, "result": result})
@@ -26,8 +28,12 @@ def upgrade_database(context: typer.Context, as_json: JsonOption = False, config
 @commands.command("check")
 def check_database(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Its version and integrity."""
+    from digest.upkeep import check_store
+
     with open_app(context, config) as app:
-        rows = [{"subject": subject, "result": result} for subject, result in app.check_store().items()]
+        rows = [
+            {"subject": subject, "result": result} for subject, result in check_store(app.config, app.store).items()
+        ]
     put_rows(rows, as_json=as_json, empty="")
 
 
@@ -38,8 +44,10 @@ def back_up_database(
     config: ConfigOption = None,
 ) -> None:
     """A consistent copy, also while an edition is being sent, and also of a database of another version."""
+    from digest.upkeep import back_up_store
+
     with open_app(context, config) as app:
-        app.back_up_store(target)
+        back_up_store(app.config, target)
     put(str(target))
 
 
@@ -51,8 +59,10 @@ def restore_database(
     config: ConfigOption = None,
 ) -> None:
     """Put a backup in the place of a database that is missing or empty."""
+    from digest.upkeep import restore_store
+
     with open_app(context, config) as app:
-        result = app.restore_store(backup)
+        result = restore_store(app.config, backup)
     if as_json:
         put_json({"subject": "database", "result": result})
     else:

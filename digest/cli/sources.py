@@ -52,8 +52,10 @@ def check_sources(
     config: ConfigOption = None,
 ) -> None:
     """Try sources now and say what was found; nothing is kept."""
+    from digest.operate.trying import try_sources
+
     with open_app(context, config) as app:
-        reports = app.visit(ids or [])
+        reports = try_sources(app, ids or [])
     rows = [
         {
             "id": report.id,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from digest import aside
+from digest.adapters import open_transports
 from digest.audience import consent
 from digest.errors import DigestError, StoreError, StoreUnavailable
 from digest.models import AskedFor, DeliveryState, Letterhead, PageRequest, Rendition
@@ -37,7 +38,7 @@ def answer_requests(app: "App", pauses: "dict[str, tuple[int, datetime]] | None"
     due = [request for request in found if pauses.get(request.key, (0, now))[1] <= now]
     if not due:
         return 0
-    with app.open_transports() as transports:
+    with open_transports(app.config.transports, app.config.secrets) as transports:
         for request in due:
             tries = pauses.pop(request.key, (0, now))[0]
             try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from digest.audience import approval
+from digest.decisions import alert_addresses
 from digest.errors import ConfigError
 from digest.models import EditionState, Finding, StoredEdition
 from digest.operate.revising import approve_edition, hold_edition, resume_edition, stop_edition
@@ -39,7 +40,7 @@ class Expired(ConfigError):
 def open_desk(app: "App", token: str) -> Desk:
     """What a link leads to. Raises BadToken for one that is not ours, and Expired."""
     link = approval.read_value(app.links.verify(token, "approval"))
-    place = approval.place_among(link.number, app.alert_addresses)
+    place = approval.place_among(link.number, alert_addresses(app.config))
     stored = app.store.editions.get(link.edition)
     if app.clock() >= link.until or place is None or stored is None:
         raise Expired("link", "it has run out")

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 from digest.audience.addresses import is_reserved, parse_address
 from digest.config.delivering import SmtpTable
+from digest.decisions import is_rehearsal
 from digest.due import find_zone
 from digest.errors import DigestError
+from digest.mailing import try_subject
 from digest.operate.inbox import check_inbox
 from digest.operate.presence import find_wrong_clock
 from digest.operate.segments import count_segments
+from digest.operate.trying import try_sources
+from digest.upkeep import check_store
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -39,7 +43,7 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_newsletter(app),
         *_check_database(app),
         _try("templates", lambda: app.renderer.check()),
-        _try("subject", app.try_subject),
+        _try("subject", lambda: try_subject(app.config.newsletter, app.today(), app.clock())),
         *_check_segments(app),
         *_check_zones(app),
         *_check_weekly(app),
@@ -54,7 +58,9 @@ def check_everything(app: "App") -> list[Checked]:
 
 
 def _check_database(app: "App") -> Iterator[Checked]:
-    yield _try("database", lambda: "; ".join(f"{key} {value}" for key, value in app.check_store().items()))
+    yield _try(
+        "database", lambda: "; ".join(f"{key} {value}" for key, value in check_store(app.config, app.store).items())
+    )
     try:
         risk = app.store.find_risk()
     except DigestError:
@@ -109,7 +115,7 @@ def _check_newsletter(app: "App") -> Iterator[Checked]:
             message="there is none",
             remedy="many countries' laws ask for one in every newsletter",
         )
-    if not app.is_rehearsal():
+    if not is_rehearsal(app.config):
         try:
             way_out = app.links.unsubscribe_url("0" * 32)
         except DigestError:
@@ -199,7 +205,7 @@ def _check_sources(app: "App") -> Iterator[Checked]:
         )
         return
     rights = {table.id: table.rights for table in app.config.sources}
-    for report in app.visit():
+    for report in try_sources(app):
         subject = f"source {report.id}"
         if not report.ok:
             yield Checked(subject=subject, result="failure", message=report.error or "it failed")
@@ -272,7 +278,7 @@ def _check_canary(app: "App") -> Iterator[Checked]:
                 return f"{len(mailbox.seeds)} seeds; {reader.check()}"
 
         yield _try("canary" if len(mailboxes) == 1 else f"canary {number}", check)
-    if mailboxes and app.is_rehearsal() and not all(mailbox.is_local for mailbox in mailboxes):
+    if mailboxes and is_rehearsal(app.config) and not all(mailbox.is_local for mailbox in mailboxes):
         remedy = "name a [transport] that mails, once you are ready"
         message = "none is sent: this is a rehearsal, whose mail stays on this machine"
         yield Checked(subject="canary", result="warning", message=message, remedy=remedy)

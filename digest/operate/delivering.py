@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from digest.decisions import make_lanes
 from digest.deliver import Lane, Sender, Slots
 from digest.due import due_at, is_past
 from digest.errors import StoreUnavailable
@@ -103,7 +104,7 @@ class Deliveries:
         with self._lock:
             if self._ways is None:
                 # Of its own: the App's are used for mail to the operator, maybe at this moment.
-                lanes = self._app.make_lanes(connections=self._concurrency)
+                lanes = make_lanes(self._app.config, connections=self._concurrency)
                 self._ways = lanes, Slots(lanes, monotonic=self._app.monotonic)
             return self._ways
 

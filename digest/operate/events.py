@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from digest import alerting, aside
-from digest.adapters import make_transport
+from digest.adapters import open_transports
 from digest.audience.bounces import BounceRules, read_status
+from digest.decisions import alert_addresses
 from digest.errors import DigestError
 from digest.models import Event, EventKind, Heard, Letterhead, Rendition, Wave
-from digest.protocols import Transport
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -111,12 +111,8 @@ def mail_operator(app: "App", rendition: Rendition, *, key: str) -> str | None:
         dated_at=app.clock(),
         is_bulk=False,
     )
-    transports: list[Transport] = []
     try:
-        transports += (make_transport(table, config.secrets) for table in config.transports)
-        return aside.hand_over(transports, letterhead, rendition, app.alert_addresses, key=key)
+        with open_transports(config.transports, config.secrets) as transports:
+            return aside.hand_over(transports, letterhead, rendition, alert_addresses(config), key=key)
     except DigestError as error:
         return str(error)
-    finally:
-        for transport in transports:
-            transport.close()

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from digest.alerting import write_incident_alert
+from digest.decisions import alert_addresses
 from digest.models import SCHEDULE, EditionState, SetAside, StoredEdition, TaskKind
 from digest.operate.events import mail_operator
 
@@ -103,7 +104,7 @@ def tell_incidents(app: "App") -> str | None:
         rendition = write_incident_alert(app.config.newsletter.name, one.words, one.command)
         key = hashlib.blake2b(f"{name} {since[name].isoformat()}".encode(), digest_size=16).hexdigest()
         # Where nobody is to be told by mail, the log tells.
-        fault = mail_operator(app, rendition, key=f"incident-{key}") if app.alert_addresses else None
+        fault = mail_operator(app, rendition, key=f"incident-{key}") if alert_addresses(app.config) else None
         if fault:
             store.incidents.give_back(slug, name)
         told.append(f"digest: {one.words}" + (f" No alert was mailed: {fault}" if fault else ""))

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from digest.compose import Subject
 from digest.errors import ConfigError
+from digest.mailing import write_subject
 from digest.models import Canary, Correction, Edition, EditionState, StoredEdition
 from digest.reporting import Held
 
@@ -25,7 +27,7 @@ def revise_edition(app: "App", stored: StoredEdition, change: Callable[[Edition,
         raise ConfigError(
             f"edition {stored.reference}", f"it is {stored.state}; only before it is sent can it be changed"
         )
-    revised = change(stored.edition, app.subject_of(stored.edition.date, stored.cadence))
+    revised = change(stored.edition, partial(write_subject, app.config.newsletter, stored.cadence, stored.edition.date))
     if not app.revise(stored.id, revised, only_from=_BEFORE):
         raise ConfigError(f"edition {stored.reference}", "it is being sent by now; nothing was changed")
     return revised

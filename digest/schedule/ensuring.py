@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from digest.alerting import is_owed
+from digest.decisions import alert_addresses
 from digest.due import gather_zones, is_over, latest_due
 from digest.models import Cadence, EditionState, Report, StoredEdition, Task
 from digest.operate.events import take_refusals
@@ -67,7 +68,7 @@ def _find(app: "App", cadence: Cadence, zones: Collection[str], now: datetime) -
     """All that is decided on, from the store."""
     schedule, slug, editions = app.config.schedule, app.config.newsletter.slug, app.store.editions
     due = latest_due(schedule, now, cadence, zones)
-    last_day = due.day if due else app.day_of(now)
+    last_day = due.day if due else app.timetable.day_of(now)
     newest = editions.newest(slug, _LOOK_BACK, cadence=cadence)
     # Whatever its age: a person may have let it go on.
     known = {stored.id for stored in newest}
@@ -147,7 +148,7 @@ def _note_look(app: "App", found: Found, now: datetime) -> None:
 
 def _tell_again(app: "App", found: Found, now: datetime) -> Report | None:
     """Tell the operator of what is held or has stopped, where the last mail about it did not go."""
-    if not app.alert_addresses:
+    if not alert_addresses(app.config):
         return None
     runs, slug = app.store.runs, app.config.newsletter.slug
     for standing in found.standings:

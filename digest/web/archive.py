@@ -144,7 +144,7 @@ def make_routes(site: Site) -> APIRouter:
             "canonical": site.url(address_of(stored).removeprefix(site.home)),
             "before": link(before),
             "after": link(after),
-            "corrections": [(format_day(app.day_of(one.made_at), language), one.text) for one in made],
+            "corrections": [(format_day(app.timetable.day_of(one.made_at), language), one.text) for one in made],
         }
         spoken = variant.partition("@")[2] or language
 

@@ -74,7 +74,9 @@ def make_routes(site: Site) -> APIRouter:
         edition = stored.edition
         if edition is None:
             return None
-        corrections = [(format_day(app.day_of(one.made_at), site.language), one.text) for one in edition.corrected]
+        corrections = [
+            (format_day(app.timetable.day_of(one.made_at), site.language), one.text) for one in edition.corrected
+        ]
         published = stored.dated_at or edition.composed_at
         return FeedEntry(
             id=make_id(site.base_url, slug, stored),

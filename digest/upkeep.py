@@ -1,0 +1,54 @@
+"""What a person does to a newsletter's database: bring it up to date, try it, copy it away and put it back.
+
+The engine of workers keeps its tables in the same database; whatever is done to one is done to both.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digest.config import Config
+
+if TYPE_CHECKING:
+    from digest.stores.sql import SqlStore
+
+
+def make_engine_tables(config: Config) -> str | None:
+    """What the engine of workers needs in the database; what was done, if anything. Raises StoreError."""
+    if config.engine.kind != "procrastinate":
+        return None
+    from digest.engine.schema import upgrade_schema
+
+    return upgrade_schema(config.store.url)
+
+
+def upgrade_store(config: Config) -> list[str]:
+    """Bring the database up to this version, and the engine's tables in it; returns what was done."""
+    from digest.stores.sql import SqlStore
+
+    done = SqlStore.upgrade(config.store.url)
+    made = make_engine_tables(config)
+    return [done, made] if made else [done]
+
+
+def check_store(config: Config, store: "SqlStore") -> dict[str, str]:
+    """The database's place, version and soundness, and the version of the engine's tables. Raises StoreError."""
+    found = store.check()
+    if config.engine.kind == "procrastinate":
+        from digest.engine.schema import describe_schema
+
+        found["engine"] = describe_schema(config.store.url)
+    return found
+
+
+def back_up_store(config: Config, target: Path) -> None:
+    """Copy the database, of whatever version it is, into a new file. Raises StoreError."""
+    from digest.stores.sql import SqlStore
+
+    SqlStore.back_up(config.store.url, target)
+
+
+def restore_store(config: Config, backup: Path) -> str:
+    """Put a backup in the place of a missing or empty database; returns what was done. Raises StoreError."""
+    from digest.stores.sql import SqlStore
+
+    return SqlStore.restore(config.store.url, backup)
