@@ -1,5 +1,6 @@
 """The real command line, in real folders, against real servers on loopback."""
 
+import atexit
 import json
 import os
 import shutil
@@ -8,12 +9,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.forking import Forks
 
 NEWSLETTER = """\
 [newsletter]
@@ -24,6 +28,17 @@ reply_to = "editor@news.test"
 postal_address = "1 Example Street, Example City"
 base_url = "https://news.test"
 """
+
+
+COMMON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+
+
+@cache
+def find_forks() -> Forks:
+    """One for all tests of this process."""
+    forks = Forks(COMMON)
+    atexit.register(forks.__exit__, None, None, None)
+    return forks
 
 
 @dataclass(frozen=True)
@@ -45,12 +60,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder / "home"),
-            "LANG": "C.UTF-8",
-            "PYTHONWARNINGS": "error",
-        }
+        self.environment = {**COMMON, "HOME": str(folder / "home")}
 
     def configure(self, *tables: str) -> None:
         """Write config.toml: the newsletter and these tables."""
@@ -59,16 +69,9 @@ class Desk:
 
     def digest(self, *arguments: str, **environment: str) -> Ran:
         """Run one command to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "digest", *arguments],
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=150,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        code, out, err = find_forks().run(list(arguments), self.folder, self.environment | environment, 150)
+        assert "Traceback" not in err, err
+        return Ran(code, out, err)
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         """Start a command that goes on; its talk is on stderr."""

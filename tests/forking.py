@@ -1,0 +1,146 @@
+"""Commands as forks of a process that has loaded the program already.
+
+To start Python and load the program takes one to three seconds of a core, several hundred times in this suite; a fork
+takes a hundredth. What is forked is a process like any other, with an environment, a folder and streams of its own.
+How a command starts is not tried by this: tests about that, and those that kill, start Python themselves.
+"""
+
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import pkgutil
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import digest
+
+_BYTES: Final = 1 << 20  # of a request
+# What a command loads when it needs it; each by itself is cheap, and all of them are no harm to a command.
+_BESIDE: Final = ("sklearn.feature_extraction.text", "sqlalchemy.dialects.sqlite", "trafilatura", "psycopg")
+_NOT_LOADED: Final = {"digest.__main__", "digest.stores.migrations.env"}  # they act when they are loaded
+
+
+class Forks:
+    """Runs commands by a server of its own, in a process; close it at the end."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        """Python itself is started in that environment; a command may have more than that."""
+        self._environment = environment
+        self._folder = tempfile.TemporaryDirectory(prefix="digest-forks-")
+        self._address = str(Path(self._folder.name) / "socket")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self._address)
+        self._listener.listen()
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.forking", str(self._listener.fileno())],
+            cwd=Path(__file__).parent.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[self._listener.fileno()],
+        )
+
+    def __enter__(self) -> "Forks":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.kill()
+        self._server.wait()
+        self._listener.close()
+        self._folder.cleanup()
+
+    def run(
+        self, arguments: list[str], folder: Path, environment: dict[str, str], seconds: float
+    ) -> tuple[int, str, str]:
+        """A command run to its end: its exit code, stdout and stderr. Raises TimeoutError, and then it is killed."""
+        request = json.dumps([arguments, str(folder), environment]).encode()
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+            tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking,
+        ):
+            asking.settimeout(seconds)
+            asking.connect(self._address)
+            socket.send_fds(asking, [request], [out.fileno(), err.fileno()])
+            asking.shutdown(socket.SHUT_WR)
+            with asking.makefile() as answers:
+                number = int(answers.readline())
+                try:
+                    code = int(answers.readline())
+                except TimeoutError:
+                    os.kill(number, signal.SIGKILL)
+                    raise
+            for file in (out, err):
+                file.seek(0)
+            return code, out.read(), err.read()
+
+
+def _serve(listener: socket.socket) -> Any:
+    """Fork for each request, for ever; in the fork, the arguments of the command that it is to be."""
+    while True:
+        asked, _ = listener.accept()
+        if os.fork():
+            asked.close()
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # it waits for its command
+        request, streams, _, _ = socket.recv_fds(asked, _BYTES, 2)
+        while more := asked.recv(_BYTES):
+            request += more
+        number = os.fork()
+        if number:
+            asked.sendall(f"{number}\n".encode())
+            _, status = os.waitpid(number, 0)
+            asked.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            os._exit(0)
+        listener.close()
+        asked.close()
+        return _become(streams, *json.loads(request))
+
+
+def _become(streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> list[str]:
+    for number, stream in enumerate(streams, 1):  # its stdin is the server's, which is empty
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    random.seed()
+    return arguments
+
+
+def _load() -> None:
+    for module in pkgutil.walk_packages(digest.__path__, "digest."):
+        if module.name not in _NOT_LOADED and ".versions." not in module.name:
+            importlib.import_module(module.name)
+    for name in _BESIDE:
+        importlib.import_module(name)
+
+
+def main() -> None:
+    """Serve on the listening socket that is handed down."""
+    _load()
+    assert threading.active_count() == 1, "a fork has one thread"
+    gc.collect()
+    gc.freeze()  # a fork's memory is shared until it is written to
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    sys.argv = ["digest", *_serve(socket.socket(fileno=int(sys.argv[1])))]
+    # Processes that the command starts load what is the main module here: that of the program, not this one.
+    sys.modules["__main__"].__spec__ = importlib.util.find_spec("digest.__main__")
+    from digest.__main__ import main as run_command
+
+    run_command()
+
+
+if __name__ == "__main__":
+    main()
