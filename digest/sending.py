@@ -71,6 +71,10 @@ class Sending:
     def _leave_to_workers(self, stored: StoredEdition, workers: Workers, log: Log) -> bool:
         """Have workers deliver it; whether it is to be done here all the same."""
         ports = self._ports
+        if ports.ledger.finish(stored.id, now=ports.clock()):
+            # It was too late for all of them.
+            log.note("deliver", notes=["nothing is left to deliver"], **ports.ledger.counts(stored.id))
+            return False
         if not workers.is_waited_for:
             log.note("deliver", notes=["workers deliver it"], **ports.ledger.counts(stored.id))
             return False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from digest.app import App
 
 _AT_ONCE: Final = 1000
-_OUT: Final = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT)
+_BEGUN: Final = (EditionState.SENDING, EditionState.STOPPED, EditionState.SENT, EditionState.MISSED)
 
 
 def list_unknown(app: "App", stored: StoredEdition) -> Iterator[Delivery]:
@@ -53,7 +53,10 @@ def _settle(app: "App", stored: StoredEdition, keys: Sequence[str], state: Deliv
 
 def retry_edition(app: "App", stored: StoredEdition) -> int:
     """Plan again what certainly failed, and let the edition go on; returns how many. Raises ConfigError, StoreError."""
-    if stored.state not in _OUT:
-        raise ConfigError(f"edition {stored.reference}", f"it is {stored.state}; only one that went out can be retried")
+    if stored.state not in _BEGUN or stored.edition is None:
+        raise ConfigError(
+            f"edition {stored.reference}",
+            f"it is {stored.state}; only one that went out, or was given up as too late, can be retried",
+        )
     app.store.ledger.recover(stored.id, now=app.clock())
     return app.store.ledger.retry(stored.id, batch_size=batch_size(app.lanes), now=app.clock())

@@ -46,7 +46,11 @@ class Ledger(Protocol):
         ...
 
     def finish(self, edition: int, reason: str | None = None, *, now: datetime) -> bool:
-        """Sending → sent; False when something waits or is claimed, or it is not being sent."""
+        """Sending → sent; False when something waits or is claimed, or it is not being sent.
+
+        → missed, with the reason or that of who was given up first, when it went to nobody and some were given up as
+        too late. Who refused it, or may have it, was not too late.
+        """
         ...
 
     def claim(self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime) -> Claim | None:
@@ -113,7 +117,8 @@ class Ledger(Protocol):
     ) -> int:
         """Skip what is planned or deferred and not claimed, with the reason; returns how many deliveries that were.
 
-        Of one variant, or of all; of the readers of one zone, or of all.
+        Of one variant, or of all; of the readers of one zone, or of all. A variant is given up for want of stories, all
+        else for being too late.
         """
         ...
 
@@ -159,8 +164,9 @@ class Ledger(Protocol):
         """Plan anew what certainly was not sent: refused, dropped by the provider, given up; returns how many.
 
         What is unknown, and what was accepted, is never among them, nor who left. When there is any, an edition that
-        was sent or stopped is being sent again, in the same transaction, and its age counts from now. Who waited for
-        the time of a zone still does, when that has not come.
+        was sent, stopped or missed is being sent again, in the same transaction, and its age counts from now. Who
+        waited for the time of a zone still does, when that has not come. Raises StoreError, and changes nothing, when
+        there is no rendition for some of them: it was given up before it was ready.
         """
         ...
 

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Final
 
+from digest.errors import StoreError
 from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned
 from digest.stores import claiming, opening, planning, settling, telling
 from digest.stores.columns import AFTER_OTHERS, AT_ONCE, BEFORE_OTHERS
@@ -73,7 +74,10 @@ class SqlLedger:
             return begun
 
     def finish(self, edition: int, reason: str | None = None, *, now: datetime) -> bool:
-        """Close an edition of which nothing waits and nothing is claimed; False when there is something."""
+        """Close an edition of which nothing waits and nothing is claimed; False when there is something.
+
+        It is missed, and not sent, when it went to nobody and some of them were given up as too late.
+        """
         with self._database.write_beside() as connection:
             return opening.finish(connection, edition, reason, now)
 
@@ -170,9 +174,15 @@ class SqlLedger:
     def retry(self, edition: int, *, batch_size: int, now: datetime) -> int:
         """Plan anew what certainly was not sent, and let the edition go on; returns how many deliveries that are."""
         with self._database.write_beside() as connection:
-            if not opening.hold_out(connection, edition):
+            if not opening.hold_begun(connection, edition):
                 return 0
             found = planning.plan_again(connection, edition, batch_size, now)
+            if found and opening.read_unrendered(connection, edition):
+                raise StoreError(
+                    f"edition {edition}",
+                    "it was given up before it was ready, and has no rendition for some readers",
+                    remedy="`digest run --on` its date makes it anew",
+                )
             if found:
                 opening.reopen(connection, edition, f"{found} planned again by hand", now)
                 self._rounds.begin(connection, edition, now)

@@ -1,4 +1,4 @@
-"""An edition on its way through the ledger: ready → sending → sent, and sending again.
+"""An edition on its way through the ledger: ready → sending → sent, or missed, and sending again.
 
 What decides and what it decides on stand in one transaction, so that no edition is closed while something is planned
 for it, and none is let go before all that was planned can be rendered.
@@ -6,12 +6,20 @@ for it, and none is let go before all that was planned can be rendered.
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, exists, select, true, update
+from sqlalchemy import ColumnElement, Connection, distinct, exists, func, select, true, update
 
-from digest.models import EditionState
-from digest.stores.schema import batches, editions, renditions
+from digest.models import DeliveryState, EditionState
+from digest.stores import telling
+from digest.stores.partitions import read_month
+from digest.stores.schema import batches, deliveries, editions, renditions
 
-_OUT = (EditionState.SENDING.value, EditionState.STOPPED.value, EditionState.SENT.value)
+_BEGUN = (
+    EditionState.SENDING.value,
+    EditionState.STOPPED.value,
+    EditionState.SENT.value,
+    EditionState.MISSED.value,
+)
+_WAITING = ("planned", "claimed")
 
 
 def hold_ready(connection: Connection, edition: int) -> bool:
@@ -24,15 +32,15 @@ def hold_sending(connection: Connection, edition: int) -> bool:
     return _hold(connection, edition) == EditionState.SENDING.value
 
 
-def hold_out(connection: Connection, edition: int) -> bool:
-    """Whether an edition went out, in part or all of it, and stays so until the transaction ends."""
-    return _hold(connection, edition) in _OUT
+def hold_begun(connection: Connection, edition: int) -> bool:
+    """Whether an edition went out, in part or all of it, or was too late, and stays so until the transaction ends."""
+    return _hold(connection, edition) in _BEGUN
 
 
 def read_unrendered(connection: Connection, edition: int) -> set[str]:
     """The variants that something waits for, and that have no rendition."""
     is_rendered = exists().where(renditions.c.edition == edition, renditions.c.variant == batches.c.variant)
-    query = select(batches.c.variant).where(batches.c.edition == edition, batches.c.state != "done", ~is_rendered)
+    query = select(batches.c.variant).where(batches.c.edition == edition, batches.c.state.in_(_WAITING), ~is_rendered)
     return set(connection.execute(query.distinct()).scalars())
 
 
@@ -45,12 +53,40 @@ def begin(connection: Connection, edition: int, as_of: datetime | None, now: dat
 
 
 def finish(connection: Connection, edition: int, reason: str | None, now: datetime) -> bool:
-    """Sending → sent, unless something waits or is claimed."""
+    """Sending → sent, unless something waits or is claimed; → missed, when it was too late for all who could get it."""
     if _hold(connection, edition) != EditionState.SENDING.value:
         return False
-    is_open = exists().where(batches.c.edition == edition, batches.c.state.in_(("planned", "claimed")))
+    is_open = exists().where(batches.c.edition == edition, batches.c.state.in_(_WAITING))
+    # Before anything is counted: what is held at this moment may yet be sent, or given up.
+    if connection.execute(select(is_open)).scalar():
+        return False
+    lateness = _find_lateness(connection, edition)
+    if lateness is not None:
+        return _move(
+            connection, edition, ~is_open, state=EditionState.MISSED, changed_at=now, reason=reason or lateness
+        )
     values = {"reason": reason} if reason is not None else {}
     return _move(connection, edition, ~is_open, state=EditionState.SENT, changed_at=now, sent_at=now, **values)
+
+
+def _find_lateness(connection: Connection, edition: int) -> str | None:
+    """Why it was too late, where nobody was sent anything and that is why somebody was not; None: it is otherwise."""
+    if telling.count(connection, edition).keys() != {DeliveryState.SKIPPED.value}:
+        return None
+    late = (batches.c.edition == edition, batches.c.state == "late")
+    # Who was planned again since is of another batch.
+    query = (
+        select(deliveries.c.answer)
+        .join(batches, batches.c.id == deliveries.c.batch)
+        .where(*late, deliveries.c.month == read_month(connection, edition))
+        .order_by(batches.c.id)
+        .limit(1)
+    )
+    reason = connection.execute(query).scalar()
+    more = (connection.execute(select(func.count(distinct(batches.c.timezone))).where(*late)).scalar() or 0) - 1
+    if reason is None or more < 1:
+        return reason
+    return f"{reason}; {more} more zone{' was' if more == 1 else 's were'} too late as well"
 
 
 def reopen(connection: Connection, edition: int, reason: str, now: datetime) -> None:
@@ -58,7 +94,7 @@ def reopen(connection: Connection, edition: int, reason: str, now: datetime) -> 
     _move(
         connection,
         edition,
-        editions.c.state.in_(_OUT),
+        editions.c.state.in_(_BEGUN),
         state=EditionState.SENDING,
         reason=reason,
         changed_at=now,

@@ -262,7 +262,10 @@ def _read_failed(connection: Connection, edition: int, month: date, *, after: in
 def give_up(
     connection: Connection, edition: int, reason: str, now: datetime, variant: str | None, timezone: str | None
 ) -> int:
-    """Skip what waits, of one variant or of all, of one zone or of all; returns how many deliveries that were."""
+    """Skip what waits, of one variant or of all, of one zone or of all; returns how many deliveries that were.
+
+    A variant is given up for want of stories; else it is too late, which its batches keep: `opening.finish` asks.
+    """
     waits = [batches.c.edition == edition, batches.c.state == "planned"]
     if variant is not None:
         waits.append(batches.c.variant == variant)
@@ -270,7 +273,8 @@ def give_up(
         waits.append(batches.c.timezone == timezone)
     # In the order of their numbers, as everybody locks them; and before their deliveries, also those that came since.
     connection.execute(select(batches.c.id).where(*waits).order_by(batches.c.id).with_for_update()).close()
-    close = update(batches).where(*waits).values(state="done").returning(batches.c.id)
+    state = "late" if variant is None else "done"
+    close = update(batches).where(*waits).values(state=state).returning(batches.c.id)
     closed, given_up, month = sorted(connection.execute(close).scalars()), 0, read_month(connection, edition)
     for chunk in chunks(closed):
         # By number: PostgreSQL, which does not know yet how many are done, would look through all for each delivery.

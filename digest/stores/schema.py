@@ -220,7 +220,7 @@ batches = Table(
     Column("id", Number, Identity(), primary_key=True),
     Column("edition", Number, ForeignKey("editions.id"), nullable=False),
     Column("variant", words(255), nullable=False),
-    Column("state", words(16), nullable=False),  # planned, claimed, done
+    Column("state", words(16), nullable=False),  # planned, claimed, done; late: given up
     Column("due_at", Instant, nullable=False),
     Column("attempt", Integer, nullable=False, default=0),
     Column("owner", Text),

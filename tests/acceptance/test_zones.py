@@ -102,6 +102,25 @@ def test_a_zone_for_which_the_schedule_made_it_too_late_is_left_out_and_named(pa
     assert who_got_it(paper) == Counter(["auckland", "berlin", "nowhere", "anywhere", "york"])
 
 
+def test_an_edition_that_is_made_too_late_for_every_zone_is_missed_and_sent_by_hand_all_the_same(desk: Desk) -> None:
+    assert desk.digest("init").code == 0
+    opened = open_paper(desk, zones={name: ZONES[name] for name in ("auckland", "nowhere")})
+    with opened.app as app:
+        opened.clock.now = SEVEN_IN_BERLIN + timedelta(hours=5)
+        report = app.run(SEVEN_IN_BERLIN.date(), on_time=True)
+        assert (report.status, report.state) == ("partial", EditionState.MISSED)
+        assert report.deliveries == {"skipped": 2}
+        assert "after it was due in Pacific/Auckland" in report.message
+        assert report.message.endswith("; 1 more zone was too late as well")
+        assert who_got_it(opened) == Counter()
+        stored = app.store.editions.get(report.edition or 0)
+        assert stored
+        assert (stored.state, stored.sent_at) == (EditionState.MISSED, None)
+        assert retry_edition(app, stored) == 2
+        assert app.run(SEVEN_IN_BERLIN.date()).state is EditionState.SENT
+        assert who_got_it(opened) == Counter(["auckland", "nowhere"])
+
+
 def test_a_stop_holds_for_the_zones_that_wait_and_resuming_lets_them_wait_on(paper: Paper) -> None:
     report = paper.app.run()
     stored = paper.app.store.editions.get(report.edition or 0)

@@ -264,6 +264,21 @@ def test_what_is_no_news_any_more_is_left_to_the_scheduler_until_a_person_lets_i
     assert len(server.messages) == READERS // BATCHES
 
 
+def test_what_was_made_too_late_for_all_of_its_readers_is_missed_and_left_to_no_worker(
+    tmp_path: Path, url: str, server: SmtpServer
+) -> None:
+    path = write_config(tmp_path, url, server)
+    path.write_text(f"{path.read_text()}\n[schedule]\nper_subscriber_timezone = true\n")
+    with App(load_config(path)) as app:
+        fill(app)
+        number = make_ready(app, days=2)
+        report = app.run(app.today() - timedelta(days=2), on_time=True, by_workers=True)
+        assert (report.state, report.deliveries) == (EditionState.MISSED, {"skipped": READERS})
+        assert "the edition was made more than" in report.message
+        assert app.sweep_sends() == []
+        assert app.store.runs.last("morning", edition=number)
+
+
 def test_tasks_that_are_lost_are_added_anew_by_one_of_all_who_sweep(app: App) -> None:
     plan(app)
     take_all(app)

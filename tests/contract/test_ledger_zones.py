@@ -8,6 +8,7 @@ from itertools import islice
 import pytest
 
 from digest.deliver import Lane
+from digest.errors import StoreError
 from digest.models import Claim, DeliveryState, EditionState, Outcome, Planned, Report
 from digest.stores.sql import SqlStore
 from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
@@ -115,6 +116,82 @@ def test_one_zone_is_given_up_and_the_others_are_not(store: SqlStore) -> None:
         NEW_YORK: {"planned": 3},
     }
     assert {one.answer for one in store.ledger.deliveries(edition, missing=True) if one.answer} == {"too late there"}
+
+
+def end(store: SqlStore, edition: int, reason: str | None = None) -> tuple[EditionState, str | None]:
+    """What becomes of an edition that is finished, and why."""
+    assert store.ledger.finish(edition, reason, now=NOW)
+    stored = store.editions.get(edition)
+    assert stored
+    assert (stored.sent_at is not None) == (stored.state is EditionState.SENT)
+    return stored.state, stored.reason
+
+
+def test_an_edition_that_was_too_late_for_everybody_is_missed_and_says_why(store: SqlStore) -> None:
+    edition = plan_zones(store)
+    for zone in DUE:  # some before it begins, some after
+        store.ledger.give_up(edition, f"too late in {zone}", now=NOW, timezone=zone)
+        store.ledger.begin(edition, as_of=None, now=NOW)
+    assert end(store, edition) == (
+        EditionState.MISSED,
+        "too late in Europe/Berlin; 2 more zones were too late as well",
+    )
+
+
+def test_it_is_missed_also_without_zones_and_for_the_reason_that_is_given(store: SqlStore) -> None:
+    edition = plan(store, 2)
+    store.ledger.begin(edition, as_of=None, now=NOW)
+    send(store, take(store, edition), state=DeliveryState.DEFERRED)
+    store.ledger.give_up(edition, "too late", now=NOW)
+    assert end(store, edition, "no news any more") == (EditionState.MISSED, "no news any more")
+
+
+@pytest.mark.parametrize("state", [DeliveryState.ACCEPTED, DeliveryState.REFUSED, DeliveryState.UNKNOWN])
+def test_it_is_sent_when_anybody_got_it_refused_it_or_may_have_it(store: SqlStore, state: DeliveryState) -> None:
+    edition = plan_zones(store)
+    store.ledger.begin(edition, as_of=None, now=NOW)
+    send(store, take(store, edition), state=state)
+    store.ledger.give_up(edition, "too late", now=NOW)
+    assert end(store, edition) == (EditionState.SENT, None)
+
+
+def test_it_is_sent_to_nobody_when_nobody_was_left_out_for_being_late(store: SqlStore) -> None:
+    edition = plan_zones(store)
+    store.ledger.begin(edition, as_of=None, now=NOW)
+    store.ledger.give_up(edition, "no story", now=NOW, variant="all")
+    assert end(store, edition) == (EditionState.SENT, None)
+
+
+def test_who_left_meanwhile_makes_no_difference_to_who_was_too_late(store: SqlStore) -> None:
+    edition = plan_zones(store, {BERLIN: DUE[BERLIN], LONDON: DUE[LONDON]}, each=1, batch_size=1)
+    store.ledger.begin(edition, as_of=None, now=NOW)
+    store.ledger.give_up(edition, "too late", now=NOW, timezone=BERLIN)
+    assert store.subscribers.leave("morning", list(store.subscribers.reached("morning"))[1].key, now=NOW)
+    assert claim(store, edition) is None
+    assert end(store, edition) == (EditionState.MISSED, "too late")
+
+
+def test_a_missed_edition_that_was_begun_can_be_planned_again_by_hand(store: SqlStore) -> None:
+    edition = plan_zones(store)
+    store.ledger.begin(edition, as_of=None, now=NOW)
+    store.ledger.give_up(edition, "too late", now=NOW)
+    assert end(store, edition)[0] is EditionState.MISSED
+    assert store.ledger.retry(edition, batch_size=10, now=NOW) == 9
+    send(store, take(store, edition))
+    store.ledger.give_up(edition, "too late again", now=NOW)
+    assert end(store, edition)[0] is EditionState.SENT
+
+
+def test_a_missed_edition_whose_variants_were_never_rendered_is_not_planned_again(store: SqlStore) -> None:
+    edition, readers = save_edition(store).id, add_readers(store, 2)
+    planned = [Planned(subscriber=one, send_key=f"key-{one.key}", variant="world") for one in readers]
+    store.ledger.plan(edition, planned, batch_size=10, now=NOW)
+    store.editions.set_state(edition, EditionState.MISSED, "too late", now=NOW, only_from=[EditionState.READY])
+    store.ledger.give_up(edition, "too late", now=NOW)
+    with pytest.raises(StoreError, match="rendition"):
+        store.ledger.retry(edition, batch_size=10, now=NOW)
+    assert store.editions.state(edition) is EditionState.MISSED
+    assert store.ledger.counts(edition) == {"skipped": 2}
 
 
 def test_who_was_given_up_before_their_time_waits_for_it_when_they_are_planned_again(store: SqlStore) -> None:
