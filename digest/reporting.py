@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -112,6 +112,18 @@ def describe(
         cadence=stored.cadence,
         waits_until=waits.due_at if waits and not fault and not left else None,
     )
+
+
+def describe_span(span: timedelta) -> str:
+    """A span of time in its two largest units: "45 s", "30 min", "4 h", "1 h 30 min", "3 days 2 h". Pure."""
+    seconds = round(span.total_seconds())
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 2 and (rest or not minutes):
+        return f"{seconds} s"
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24) if hours >= 48 else (0, hours)
+    parts = [f"{number} {unit}" for number, unit in ((days, "days"), (hours, "h"), (minutes, "min")) if number]
+    return " ".join(parts[:2])
 
 
 def say_wait(waits: Wait) -> str:

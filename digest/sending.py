@@ -22,7 +22,7 @@ from digest.models import (
 from digest.ports import Place, Ports, Settings, Workers
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
-from digest.reporting import Wait
+from digest.reporting import Wait, describe_span
 from digest.watching import IDLE_AFTER, watch
 
 _NO_STORY: Final = {
@@ -120,7 +120,7 @@ class Sending:
         if ports.place is None or ports.max_lateness is None:
             return
         for timezone, due_at in ports.ledger.zones(stored.id).items():
-            due = f"{ports.max_lateness} after it was due in {timezone} ({due_at:%Y-%m-%d %H:%M} UTC)"
+            due = f"{describe_span(ports.max_lateness)} after it was due in {timezone} ({due_at:%Y-%m-%d %H:%M} UTC)"
             reason = ""
             if edition.composed_at - due_at > ports.max_lateness:
                 reason = f"the edition was made more than {due}"

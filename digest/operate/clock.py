@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from digest.reporting import describe_span
+
 LIMIT: Final = timedelta(seconds=30)
 _REMEDY: Final = "nothing is sent from here until it is right: check NTP"
 
@@ -32,15 +34,3 @@ def find_step_back(now: datetime, seen: datetime | None) -> str:
         f"the clock of this machine is {describe_span(seen - now)} behind the end of the last run; nothing is sent "
         "from here until it is right: check NTP, or, if it was wrong before and is right now, run `digest run` by hand"
     )
-
-
-def describe_span(span: timedelta) -> str:
-    """As "2 h 0 min", "45 s", or "3 days". Pure."""
-    seconds = int(span.total_seconds())
-    if seconds < 120:
-        return f"{seconds} s"
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days"

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from digest.config.scheduling import Schedule
 from digest.due import due_at, find_zone
 from digest.models import Cadence
+from digest.reporting import describe_span
 
 _CADENCES: Final[tuple[Cadence, ...]] = ("daily", "weekly")
 # From the beginning of a day on the clocks that are first, to its end on those that are last, in UTC.
@@ -39,7 +40,7 @@ class ClockChange:
     def describe(self) -> str:
         """In words."""
         way = "forward" if self.step > timedelta() else "back"
-        return f"clocks go {way} {_write_step(abs(self.step))} at {self.wall:%H:%M}"
+        return f"clocks go {way} {describe_span(abs(self.step))} at {self.wall:%H:%M}"
 
 
 def list_entries(
@@ -109,9 +110,3 @@ def find_change(timezone: str, day: date) -> ClockChange | None:
     at = high.replace(microsecond=0)
     wall = (at + before).replace(tzinfo=None)
     return ClockChange(at=at, wall=wall, step=after - before) if wall.date() == day else None
-
-
-def _write_step(step: timedelta) -> str:
-    minutes = round(step.total_seconds() / 60)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h" if not rest else f"{hours} h {rest} min" if hours else f"{rest} min"

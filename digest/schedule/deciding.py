@@ -8,6 +8,7 @@ from typing import Final, Literal
 from digest.config.scheduling import Schedule
 from digest.due import Due, due_at, first_due_at, is_past, last_due_at
 from digest.models import Cadence, EditionState, StoredEdition
+from digest.reporting import describe_span
 
 _MOST_MISSED: Final = 31  # days that are marked one by one, however long nothing ran
 _OPEN: Final = (EditionState.READY, EditionState.SENDING)
@@ -83,11 +84,12 @@ def list_steps(schedule: Schedule, found: Found, now: datetime) -> list[Step]:
     ends: list[Step] = []
     runs: list[Step] = []
     closed: set[int] = set()
+    within = describe_span(schedule.max_lateness)
     for standing in found.standings:
         stored = standing.stored
         if stored.state in _OPEN and _is_over_everywhere(schedule, standing, found.zones, now):
             closed.add(stored.id)
-            reason = f"it was not sent within {schedule.max_lateness} after it was due, and is no news any more"
+            reason = f"it was not sent within {within} after it was due, and is no news any more"
             ends.append(_step("close", stored, reason=reason))
         else:
             ends += [
@@ -95,8 +97,7 @@ def list_steps(schedule: Schedule, found: Found, now: datetime) -> list[Step]:
                     "give_up",
                     stored,
                     timezone=zone,
-                    reason=f"it was not sent within {schedule.max_lateness} after it was due in {zone},"
-                    " and is no news any more",
+                    reason=f"it was not sent within {within} after it was due in {zone}, and is no news any more",
                 )
                 for zone in standing.late_zones
             ]
@@ -114,7 +115,7 @@ def list_steps(schedule: Schedule, found: Found, now: datetime) -> list[Step]:
                     )
                 )
             case "miss":
-                reason = f"more than {schedule.max_lateness} after it was due"
+                reason = f"more than {within} after it was due"
                 ends.append(_miss(found.cadence, found.due.day, now, reason))
     if found.due and found.is_wanted:
         reason = f"when the edition of {found.due.day} was due already"

@@ -94,7 +94,7 @@ def test_a_zone_for_which_the_schedule_made_it_too_late_is_left_out_and_named(pa
     assert who_got_it(paper) == Counter(["berlin", "nowhere", "anywhere"])
     number = report.edition or 0
     missing = {one.email: one.answer for one in paper.app.store.ledger.deliveries(number, missing=True)}
-    assert "4:00:00 after it was due in Pacific/Auckland" in (missing["auckland@rehearsal.test"] or "")
+    assert "4 h after it was due in Pacific/Auckland" in (missing["auckland@rehearsal.test"] or "")
     stored = paper.app.store.editions.get(number)
     assert stored
     assert retry_edition(paper.app, stored) == 1  # a person wants them to have it all the same

@@ -64,7 +64,7 @@ def test_after_three_days_of_sleep_the_newest_is_made_and_each_other_is_missed_f
 def test_what_is_too_late_is_missed_as_well() -> None:
     done = steps(AT + timedelta(hours=5), sent(date(2026, 3, 2)))
     assert briefly(done) == [("miss", 4), ("miss", 3)]
-    assert "more than 4:00:00 after it was due" in done[0].reason
+    assert "more than 4 h after it was due" in done[0].reason
 
 
 def test_a_long_sleep_marks_a_month_at_most() -> None:

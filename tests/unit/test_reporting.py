@@ -1,12 +1,12 @@
 """Why an edition is held, and what a run says of itself."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from digest.cli.output import write_stage
 from digest.models import EditionState, Finding, Report, SourceReport, StageReport, StoredEdition
-from digest.reporting import Held, Wait, describe, held_by
+from digest.reporting import Held, Wait, describe, describe_span, held_by
 
 FAIL = Finding(rule="size", severity="fail", message="the HTML has 120,000 bytes")
 WARN = Finding(rule="alt", severity="warn", message="a picture without words")
@@ -147,3 +147,22 @@ def test_a_stage_without_counts_says_its_notes_in_its_first_line() -> None:
         write_stage(StageReport(stage="deliver", counts={"sent": 2}, notes=("a",))) == "deliver    sent 2\n           a"
     )
     assert write_stage(StageReport(stage="deliver", counts={})) == "deliver"
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (timedelta(), "0 s"),
+        (timedelta(minutes=1), "1 min"),
+        (timedelta(seconds=119), "119 s"),
+        (timedelta(minutes=2), "2 min"),
+        (timedelta(minutes=90, seconds=20), "1 h 30 min"),
+        (timedelta(hours=4), "4 h"),
+        (timedelta(hours=47, minutes=59), "47 h 59 min"),
+        (timedelta(days=2, hours=3, minutes=59), "2 days 3 h"),
+        (timedelta(days=400), "400 days"),
+    ],
+    ids=str,
+)
+def test_spans_are_told_in_words_of_their_size(span: timedelta, words: str) -> None:
+    assert describe_span(span) == words
