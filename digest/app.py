@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from digest import __version__, decisions, mailing
+from digest import __version__, decisions, due, mailing
 from digest.adapters import Means, host_of, make_source, make_summarizers, profile_of
 from digest.audience import approval
 from digest.audience.addresses import parse_address
@@ -387,6 +387,7 @@ class App:
             zone=ZoneInfo(self.config.schedule.timezone),
             place=self.timetable.place if self.config.schedule.per_subscriber_timezone else None,
             max_lateness=self.config.schedule.max_lateness if on_time else None,
+            due_at=partial(due.due_at, self.config.schedule),
             workers=workers,
             waits_for_rates=not self.is_swept,
             limits=decisions.make_limits(self.config),

@@ -134,13 +134,9 @@ def is_over(schedule: Schedule, stored: StoredEdition, now: datetime, timezone: 
 
 
 def is_past(schedule: Schedule, stored: StoredEdition, due: datetime | None, now: datetime) -> bool:
-    """Whether an edition is too old to be news for those for whom it was due at that instant. Pure.
-
-    Its time begins when it is due, or when it became ready: by hand it may be made, or approved, long after. It begins
-    anew when a person lets it go on.
-    """
-    instants = [at for at in (due, stored.dated_at, stored.resumed_at) if at]
-    return bool(instants) and now - max(instants) > schedule.max_lateness
+    """Whether an edition is too old to be news for those for whom it was due at that instant. Pure."""
+    beginning = stored.find_beginning(due)
+    return beginning is not None and now - beginning > schedule.max_lateness
 
 
 @lru_cache(maxsize=_ZONES)

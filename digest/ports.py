@@ -134,7 +134,8 @@ class Ports:
     zone: tzinfo = UTC  # in which a day begins
     place: Callable[[date, str | None], Place] | None = None  # a reader's own time; None: everybody is mailed at once
     workers: Workers | None = None  # who deliver what is planned; None: whoever plans it
-    max_lateness: timedelta | None = None  # of a zone, when the edition is made; None: nobody's is too late
+    max_lateness: timedelta | None = None  # then it is no news any more, and not sent; None: nobody is too late
+    due_at: Callable[[date, Cadence], datetime | None] = lambda _day, _cadence: None  # by the newsletter's own clock
     waits_for_rates: bool = True  # False: something else looks again, and other editions must not wait meanwhile
     limits: Limits | None = None  # shares of an edition's messages at which it stops
     may_go_on: Callable[[], bool] = lambda: True  # asked before each message

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from digest import deliver, extract, reread
+from digest import deliver, extract, lateness, reread
 from digest.errors import StoreError
 from digest.log import Log
 from digest.models import (
@@ -22,7 +22,7 @@ from digest.models import (
 from digest.ports import Place, Ports, Settings, Workers
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
-from digest.reporting import Wait, describe_span
+from digest.reporting import Wait
 from digest.watching import IDLE_AFTER, watch
 
 _NO_STORY: Final = {
@@ -106,27 +106,18 @@ class Sending:
             # As they were planned: a run before this one may have planned for topics that were others then.
             for name in sorted(ports.ledger.unrendered(stored.id)):
                 self._add_rendition(stored, stored.edition, Variant.of(name))
-            self._leave_out_late(stored, stored.edition)
+            self._leave_out_late(stored)
             ports.ledger.begin(stored.id, as_of=stored.changed_at, now=ports.clock())
             stored = ports.editions.get(stored.id) or stored
         return stored
 
-    def _leave_out_late(self, stored: StoredEdition, edition: Edition) -> None:
-        """Give up the zones for which an edition of the schedule's was made too late; they can be planned again.
-
-        And those that it was ready for in time, when its sender died: until it was taken up again they became too late.
-        """
+    def _leave_out_late(self, stored: StoredEdition) -> None:
+        """Give up the zones for which an edition of the schedule's is too late; they can be planned again."""
         ports, now = self._ports, self._ports.clock()
         if ports.place is None or ports.max_lateness is None:
             return
         for timezone, due_at in ports.ledger.zones(stored.id).items():
-            due = f"{describe_span(ports.max_lateness)} after it was due in {timezone} ({due_at:%Y-%m-%d %H:%M} UTC)"
-            reason = ""
-            if edition.composed_at - due_at > ports.max_lateness:
-                reason = f"the edition was made more than {due}"
-            elif now - max(due_at, stored.dated_at or due_at) > ports.max_lateness:
-                reason = f"the edition was ready, and not sent within {due}"
-            if reason:
+            if reason := lateness.find_reason(stored, timezone, due_at, now, max_lateness=ports.max_lateness):
                 ports.ledger.give_up(stored.id, reason, now=now, timezone=timezone)
 
     def find_wait(self, stored: StoredEdition) -> Wait | None:
@@ -240,11 +231,16 @@ class Sending:
             note = f"{why}; it goes on at {until.astimezone(ports.zone):%H:%M %Z}"
             ports.on_stage(StageReport(stage="deliver", counts={}, notes=(note,)))
 
+        zones, news_until = ports.ledger.zones(stored.id), {}
+        if ports.max_lateness is not None:
+            due_at = ports.due_at(stored.date, stored.cadence)
+            news_until = lateness.list_ends(stored, zones, due_at, max_lateness=ports.max_lateness)
         mailing = deliver.Mailing(
             edition=stored.id,
             rendition=_Renditions(ports.editions, stored, self._rendering),
             letterhead=self._rendering.letterhead(stored),
-            zones=ports.ledger.zones(stored.id),
+            zones=zones,
+            news_until=news_until,
             unsubscribe_url=ports.unsubscribe_url,
         )
         return deliver.Sender(

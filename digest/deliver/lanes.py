@@ -21,6 +21,11 @@ class Mailing:
     letterhead: Letterhead
     unsubscribe_url: Callable[[str], str]  # a subscriber's key → the reader's own link
     zones: Mapping[str, datetime] = field(default_factory=dict)  # when those are due who wait for a time of their own
+    news_until: Mapping[str, datetime] = field(default_factory=dict)  # by zone, "" of who has none; else for ever
+
+    def find_late(self, now: datetime) -> list[str]:
+        """The zones for whose readers it is no news any more: nothing of them is claimed."""
+        return [zone for zone, until in self.news_until.items() if now > until]
 
     def letterhead_of(self, timezone: str | None) -> Letterhead:
         """Dated when it was due for those readers, where that is later: a mail of yesterday would look like spam."""

@@ -154,6 +154,12 @@ class Sender:
         """Whether it may be asked for more."""
         return self._together.goes_on()
 
+    def leaves_late(self) -> bool:
+        """Whether something waits that is not sent, for it is no news any more: somebody is to give it up."""
+        late = set(self._mailing.find_late(self._together.now()))
+        news = [zone for zone in self._mailing.news_until if zone not in late]
+        return bool(late) and self._ledger.next_due(self._mailing.edition, besides=news) is not None
+
     def _try(self, number: int) -> None:
         """One connection's life; what goes wrong in it ends all of them."""
         together = self._together
@@ -211,7 +217,10 @@ class Sender:
             elif number == 0 and together.monotonic() - self._recovered_at >= _RECOVER_EVERY:
                 self._ledger.recover(edition, now=now)
                 self._recovered_at = together.monotonic()
-            return self._ledger.claim(edition, owner, lease_until=now + LEASE, now=now)
+            late = self._mailing.find_late(
+                now
+            )  # at this moment: the scheduler gives it up within a minute, not at once
+            return self._ledger.claim(edition, owner, lease_until=now + LEASE, now=now, besides=late)
 
         claim = together.persist(recover_and_claim, until=until)
         return claim, asked_at + LEASE.total_seconds()
@@ -258,8 +267,12 @@ class Sender:
 
     def _next_due_in(self) -> float | None:
         """Seconds until the next batch may be claimed; None when none is left."""
-        due = self._read(lambda: self._ledger.next_due(self._mailing.edition))
+        due = self._read(self._next_due)
         return None if due is None else (due - self._together.now()).total_seconds()
+
+    def _next_due(self) -> datetime | None:
+        late = self._mailing.find_late(self._together.now())
+        return self._ledger.next_due(self._mailing.edition, besides=late)
 
     def _is_at_work(self) -> bool:
         """Whether anybody holds a batch: another process, or another connection."""
@@ -280,7 +293,7 @@ class Sender:
                 return
             # Not again and again, with a batch in hand: the next time will do.
             with suppress(StoreError):
-                due_at = self._ledger.next_due(self._mailing.edition)
+                due_at = self._next_due()
                 if due_at is not None and due_at <= self._together.now():
                     self._start(number)
 

@@ -149,3 +149,11 @@ class StoredEdition(Named):
     canary: Canary | None = None  # None: none was sent of it as it is, or none passed
     resumed_at: datetime | None = None  # when a person let it go on: from then on its age counts
     changed_at: datetime | None = None  # whatever was changed last: its state, its words, its renditions
+
+    def find_beginning(self, due_at: datetime | None) -> datetime | None:
+        """From when its age counts, for those for whom it was due at that instant.
+
+        From then, or since it became ready: by hand it may be made, or approved, long after. It counts anew from when a
+        person lets it go on.
+        """
+        return max((at for at in (due_at, self.dated_at, self.resumed_at) if at), default=None)

@@ -88,6 +88,8 @@ class Deliveries:
             return self._end(edition, kept, turn.fault)
         if turn.is_taken:
             self._pauses.pop(edition, None)
+        elif kept.sender.leaves_late():
+            return _LONGEST  # no news for some zones any more: the scheduler is to give them up
         return None
 
     def close(self) -> None:
@@ -130,7 +132,7 @@ class Deliveries:
                 return None
             stops: list[str] = []
             zones = app.store.ledger.zones(stored.id)
-            pipeline = app.pipeline(app.store, stored.cadence, lanes=lanes, is_worker=self._is_worker)
+            pipeline = app.pipeline(app.store, stored.cadence, on_time=True, lanes=lanes, is_worker=self._is_worker)
             made = _Kept(
                 sender=pipeline.sender(stored, on_stop=stops.append),
                 pipeline=pipeline,

@@ -53,8 +53,10 @@ class Ledger(Protocol):
         """
         ...
 
-    def claim(self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime) -> Claim | None:
-        """Take the next batch that is free; None when there is none now.
+    def claim(
+        self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime, besides: Collection[str] = ()
+    ) -> Claim | None:
+        """Take the next batch that is free; None when there is none now, `besides` some zones' ("": of no zone).
 
         Who may be mailed is read again in the same transaction: those who left are skipped, with the reason.
         """
@@ -139,7 +141,10 @@ class Ledger(Protocol):
         ...
 
     def next_due(self, edition: int, *, besides: Collection[str] = ()) -> datetime | None:
-        """When the next planned or deferred batch may be claimed; None when none is left, `besides` some zones'."""
+        """When the next planned or deferred batch may be claimed; None when none is left, `besides` some zones'.
+
+        "" stands for the batches that are of no zone.
+        """
         ...
 
     def leased_until(self, edition: int) -> datetime | None:

@@ -1,6 +1,6 @@
 """Who holds which batch, and who of it may be mailed at this moment."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -14,6 +14,7 @@ from digest.stores.owners import is_dead, is_of_this_boot, is_told_of, name_proc
 from digest.stores.partitions import read_month
 from digest.stores.schema import batches, deliveries, people, subscriptions
 from digest.stores.suppressing import Suppressing
+from digest.stores.telling import is_besides
 
 _OWNER: Final = TypeAdapter(Owner)
 _WAITING: Final = (DeliveryState.PLANNED.value, DeliveryState.DEFERRED.value)
@@ -80,15 +81,16 @@ def claim(
     owner: Owner,
     lease_until: datetime,
     now: datetime,
+    besides: Collection[str] = (),
 ) -> Claim | None:
-    """Take the next batch that is free; None when there is none now.
+    """Take the next batch that is free, `besides` those of some zones; None when there is none now.
 
     One without recipients is done already: all of them left meanwhile.
     """
     # In the order of the index and no other: PostgreSQL would sort all that wait, for each claim; 0.2 s of 200,000.
     free = (
         select(batches.c.id)
-        .where(batches.c.edition == edition, batches.c.state == "planned", batches.c.due_at <= now)
+        .where(batches.c.edition == edition, batches.c.state == "planned", batches.c.due_at <= now, is_besides(besides))
         .order_by(batches.c.due_at)
         .limit(1)
         .with_for_update(skip_locked=True)  # where rows are locked one by one; SQLite has one lock, and ignores it

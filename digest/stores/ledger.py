@@ -81,11 +81,13 @@ class SqlLedger:
         with self._database.write_beside() as connection:
             return opening.finish(connection, edition, reason, now)
 
-    def claim(self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime) -> Claim | None:
-        """Take the next batch that is free; None when there is none now."""
+    def claim(
+        self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime, besides: Collection[str] = ()
+    ) -> Claim | None:
+        """Take the next batch that is free; None when there is none now, `besides` some zones'."""
         while True:
             with self._database.write_beside() as connection:
-                claim = claiming.claim(connection, self._suppressing, edition, owner, lease_until, now)
+                claim = claiming.claim(connection, self._suppressing, edition, owner, lease_until, now, besides)
             if claim is None or claim.recipients:
                 return claim
 

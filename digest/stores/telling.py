@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select, true
 
 from digest.models import Delivery, DeliveryState
 from digest.stores.matching import chunks
@@ -36,9 +36,12 @@ def count(connection: Connection, edition: int, since: datetime | None = None) -
 def next_due(connection: Connection, edition: int, besides: Collection[str] = ()) -> datetime | None:
     """When the next batch that waits may be claimed; `besides` those of some zones."""
     query = select(func.min(batches.c.due_at)).where(batches.c.edition == edition, batches.c.state == "planned")
-    if besides:
-        query = query.where(or_(batches.c.timezone.is_(None), batches.c.timezone.not_in(besides)))
-    return connection.execute(query).scalar()
+    return connection.execute(query.where(is_besides(besides))).scalar()
+
+
+def is_besides(zones: Collection[str]) -> ColumnElement[bool]:
+    """Of a batch: that it is of none of these; "" stands for those of no zone."""
+    return func.coalesce(batches.c.timezone, "").not_in(zones) if zones else true()
 
 
 def read_zones(connection: Connection, edition: int) -> dict[str, datetime]:

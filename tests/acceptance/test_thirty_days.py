@@ -269,6 +269,35 @@ def test_what_was_ready_in_time_and_taken_up_too_late_goes_only_where_it_is_stil
     assert "not sent within 4 h after it was due in Asia/Bahrain" in (states["bahrain"].answer or "")
 
 
+def test_what_became_too_late_since_the_last_look_leaves_by_hand_and_not_by_the_schedule(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 3, 2, 23, 30, 5, tzinfo=UTC))
+    with several(tmp_path, clock, number=1, bahrain="Asia/Bahrain", berlin="Europe/Berlin") as (app,):
+        look([app])
+        (stored,) = app.store.editions.newest("morning")
+        assert app.store.ledger.counts(stored.id) == {"planned": 1, "accepted": 1}
+        clock.now = datetime(2026, 3, 3, 5, 30, 10, tzinfo=UTC)  # four hours and some seconds
+        report = app.run(stored.date, on_time=True)
+        assert (report.state, report.deliveries) == (EditionState.SENDING, {"planned": 1, "accepted": 1})
+        assert app.run(stored.date).deliveries == {"accepted": 2}
+
+
+def test_what_is_still_being_sent_when_it_is_no_news_any_more_ends(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 3, 3, 1, 30, 5, tzinfo=UTC))
+    readers = {f"reader{number}": "" for number in range(10)}
+    with several(tmp_path, clock, own=False, number=1, **readers):
+        pass
+    settings = (tmp_path / "config.toml").read_text(encoding="utf-8") + "per_hour = 1\n"
+    (tmp_path / "config.toml").write_text(settings, encoding="utf-8")
+    with App(load_config(tmp_path / "config.toml"), clock=clock, wait=clock.wait) as app:
+        report = app.run(date(2026, 3, 3), on_time=True)
+        assert report.state is EditionState.SENDING
+        assert clock.now < datetime(2026, 3, 3, 7, tzinfo=UTC)
+        look([app])
+        (stored,) = app.store.editions.newest("morning")
+        assert stored.state is EditionState.SENT
+        assert app.store.ledger.counts(stored.id) == {"accepted": 4, "skipped": 6}
+
+
 def test_schedulers_that_wake_in_the_same_instant_make_one_edition_and_send_it_once(tmp_path: Path) -> None:
     clock = Clock(datetime(2026, 3, 3, 1, 30, 10, tzinfo=UTC))
     readers = {f"reader{number}": "" for number in range(20)}

@@ -264,6 +264,32 @@ def test_what_is_no_news_any_more_is_left_to_the_scheduler_until_a_person_lets_i
     assert len(server.messages) == READERS // BATCHES
 
 
+def test_a_zone_that_became_too_late_is_left_to_the_scheduler_and_the_others_go(app: App, server: SmtpServer) -> None:
+    number, later = make_ready(app), NOW + timedelta(hours=5)
+    due = {"Asia/Bahrain": NOW, "Europe/Berlin": NOW + timedelta(hours=2)}
+    planned = [
+        Planned(subscriber=reader, send_key=f"key-{reader.id}", variant="all", timezone=zone, due_at=due[zone])
+        for reader, zone in zip(app.store.subscribers.reached("morning"), [*due] * (READERS // 2), strict=True)
+    ]
+    app.store.ledger.plan(number, planned, batch_size=READERS // BATCHES, now=NOW)
+    assert app.store.ledger.begin(number, as_of=None, now=NOW)
+    with App(app.config, clock=lambda: later) as woken, closing(Deliveries(woken, concurrency=1)) as deliveries:
+        assert [deliveries.deliver(number) for _ in range(BATCHES // 2)] == [None] * (BATCHES // 2)
+        pause = deliveries.deliver(number)
+        assert pause
+        assert pause > timedelta(minutes=1)
+        assert woken.store.ledger.count_by_zone(number) == {
+            "Asia/Bahrain": {"planned": READERS // 2},
+            "Europe/Berlin": {"accepted": READERS // 2},
+        }
+        stored = woken.store.editions.get(number)
+        assert stored
+        woken.close_late(stored, "it is no news any more", timezones=["Asia/Bahrain"])
+        assert deliveries.deliver(number) is None
+    assert len(server.messages) == READERS // 2
+    assert app.store.editions.state(number) is EditionState.SENT
+
+
 def test_what_was_made_too_late_for_all_of_its_readers_is_missed_and_left_to_no_worker(
     tmp_path: Path, url: str, server: SmtpServer
 ) -> None:

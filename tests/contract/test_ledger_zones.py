@@ -16,6 +16,7 @@ from tests.contract.test_deliver import Scripted, make_mailing, make_sender
 from tests.doubles.clock import Clock
 
 BERLIN, LONDON, NEW_YORK = "Europe/Berlin", "Europe/London", "America/New_York"
+LONG = timedelta(hours=4)
 DUE = {BERLIN: NOW - timedelta(hours=1), LONDON: NOW, NEW_YORK: NOW + timedelta(hours=5)}
 
 
@@ -75,6 +76,26 @@ def test_each_zone_is_claimed_from_its_own_instant_on_in_batches_of_its_own(stor
         send(store, taken, later)
     assert store.ledger.count_waiting(edition, now=later) == {}
     assert store.ledger.finish(edition, now=later)
+
+
+def test_of_some_zones_nothing_is_claimed_when_the_sender_says_so(store: SqlStore) -> None:
+    edition = plan_zones(store)
+    store.ledger.begin(edition, as_of=None, now=NOW)
+    till = LEASE + timedelta(hours=5)
+    taken = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW, besides=[BERLIN])
+    assert taken
+    assert taken.timezone == LONDON
+    nothing = store.ledger.claim(edition, make_owner(), lease_until=till, now=DUE[NEW_YORK], besides=list(DUE))
+    assert nothing is None
+    assert store.ledger.next_due(edition, besides=[BERLIN, LONDON, ""]) == DUE[NEW_YORK]
+
+
+def test_who_is_of_no_zone_goes_by_an_empty_name(store: SqlStore) -> None:
+    edition = plan(store, 3)
+    store.ledger.begin(edition, as_of=None, now=NOW)
+    assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW, besides=[""]) is None
+    assert store.ledger.next_due(edition, besides=[""]) is None
+    assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW, besides=[BERLIN])
 
 
 def test_without_zones_there_are_none(store: SqlStore) -> None:
@@ -224,6 +245,25 @@ def test_a_zone_in_which_everybody_is_left_out_is_none(store: SqlStore) -> None:
     )
     assert store.ledger.plan(edition, [left_out], batch_size=10, now=NOW) == 1
     assert store.ledger.zones(edition) == {}
+
+
+def test_a_batch_that_is_too_late_when_it_is_claimed_does_not_leave(store: SqlStore) -> None:
+    edition, clock = plan_zones(store, each=4), Clock(DUE[NEW_YORK])
+    store.ledger.begin(edition, as_of=None, now=NOW)
+    until = {BERLIN: NOW + timedelta(hours=1), LONDON: clock.now + timedelta(seconds=1), NEW_YORK: clock.now + LONG}
+    mailing = replace(make_mailing(edition), zones=store.ledger.zones(edition), news_until=until)
+    sender = make_sender(store, edition, [Lane(transport=Scripted(), rate=0.5)], clock, mailing=mailing)
+    sent = sender.run()  # a message in two seconds: of London's two batches the second is too late
+    assert (sent.attempted, sent.fault) == (6, None)
+    assert store.ledger.count_by_zone(edition) == {
+        BERLIN: {"planned": 4},
+        LONDON: {"planned": 2, "accepted": 2},
+        NEW_YORK: {"accepted": 4},
+    }
+    assert sender.leaves_late()
+    store.ledger.give_up(edition, "too late", now=clock.now, timezone=BERLIN)
+    store.ledger.give_up(edition, "too late", now=clock.now, timezone=LONDON)
+    assert not sender.leaves_late()
 
 
 def test_the_newest_run_of_one_edition_is_found_behind_those_of_others(store: SqlStore) -> None:
