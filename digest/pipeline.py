@@ -210,10 +210,7 @@ class Pipeline:
 
         With `timezones` only what waits for those, and the edition when nothing else is left of it.
         """
-        if timezones:
-            self._sending.close_zones(stored, timezones, reason)
-        else:
-            self._sending.close(stored, reason)
+        self._sending.close(stored, reason, timezones)
 
     def revise(
         self,

@@ -76,10 +76,12 @@ def describe(
     already: bool,
     waits: Wait | None = None,
     is_handed_on: bool = False,
+    given_up: str = "",
 ) -> Report:
     """The report of a run. Its status gives the exit code: done 0, failed 1, partial 3.
 
-    `is_handed_on`: it was planned, and workers deliver it.
+    `is_handed_on`: it was planned, and workers deliver it. `given_up`: of whom, for being too late; of a missed edition
+    its reason says that.
     """
     failed_sources = [report.id for report in sources if not report.ok and not report.is_told]
     left = {name: deliveries[name] for name in _UNSETTLED if deliveries.get(name)}
@@ -91,6 +93,8 @@ def describe(
         status, message = "done", f"the {stored.title} is planned; workers deliver it"
     if waits and stored.state is EditionState.SENDING:
         status, message = "failed" if status == "failed" else "partial", f"{message}{say_wait(waits)}"
+    if given_up and stored.state is not EditionState.MISSED:
+        status, message = "failed" if status == "failed" else "partial", f"{message}; {given_up}"
     if failed_sources and status == "done":
         status = "partial"
     if failed_sources:

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from digest import deliver, extract, lateness, reread
+from digest import closing, deliver, extract, lateness, reread
 from digest.errors import StoreError
 from digest.log import Log
 from digest.models import (
@@ -149,27 +149,9 @@ class Sending:
             counts = {"pages": found.asked, "read": found.read, "gone": len(found.gone), "changed": len(found.changed)}
             log.note("reread", notes=[*found.gone, *found.changed], **counts)
 
-    def close(self, stored: StoredEdition, reason: str) -> None:
-        """End an edition that is too old: what waits is skipped with the reason, a ready one is missed."""
-        ports, now = self._ports, self._ports.clock()
-        if stored.state is EditionState.READY:
-            moved = ports.editions.set_state(
-                stored.id, EditionState.MISSED, reason, now=now, only_from=[EditionState.READY]
-            )
-            if moved:  # it may have been planned
-                ports.ledger.give_up(stored.id, reason, now=now)
-            return
-        ports.ledger.recover(stored.id, now=now)
-        ports.ledger.give_up(stored.id, reason, now=now)
-        ports.ledger.finish(stored.id, reason, now=now)
-
-    def close_zones(self, stored: StoredEdition, timezones: Collection[str], reason: str) -> None:
-        """Give up what waits for zones that are too late; ends the edition when nothing else is left of it."""
-        ports, now = self._ports, self._ports.clock()
-        ports.ledger.recover(stored.id, now=now)
-        for timezone in sorted(timezones):
-            ports.ledger.give_up(stored.id, reason, now=now, timezone=timezone)
-        ports.ledger.finish(stored.id, now=now)
+    def close(self, stored: StoredEdition, reason: str, timezones: Collection[str] = ()) -> None:
+        """End an edition that is too old, or give up what waits for some zones; see closing."""
+        closing.close(self._ports, stored, reason, timezones, find_wait=self.find_wait)
 
     def members(self) -> Iterator[Subscriber]:
         """Those who get the editions of this cadence now."""

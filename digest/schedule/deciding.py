@@ -46,7 +46,7 @@ class Step:
     cadence: Cadence
     day: date
     edition: StoredEdition | None = None
-    timezone: str | None = None  # whose readers are given up
+    timezones: tuple[str, ...] = ()  # whose readers are given up
     reason: str = ""
 
     @property
@@ -91,16 +91,9 @@ def list_steps(schedule: Schedule, found: Found, now: datetime) -> list[Step]:
             closed.add(stored.id)
             reason = f"it was not sent within {within} after it was due, and is no news any more"
             ends.append(_step("close", stored, reason=reason))
-        else:
-            ends += [
-                _step(
-                    "give_up",
-                    stored,
-                    timezone=zone,
-                    reason=f"it was not sent within {within} after it was due in {zone}, and is no news any more",
-                )
-                for zone in standing.late_zones
-            ]
+        elif standing.late_zones:
+            reason = f"it was not sent within {within} after it was due there, and is no news any more"
+            ends.append(_step("give_up", stored, reason=reason, timezones=standing.late_zones))
     newest = _find_newest(found)
     if found.due and found.is_wanted and not (newest and newest.stored.id in closed):
         match _decide_on_newest(schedule, found, found.due, newest, now):
@@ -201,9 +194,14 @@ def _waits(standing: Standing, now: datetime) -> bool:
     return standing.waits_until is not None and standing.waits_until > now
 
 
-def _step(work: Literal["close", "give_up", "compose", "send"], stored: StoredEdition, **further: str) -> Step:
-    timezone, reason = further.get("timezone"), further.get("reason", "")
-    return Step(work=work, cadence=stored.cadence, day=stored.date, edition=stored, timezone=timezone, reason=reason)
+def _step(
+    work: Literal["close", "give_up", "compose", "send"],
+    stored: StoredEdition,
+    *,
+    reason: str = "",
+    timezones: tuple[str, ...] = (),
+) -> Step:
+    return Step(work=work, cadence=stored.cadence, day=stored.date, edition=stored, timezones=timezones, reason=reason)
 
 
 def _miss(cadence: Cadence, day: date, now: datetime, reason: str) -> Step:

@@ -49,10 +49,14 @@ def ensure_due(
     for cadence in cadences:
         found = _find(app, cadence, zones, now)
         steps = list_steps(app.config.schedule, found, now)
-        runs = [step for step in steps if step.is_run]
         for step in steps:
             if not step.is_run:
                 _end(app, step, now)
+        if any(step.work == "give_up" for step in steps):
+            # What is left of an edition may only wait for a zone, or be nothing.
+            found = _find(app, cadence, zones, now)
+            steps = list_steps(app.config.schedule, found, now)
+        runs = [step for step in steps if step.is_run]
         if app.queue is not None:
             app.queue.enqueue([_make_task(app, step) for step in runs if step.work == "compose"])
         elif runs:
@@ -118,10 +122,8 @@ def _end(app: "App", step: Step, now: datetime) -> None:
     match step.work, step.edition:
         case "miss", _:
             app.store.editions.miss(app.config.newsletter.slug, step.cadence, step.day, step.reason, now=now)
-        case "close", StoredEdition() as stored:
-            app.close_late(stored, step.reason)
-        case "give_up", StoredEdition() as stored:
-            app.close_late(stored, step.reason, timezones=[step.timezone] if step.timezone else ())
+        case "close" | "give_up", StoredEdition() as stored:
+            app.close_late(stored, step.reason, timezones=step.timezones)
 
 
 def _make_task(app: "App", step: Step) -> Task:

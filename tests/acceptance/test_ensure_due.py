@@ -77,6 +77,9 @@ def test_an_edition_that_is_too_old_is_ended_and_everybody_without_it_is_named(
         assert (missing.email, missing.state) == ("reader@rehearsal.test", "skipped")
         assert "no news any more" in (missing.answer or "")
         assert server.messages == []
+    (status,) = sample_desk.digest("status", "--json").rows
+    assert status["last_run"]["status"] == "partial"
+    assert "is missed: it was not sent within 4 h after it was due" in status["last_run"]["message"]
 
 
 def test_what_was_given_up_as_too_old_is_sent_when_the_operator_asks_for_it(

@@ -184,7 +184,16 @@ def test_a_machine_that_sleeps_between_two_zones_gives_up_those_that_it_slept_th
             "berlin": "skipped",
             "newyork": "planned",
         }
-        assert "after it was due in Europe/Berlin" in (states["berlin"].answer or "")
+        assert (states["berlin"].answer or "").startswith(
+            "in Europe/Berlin it was not sent within 4 h after it was due"
+        )
+        run = store.runs.last("morning", edition=stored.id)
+        assert run
+        assert (run[1].status, run[1].state) == ("partial", EditionState.SENDING)
+        assert "1 waits for their own time zone, the next at 02:30 in America/New_York" in run[1].message
+        assert run[1].message.endswith(
+            "; 1 in Europe/Berlin given up: it was not sent within 4 h after it was due there, and is no news any more"
+        )
         clock.now = datetime(2026, 3, 3, 7, 30, 30, tzinfo=UTC)
         look(apps)
         last = store.editions.get(stored.id)

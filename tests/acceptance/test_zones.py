@@ -142,6 +142,11 @@ def test_zones_that_are_too_late_are_closed_and_the_edition_with_the_last_of_the
     assert paper.app.store.editions.state(stored.id) is EditionState.SENT
     missing = [one.email for one in paper.app.store.ledger.deliveries(stored.id, missing=True)]
     assert missing == ["york@rehearsal.test"]
+    last = paper.app.store.runs.last("morning", edition=stored.id)
+    assert last
+    assert last[1].message.endswith("; 1 in America/New_York given up: it is no news any more")
+    paper.app.close_late(stored, "it is no news any more", timezones=["America/New_York"])  # another scheduler
+    assert paper.app.store.runs.last("morning", edition=stored.id) == last
 
 
 def test_a_wall_time_that_a_zone_skips_that_day_is_as_late_after_midnight_as_ever(desk: Desk) -> None:

@@ -71,6 +71,13 @@ def report(state: EditionState, **changes: object) -> Report:
         (EditionState.SENDING, {"deliveries": {"accepted": 1, "deferred": 2}}, "partial", "2 deferred"),
         (EditionState.SENDING, {"fault": "smtp: no"}, "failed", "smtp: no"),
         (EditionState.SENDING, {"fault": "smtp: no", "deliveries": {"accepted": 1}}, "partial", "smtp: no"),
+        (
+            EditionState.SENT,
+            {"deliveries": {"accepted": 1}, "given_up": "2 too late"},
+            "partial",
+            "accepted; 2 too late",
+        ),
+        (EditionState.MISSED, {"reason": "late", "given_up": "2 too late"}, "partial", "is missed: late"),
         (EditionState.READY, {"sending": False}, "done", "was not sent"),
         (EditionState.READY, {}, "done", "nobody is subscribed"),
         (EditionState.HELD, {"reason": "few stories: 1"}, "partial", "few stories"),
