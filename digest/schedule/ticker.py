@@ -146,9 +146,13 @@ class _Line:
         """Whether a fault is given time to pass. What has become due since does not wait for that."""
         if self._quiet_until is None or self._held_at is None or now >= self._quiet_until:
             return False
-        schedule, zones = self._app.config.schedule, self._zones.kept
-        due = find_next(schedule, self._held_at, cadences=self._cadences, zones=zones)
-        return not (due and due.at <= now)
+        schedule, held_at = self._app.config.schedule, self._held_at
+        # Each zone by itself: an edition that is made already is due for its readers all the same.
+        found = (
+            find_next(schedule, held_at, cadences=self._cadences, zones=[zone])
+            for zone in self._zones.kept or [schedule.timezone]
+        )
+        return not any(due and due.at <= now for due in found)
 
     def _try(self, now: datetime) -> None:
         try:

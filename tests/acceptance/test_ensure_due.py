@@ -12,6 +12,7 @@ from digest.models import EditionState
 from digest.operate.settling import retry_edition
 from digest.schedule import Ticker, ensure_due
 from tests.acceptance.conftest import Desk
+from tests.acceptance.test_weekly import add_reader
 from tests.doubles.clock import Clock
 from tests.doubles.smtp_server import SmtpServer
 
@@ -148,6 +149,22 @@ def test_a_ticker_that_meets_faults_says_so_and_waits_longer_each_time(
     assert 4 <= len(faults) <= 6
     assert all("no connection" in fault for fault in faults)
     assert "in 8 minutes" in faults[3]
+
+
+def test_the_time_of_a_zone_does_not_wait_until_a_fault_before_it_was_given_time_to_pass(
+    sample_desk: Desk, port: int, clock: Clock
+) -> None:
+    config = sample_desk.folder / "config.toml"
+    config.write_text(config.read_text().replace("per_subscriber_timezone = false", "per_subscriber_timezone = true"))
+    due_at = datetime.fromisoformat("2026-03-02T10:30:00+00:00")
+    clock.now, tries = due_at - timedelta(minutes=25), list[datetime]()
+    with use(sample_desk, port, clock) as app:
+        add_reader(app, "john@rehearsal.test", timezone="America/St_Johns")
+        ticker = Ticker(app, on_report=lambda _: None, on_fault=lambda _: tries.append(clock()))
+        while clock() <= due_at + timedelta(minutes=1):
+            ticker.tick()
+            clock.wait(60)
+    assert [at for at in tries if due_at <= at < due_at + timedelta(minutes=2)]
 
 
 def test_a_bug_is_told_and_does_not_end_the_ticker(sample_desk: Desk, port: int, clock: Clock) -> None:
