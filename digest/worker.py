@@ -84,6 +84,7 @@ class Worker:
     stalled_after: timedelta = STALLED_AFTER
     check_every: timedelta = _CHECK
     announce: Callable[[], None] = lambda: None  # it is at work
+    is_hung_up: Callable[[], bool] = lambda: False  # whether the terminal is gone that it was started in
     _used: _Used = field(init=False)
     _kept: list[_Used] = field(default_factory=list, init=False)  # this one, and those before whose tasks go on
     _consumer: "Consumer" = field(init=False)
@@ -226,6 +227,9 @@ class Worker:
                 self.tell(f"digest: {error}")
 
     def _begin_reload(self) -> None:
+        if self.is_hung_up():
+            self._stop()
+            return
         begun = asyncio.get_running_loop().create_task(self._reload())
         self._begun.add(begun)
         begun.add_done_callback(self._begun.discard)

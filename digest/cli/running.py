@@ -1,13 +1,11 @@
-"""digest run, serve and status; preview and send-test are registered here too, in their place among these."""
+"""digest run and status; preview, send-test and serve are registered here too, in their place among these."""
 
-import os
-import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli import previewing
+from digest.cli import previewing, serving
 from digest.cli.options import ConfigOption, DayOption, JsonOption, WeeklyOption, open_app, read_cadence, read_day
 from digest.cli.output import DONE, FAILED, PARTIAL, leave, put, put_json, put_rows, say, write_stage
 from digest.cli.progress import Progress, count, write_trouble
@@ -26,7 +24,7 @@ def register(commands: typer.Typer) -> None:
     commands.command("run")(run)
     commands.command("preview")(previewing.preview)
     commands.command("send-test")(previewing.send_test)
-    commands.command("serve")(serve)
+    serving.register(commands)
     commands.command("status")(status)
 
 
@@ -109,52 +107,6 @@ def _tell_result(app: "App", report: "Report", dry_run: bool) -> None:
         put(f"{'then':<10} `digest run {report.options}` goes on with it, where no `digest serve` runs")
     if not dry_run:
         put(f"{'next':<10} `digest preview{'' if report.cadence == 'daily' else f' --{report.cadence}'}` shows it")
-
-
-def serve(
-    context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Else [web] host.", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option(help="Else [web] port.", min=0, max=65535, show_default=False)] = None,
-    config: ConfigOption = None,
-) -> None:
-    """Run the scheduler and the public pages until stopped."""
-    from digest.models import SCHEDULE
-    from digest.operate.answering import Answering
-    from digest.operate.chores import Chores
-    from digest.operate.presence import Presence, wait_until_ready
-    from digest.operate.recurring import list_chores
-    from digest.schedule import Ticker
-    from digest.web.public import serve_public
-
-    with open_app(context, config, on_stage=lambda stage: say(write_stage(stage))) as app:
-        ticker = Ticker(app, on_report=lambda report: say(f"{report.reference}: {report.message}"), on_fault=say)
-        schedule = app.config.schedule
-        at = schedule.at
-        stopping = Stopping(
-            app.stop, tell=lambda: say("digest: stopping with what is under way; Ctrl-C again ends at once")
-        )
-
-        def end() -> None:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-        presence = Presence(app, queues=[SCHEDULE], tell=say, on_back=ticker.wake, on_over=end)
-        with stopping:
-            if not wait_until_ready(app, tell=say):
-                return
-            chores = Chores(list_chores(app), tell=say, note_lost=presence.note_lost)
-            with presence, ticker, chores, Answering(app, on_fault=say):
-                serve_public(
-                    app,
-                    host=host or app.config.web.host,
-                    port=app.config.web.port if port is None else port,
-                    announce=lambda url: say(
-                        f"Serving {url}; an edition is due at {at:%H:%M} {schedule.timezone} (Ctrl-C ends it)"
-                    ),
-                    on_signal=stopping.note,
-                    was_asked=lambda: stopping.was_asked,
-                )
-    if presence.has_let_go:
-        leave(FAILED)
 
 
 def _write_due(due: Mapping[str, Any]) -> str:

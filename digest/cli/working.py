@@ -10,6 +10,7 @@ import typer
 
 from digest.cli.options import ConfigOption, load
 from digest.cli.output import FAILED, leave, say, write_stage
+from digest.cli.rereading import watch_terminal
 from digest.errors import ConfigError
 from digest.models import TaskKind
 
@@ -89,6 +90,7 @@ def worker(
         tell=say,
         kinds=chosen,
         concurrency=at_once,
+        is_hung_up=watch_terminal(),
         health=Health(*read_address(place), tell=say) if place else None,
         announce=lambda: say(
             f"Working for {slug} on {queue.name}: {', '.join(chosen)}, {at_once} at once (Ctrl-C ends it)"

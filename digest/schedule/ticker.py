@@ -65,6 +65,11 @@ class Ticker:
         self._app.stop()
         self._scheduler.shutdown(wait=True)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being looked after now; a run may take hours."""
+        return any(line.is_busy for line in self._lines)
+
     def tick(self) -> None:
         """Look once for each cadence, unless a look is under way or a fault is given time to pass."""
         for line in self._lines:
@@ -131,6 +136,10 @@ class _Line:
         self._held_at: datetime | None = None
         self._quiet_until: datetime | None = None
         self._turn = threading.Lock()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._turn.locked()
 
     def tick(self) -> None:
         if self._app.is_stopping or not self._turn.acquire(blocking=False):

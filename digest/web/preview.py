@@ -10,6 +10,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,7 +25,7 @@ from digest.models import UNSUBSCRIBE_TOKEN, Viewpoint
 from digest.preflight import verdict
 from digest.web.imitating import CLIP, count_pictures, imitate, lead_out
 from digest.web.reading import annotate, annotate_headers, read_parts, remarks_on
-from digest.web.serving import serve
+from digest.web.serving import listen, serve
 
 if TYPE_CHECKING:
     from digest.models import Outcome
@@ -234,7 +235,8 @@ def serve_preview(desk: Desk, *, start: Viewpoint, port: int, announce: Callable
     """Serve on loopback until stopped. Raises ConfigError when the port cannot be had, else what `desk` raises."""
     shown = Shown(desk, start=start)
     first = shown.get(start)
-    serve(create_preview(shown), host=_HOST, port=port, announce=lambda url: announce(url, first))
+    with closing(listen(_HOST, port)) as listener:
+        serve(create_preview(shown), listener=listener, announce=lambda url: announce(url, first))
 
 
 def _files_in(watched: Sequence[Path]) -> Iterator[Path]:

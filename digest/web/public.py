@@ -4,6 +4,7 @@ GET never changes anything, so that link scanners cannot unsubscribe anybody. No
 access logging is off.
 """
 
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -54,23 +55,13 @@ def create_public(app: "App", limits: Limits | None = None) -> FastAPI:
 def serve_public(
     app: "App",
     *,
-    host: str,
-    port: int,
+    listener: socket.socket,
     announce: Callable[[str], None],
     on_signal: Callable[[], None] = lambda: None,
-    was_asked: Callable[[], bool] = lambda: False,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, of which `on_signal` hears; not at all when one `was_asked` before.
-
-    Raises ConfigError when the address cannot be had.
-    """
+    """Serve until SIGINT or SIGTERM, of which `on_signal` hears, or until it `is_over`; the listener stays open."""
     proxies = read_networks(app.config.web.proxies)
     serve(
-        create_public(app),
-        host=host,
-        port=port,
-        announce=announce,
-        proxies=proxies,
-        on_signal=on_signal,
-        was_asked=was_asked,
+        create_public(app), listener=listener, announce=announce, proxies=proxies, on_signal=on_signal, is_over=is_over
     )

@@ -146,22 +146,8 @@ def configure(app: FastAPI, *, proxies: Sequence[AnyNetwork] = (), limits: Limit
     )
 
 
-def serve(
-    app: FastAPI,
-    *,
-    host: str,
-    port: int,
-    announce: Callable[[str], None],
-    proxies: Sequence[AnyNetwork] = (),
-    on_signal: Callable[[], None] = lambda: None,
-    was_asked: Callable[[], bool] = lambda: False,
-) -> None:
-    """Serve until SIGINT or SIGTERM; port 0 takes a free one. Raises ConfigError when the address cannot be had.
-
-    The socket is bound first, so that `announce(url)` names a port that answers. `on_signal` hears of each signal as it
-    comes, in the signal's handler: requests that are in work may take a while yet. `was_asked` says whether one came
-    before that.
-    """
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. Raises ConfigError when the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, or asyncio leaves Nagle's algorithm on: a page's head and body would wait 40 ms for each other.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -169,28 +155,48 @@ def serve(
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
+        listener.setblocking(False)  # whether it is belongs to all that are duplicated of it
     except OSError as error:
         listener.close()
         remedy = "stop what uses it, or choose another with --port"
         raise ConfigError(f"{host}:{port}", "it cannot be listened on", remedy=remedy) from error
+    return listener
+
+
+def serve(
+    app: FastAPI,
+    *,
+    listener: socket.socket,
+    announce: Callable[[str], None],
+    proxies: Sequence[AnyNetwork] = (),
+    on_signal: Callable[[], None] = lambda: None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Serve until SIGINT or SIGTERM, or until it `is_over`; the listener stays open.
+
+    It listens already, so that `announce(url)` names a port that answers. `on_signal` hears of each signal as it comes,
+    in the signal's handler: requests that are in work may take a while yet. `is_over` is asked often.
+    """
+    host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    server = _Server(configure(app, proxies=proxies), on_signal)
-    try:
-        with _returning(server):
-            if not was_asked():
-                announce(f"http://{shown}:{listener.getsockname()[1]}/")
-                server.run(sockets=[listener])
-    finally:
-        listener.close()
+    server = _Server(configure(app, proxies=proxies), on_signal, is_over)
+    with _returning(server):
+        if not is_over():
+            announce(f"http://{shown}:{port}/")
+            server.run(sockets=[listener.dup()])  # which it closes
 
 
 class _Server(uvicorn.Server):
     """uvicorn's, which tells nobody of a signal until it has ended."""
 
-    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None], is_over: Callable[[], bool]) -> None:
         super().__init__(config)
         self._on_signal = on_signal
+        self._is_over = is_over
         self._is_told = False
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._is_over()
 
     def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
         super().handle_exit(sig, frame)

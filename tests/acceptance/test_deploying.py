@@ -132,8 +132,9 @@ def test_a_unit_runs_a_command_that_there_is_as_nobody_of_consequence(deploy: Pa
     assert [value for key, value in service if key == "Environment"] == ["DIGEST_CONFIG=/var/lib/digest/config.toml"]
 
 
-def test_a_worker_reads_its_configuration_again_on_reload(deploy: Path) -> None:
-    settings = dict(_unit(deploy / "systemd" / "digest-worker@.service")["Service"])
+@pytest.mark.parametrize("unit", ["digest-serve", "digest-worker@"])
+def test_a_service_reads_its_configuration_again_on_reload(deploy: Path, unit: str) -> None:
+    settings = dict(_unit(deploy / "systemd" / f"{unit}.service")["Service"])
     assert settings["ExecReload"].endswith("-HUP $MAINPID")
 
 
