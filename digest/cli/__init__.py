@@ -20,6 +20,7 @@ from digest.cli import (
     sources,
     starting,
     subscribers,
+    tasks,
     tokens,
     transferring,
     working,
@@ -72,6 +73,7 @@ commands.add_typer(editions.commands, name="editions")
 commands.add_typer(events.commands, name="events")
 commands.add_typer(inbox.commands, name="inbox")
 commands.add_typer(inspecting.commands, name="inspect")
+commands.add_typer(tasks.commands, name="tasks")
 commands.add_typer(tokens.commands, name="tokens")
 drilling.register(commands)
 commands.add_typer(database.commands, name="db")

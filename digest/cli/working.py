@@ -111,15 +111,15 @@ def read_kinds(text: str | None) -> list[TaskKind]:
     return [kind for kind in _KINDS if kind in names]
 
 
-def require_engine(config: "Config") -> "ProcrastinateEngine":
-    """The engine that workers serve. Raises ConfigError."""
+def require_engine(
+    config: "Config", *, nothing: str = "`digest serve` does everything, and workers nothing"
+) -> "ProcrastinateEngine":
+    """The engine that workers serve. Raises ConfigError, with what there is `nothing` of without it."""
     from digest.config.scheduling import ProcrastinateEngine
 
     if not isinstance(config.engine, ProcrastinateEngine):
         remedy = 'write kind = "procrastinate" there, and name a PostgreSQL database in [store] url'
-        raise ConfigError(
-            "[engine] kind", 'it is "local": `digest serve` does everything, and workers nothing', remedy=remedy
-        )
+        raise ConfigError("[engine] kind", f'it is "local": {nothing}', remedy=remedy)
     return config.engine
 
 

@@ -84,16 +84,46 @@ class ProcrastinateQueue:
         rows = self._write(lambda connection: connection.execute(statements.AWAITED, [queues]).fetchall())
         return {str(subject): int(count) for subject, count in rows}
 
-    def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
-        """Those that failed for good, the newest first. Raises StoreError."""
+    def set_aside(self, limit: int | None = 100) -> Sequence[SetAside]:
+        """Those that failed for good, the newest first; None: all. Raises StoreError."""
         rows = self._write(
             lambda connection: connection.execute(statements.SET_ASIDE, [self._queues, limit]).fetchall()
         )
         return [
-            SetAside(id=number, task=task, attempts=attempts, fault=str(arguments.get("fault", "")))
-            for number, attempts, arguments in rows
+            SetAside(id=number, task=task, attempts=attempts, fault=str(arguments.get("fault", "")), set_aside_at=at)
+            for number, attempts, arguments, at in rows
             if (task := read_task(arguments)) is not None
         ]
+
+    def retry(self, number: int) -> bool:
+        """Have a task that was set aside tried again, as if it were new; False: it is not set aside. Raises StoreError.
+
+        Where another with its identity waits already, that one stands for both.
+        """
+
+        def retry(connection: Connection[Any]) -> bool:
+            if not connection.execute(statements.HOLD_ASIDE, [number, self._queues]).fetchone():
+                return False
+            try:
+                with connection.transaction():
+                    connection.execute(statements.ANEW, {"id": number})
+            except errors.UniqueViolation:
+                connection.execute(statements.DELETE, [number])
+            connection.execute(statements.TELL, [self._queues])
+            return True
+
+        return self._write(retry)
+
+    def drop(self, number: int) -> bool:
+        """Forget a task that was set aside; False: it is not set aside. Raises StoreError."""
+
+        def drop(connection: Connection[Any]) -> bool:
+            is_there = connection.execute(statements.HOLD_ASIDE, [number, self._queues]).fetchone() is not None
+            if is_there:
+                connection.execute(statements.DELETE, [number])
+            return is_there
+
+        return self._write(drop)
 
     def put_back(
         self, number: int, worker: int | None, *, pause: timedelta, is_counted: bool = False, fault: str = ""

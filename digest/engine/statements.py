@@ -19,7 +19,8 @@ SELECT args->>'subject', count(*) FROM procrastinate_jobs
 WHERE status IN ('todo', 'doing') AND queue_name = ANY(%s) GROUP BY 1
 """
 SET_ASIDE: Final = """
-SELECT id, attempts, args FROM procrastinate_jobs
+SELECT id, attempts, args, (SELECT max(at) FROM procrastinate_events WHERE job_id = job.id AND type = 'failed')
+FROM procrastinate_jobs AS job
 WHERE status = 'failed' AND queue_name = ANY(%s) ORDER BY id DESC LIMIT %s
 """
 # Without a heartbeat for so long; after the server was away, each is given the time that it may need to come back.
@@ -64,6 +65,12 @@ ASIDE: Final = """
 UPDATE procrastinate_jobs SET status = 'failed', attempts = attempts + %(counted)s, args = args || %(note)s::jsonb,
     scheduled_at = NULL, worker_id = NULL
 WHERE id = %(id)s
+"""
+HOLD_ASIDE: Final = """
+SELECT id FROM procrastinate_jobs WHERE id = %s AND status = 'failed' AND queue_name = ANY(%s) FOR UPDATE
+"""
+ANEW: Final = """
+UPDATE procrastinate_jobs SET status = 'todo', attempts = 0, scheduled_at = NULL, worker_id = NULL WHERE id = %(id)s
 """
 HELD: Final = """
 SELECT id FROM procrastinate_jobs

@@ -1,6 +1,7 @@
 """What is to be done by a worker, whichever: the engine's only noun."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 TaskKind = Literal["collect", "read", "compose", "deliver"]
@@ -28,3 +29,4 @@ class SetAside:
     task: Task
     attempts: int
     fault: str = ""  # the last one, in words
+    set_aside_at: datetime | None = None

@@ -64,7 +64,7 @@ def find_incidents(
         Incident(
             name=f"task {one.id}",
             words=f"A task was set aside: {one.task.kind} {one.task.subject}: {one.fault or 'it failed too often'}.",
-            command="digest status",
+            command="digest tasks list",
         )
         for one in aside
     ]

@@ -142,7 +142,8 @@ def write_standing(found: Mapping[str, Any]) -> list[str]:
     tasks = found["tasks"]
     if tasks:
         waiting = ", ".join(f"{number} {kind}" for kind, number in tasks["waiting"].items() if number)
-        lines.append(f"tasks      {waiting or 'none'} waiting; {len(tasks['set_aside'])} set aside")
+        aside = f"{len(tasks['set_aside'])} set aside; see `digest tasks list`" if tasks["set_aside"] else "0 set aside"
+        lines.append(f"tasks      {waiting or 'none'} waiting; {aside}")
         lines += [f"set aside  task {one['kind']} {one['subject']}: {one['fault']}" for one in tasks["set_aside"]]
     if found["clock"]["fault"]:
         lines.append(f"warning    {found['clock']['fault']}")

@@ -10,6 +10,9 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from digest.engine.queue import ProcrastinateQueue
+from digest.engine.schema import upgrade_schema
+from digest.models import Task
 from digest.stores.sql import SqlStore
 from tests.acceptance.conftest import Desk
 from tests.acceptance.serving import wait_for
@@ -41,6 +44,35 @@ def test_without_the_engine_a_worker_says_that_there_is_nothing_for_it(desk: Des
     ran = desk.digest("worker")
     assert ran.code == 2
     assert '[engine] kind: it is "local"' in ran.err
+
+
+def test_without_the_engine_there_are_no_tasks_and_that_is_said(desk: Desk) -> None:
+    desk.configure()
+    ran = desk.digest("tasks", "list")
+    assert ran.code == 2
+    assert '[engine] kind: it is "local": there are no tasks' in ran.err
+
+
+def test_what_was_set_aside_is_listed_and_tried_again_or_dropped(engine_desk: Desk, url: str) -> None:
+    SqlStore.open(url, on_made=lambda: upgrade_schema(url)).close()
+    with closing(ProcrastinateQueue(url, "morning")) as queue:
+        queue.enqueue([Task(kind="read", newsletter="morning", subject=str(n)) for n in range(3)])
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(
+                """UPDATE procrastinate_jobs SET status = 'failed', attempts = 5, args = args || '{"fault": "odd"}'"""
+            )
+        rows = engine_desk.digest("tasks", "list", "--json").rows
+        assert [(row["kind"], row["subject"], row["attempts"], row["fault"]) for row in rows] == [
+            ("read", str(number), 5, "odd") for number in (2, 1, 0)
+        ]
+        ids = [str(row["id"]) for row in rows]
+        ran = engine_desk.digest("tasks", "retry", ids[0], "4711")
+        assert (ran.code, "task 4711: none of that id is set aside" in ran.err) == (2, True)
+        assert len(queue.set_aside()) == 3, "one that is not there, and nothing is done"
+        assert engine_desk.digest("tasks", "retry").code == 2
+        assert "waits for a worker" in engine_desk.digest("tasks", "retry", ids[0]).out
+        assert len(engine_desk.digest("tasks", "drop", "--all", "--json").rows) == 2
+        assert (len(queue.set_aside()), queue.waiting()["read"]) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,39 @@ def test_who_was_taken_for_dead_writes_over_nobody(url: str, queue: Procrastinat
     assert say(url, "SELECT id FROM procrastinate_workers") == [(second,)]
 
 
+def set_aside(url: str, queue: ProcrastinateQueue, *tasks: Task) -> list[int]:
+    """Their numbers."""
+    worker = register(url)
+    queue.enqueue(tasks)
+    numbers = [fetch(url, worker) for _ in tasks]
+    for number in numbers:
+        queue.put_aside(number, worker, fault="it is odd")
+    return numbers
+
+
+def test_what_was_set_aside_is_tried_again_as_if_it_were_new_or_forgotten(url: str, queue: ProcrastinateQueue) -> None:
+    first, second = set_aside(url, queue, make_task("1", identity="a"), make_task("2", identity="b"))
+    assert all(aside.set_aside_at is not None for aside in queue.set_aside(limit=None))
+    with closing(ProcrastinateQueue(url, "evening")) as other:
+        assert not other.retry(first), "it is another newsletter's"
+        assert not other.drop(first)
+    assert queue.retry(first)
+    assert not queue.retry(first), "it waits"
+    assert not queue.drop(first)
+    assert queue.drop(second)
+    assert states(url) == [("1", "todo", 0)]
+    assert fetch(url, register(url)) == first
+
+
+def test_what_is_tried_again_while_another_of_its_identity_waits_is_done_once(
+    url: str, queue: ProcrastinateQueue
+) -> None:
+    (number,) = set_aside(url, queue, make_task("1", identity="a"))
+    assert queue.enqueue([make_task("1", identity="a")]) == 1
+    assert queue.retry(number)
+    assert states(url) == [("1", "todo", 0)]
+
+
 def test_a_task_that_each_time_ends_its_worker_is_set_aside(url: str, queue: ProcrastinateQueue) -> None:
     queue.enqueue([make_task("1"), make_task("2")])
     for _ in range(2):
