@@ -33,9 +33,11 @@ def watch(edition: int, ports: Ports, workers: Workers) -> Ending:
             moved_at = now
         else:
             due_at = ledger.next_due(edition)
-            if due_at is None:
+            if ledger.leased_until(edition) is not None:  # claimed between the two: the next look says more
+                moved_at = now
+            elif due_at is None:
                 return "over"
-            if (due_at - ports.clock()).total_seconds() > IDLE_AFTER:
+            elif (due_at - ports.clock()).total_seconds() > IDLE_AFTER:
                 return "waits"
         if now - moved_at >= IDLE_AFTER:
             return "idle"
