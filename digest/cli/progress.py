@@ -130,12 +130,12 @@ class Progress:
         self._tell = tell
         self._live = live and sys.stderr.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
         self._bar: Bar | None = None
+        self._told: Standing | None = None  # the last line; also when what is shown begins anew
         self._begin()
 
     def _begin(self) -> None:
         self._pace = Pace()
         self._standing: Standing | None = None
-        self._told: Standing | None = None
         self._began_at = self._told_at = self._monotonic()
 
     def __enter__(self) -> "Progress":
@@ -200,9 +200,11 @@ class Progress:
 
 
 def is_line_due(told: Standing | None, standing: Standing, *, waited: float, running: float) -> bool:
-    """Whether a log wants another line: at the start, at each tenth, and when a while has passed. Pure."""
+    """Whether a log wants another line: at the start, at each tenth, and after a while. Never the same twice. Pure."""
     if told is None:
         return True
+    if told == standing:
+        return False
     if int(told.share * 10) != int(standing.share * 10):
         return True
     return waited >= (_OFTEN if running < _LONG else _SELDOM)

@@ -105,6 +105,17 @@ def test_a_log_gets_few_lines_and_the_last_count() -> None:
     assert len(lines) <= 16
 
 
+def test_a_log_gets_no_line_twice_also_when_what_is_shown_begins_anew() -> None:
+    clock, lines = Monotonic(), list[str]()
+    with Progress(monotonic=clock, tell=lines.append, live=False) as progress:
+        for done in (0, 0, 1):
+            progress.show({"planned": 1 - done, "accepted": done})
+            progress.end()  # a stage was told of
+            clock.now += 100
+        progress.show({"accepted": 1})
+    assert lines == ["deliver    0 of 1 (0 %)", "deliver    1 of 1 (100 %)"]
+
+
 def test_nothing_to_send_is_not_talked_about() -> None:
     lines = list[str]()
     with Progress(tell=lines.append, live=False) as progress:
