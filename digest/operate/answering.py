@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from digest import aside
 from digest.adapters import open_transports
 from digest.audience import consent
-from digest.errors import DigestError, StoreError, StoreUnavailable
+from digest.errors import DigestError, OtherRevision, StoreError, StoreUnavailable
 from digest.models import AskedFor, DeliveryState, Letterhead, PageRequest, Rendition
 from digest.operate.signing_up import forget_old_requests, language_for
 from digest.protocols import Transport
@@ -141,7 +141,8 @@ class Answering:
                     tidied_at = self._app.clock()
                 told = ""
             except DigestError as error:  # a template that is wrong, a database that is locked: tried again
-                is_told = isinstance(error, StoreUnavailable) and self._app.watch.note_lost(error)
+                lost = error if isinstance(error, StoreUnavailable | OtherRevision) else None
+                is_told = lost is not None and self._app.watch.note_lost(lost)
                 if str(error) != told and not is_told:
                     told = str(error)
                     self._on_fault(f"digest: a mail that was asked for on a page did not go: {told}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from digest.errors import DigestError, StoreUnavailable
+from digest.errors import DigestError, OtherRevision, StoreError, StoreUnavailable
 
 _LONGEST_PAUSE = timedelta(hours=1)
 _GOODBYE = 10.0  # seconds that a chore under way is given at the end
@@ -33,9 +33,12 @@ class Chores:
         chores: Sequence[Chore],
         *,
         tell: Callable[[str], None],
-        note_lost: Callable[[StoreUnavailable], bool] = lambda _: False,
+        note_lost: Callable[[StoreError], bool] = lambda _: False,
     ) -> None:
-        """Nothing is done yet. `note_lost` hears of a database that is away, and says whether it tells of that."""
+        """Nothing is done yet.
+
+        `note_lost` hears of a database that is away or of another version, and says whether it tells of that.
+        """
         self._tell = tell
         self._note_lost = note_lost
         self._over = threading.Event()
@@ -72,7 +75,7 @@ class Chores:
         try:
             told = chore.work()
         except DigestError as error:
-            if isinstance(error, StoreUnavailable) and self._note_lost(error):
+            if isinstance(error, StoreUnavailable | OtherRevision) and self._note_lost(error):
                 return ""
             return str(error)
         except Exception:  # noqa: BLE001 - a bug must not end what is done beside it

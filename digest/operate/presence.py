@@ -116,10 +116,13 @@ class Presence:
         return not self._other and not self._clock
 
     def note_lost(self, error: StoreError) -> bool:
-        """Somebody met a database that is away: told once, and looked after here. Whether nobody else need tell."""
+        """Somebody met a database that is away, or of another version: told once. Whether nobody else need tell."""
         if self._thread is None:
             return False
-        self._tell_lost(error)
+        if isinstance(error, OtherRevision):
+            self._note_other(error)
+        else:
+            self._tell_lost(error)
         return True
 
     def look_now(self) -> None:

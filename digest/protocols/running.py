@@ -51,7 +51,7 @@ class Watch(Protocol):
         ...
 
     def note_lost(self, error: StoreError) -> bool:
-        """The database is away; whether that was told, and is looked after."""
+        """The database is away, or of another version; whether that was told, and is looked after."""
         ...
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from digest.due import find_next
-from digest.errors import DigestError, StoreUnavailable
+from digest.errors import DigestError, OtherRevision, StoreUnavailable
 from digest.models import Cadence, EditionState, Report
 from digest.schedule.ensuring import ensure_due, is_waiting, read_zones
 
@@ -171,7 +171,7 @@ class _Line:
                 or (report.state is EditionState.SENDING and not is_waiting(self._app, report, self._app.clock()))
             )
         except DigestError as error:
-            if isinstance(error, StoreUnavailable) and self._app.watch.note_lost(error):
+            if isinstance(error, StoreUnavailable | OtherRevision) and self._app.watch.note_lost(error):
                 return  # it is told once, and looked again when it is back
             self._hold_back(now, str(error))
         except Exception:  # noqa: BLE001 - a bug must not be met anew each minute, nor end the scheduler

@@ -14,9 +14,13 @@ from digest.app import App
 from digest.config import load_config
 from digest.errors import OtherRevision
 from digest.models import SetAside, Task
+from digest.operate.answering import Answering
+from digest.operate.chores import Chore, Chores
 from digest.operate.incidents import Stuck, find_incidents, tell_incidents
 from digest.operate.presence import Presence, find_wrong_clock, hold_back, wait_until_ready
 from digest.operate.status import find_unattended, find_versions, list_workers, write_standing
+from digest.protocols import Watch
+from digest.schedule import Ticker
 from digest.stores.sql import SqlStore
 from tests.acceptance.serving import wait_for
 
@@ -93,6 +97,41 @@ def test_a_database_that_is_upgraded_under_it_is_let_go_of(app: App, store: SqlS
         with pytest.raises(OtherRevision), app.store._database.straight():
             pass
     assert sum("9999" in line for line in said.lines) == 1
+
+
+def test_who_meets_the_refusal_before_the_process_has_ended_tells_nothing_more(app: App, store: SqlStore) -> None:
+    said, over, met = Said(), threading.Event(), threading.Event()
+
+    def look() -> None:
+        try:
+            app.store.keys.key("a", lambda: "b")
+        except OtherRevision:
+            met.set()
+            raise
+
+    presence = Presence(app, queues=["schedule"], tell=said, on_over=over.set, beat=TICK, look=TICK, grace=TICK)
+    chores = Chores([Chore(name="looks", every=TICK, work=look)], tell=said, note_lost=presence.note_lost)
+    ticker = Ticker(app, on_report=lambda _: None, on_fault=said)
+    with closing(app), presence, chores:
+        with store._database.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        assert over.wait(20)
+        assert met.wait(20)
+        app.watch = Unobstructed(presence)  # it looked just before
+        ticker.tick()
+        with Answering(app, on_fault=said):
+            app.asked.set()
+    assert len(said.lines) == 1, said.lines
+
+
+class Unobstructed:
+    """A watch, without what it holds back."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.note_lost, self.may_send = watch.note_lost, watch.may_send
+
+    def find_obstacle(self) -> str:
+        return ""
 
 
 def test_a_server_waits_for_a_database_of_another_version_and_goes_on_by_itself(app: App, store: SqlStore) -> None:
