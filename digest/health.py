@@ -7,6 +7,8 @@ Who can reach the port learns no more than that: no address, no name of a databa
 """
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,8 +37,9 @@ class Health:
         try:
             self._server = await asyncio.start_server(self._answer, self.host, self.port, limit=_LONGEST)
         except (OSError, OverflowError) as error:
-            remedy = "name another in [engine] health, or with --health"
-            raise ConfigError(f"{self.host}:{self.port}", "health cannot be asked there", remedy=remedy) from error
+            remedy = "name another in [engine] health, or with --health; each worker needs its own"
+            fault = f"health cannot be asked there: {find_reason(error)}"
+            raise ConfigError(f"health {self.host}:{self.port}", fault, remedy=remedy) from None
         port = self._server.sockets[0].getsockname()[1]
         host = f"[{self.host}]" if ":" in self.host else self.host
         self.tell(f"Health on http://{host}:{port}/livez and /readyz")
@@ -71,6 +74,20 @@ class Health:
             obstacle = self._find_obstacle()
             return (503, obstacle) if obstacle else (200, "ok")
         return 404, "ask for /livez or /readyz"
+
+
+def find_reason(error: Exception) -> str:
+    """Why nothing can listen at an address, in words. Pure."""
+    if isinstance(error, socket.gaierror):
+        return "no host of that name is known"
+    match error.errno if isinstance(error, OSError) else None:
+        case errno.EADDRINUSE:
+            return "another program has that port"
+        case errno.EADDRNOTAVAIL:
+            return "it is no address of this machine"
+        case errno.EACCES:
+            return "ports below 1024 are not for everybody"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def read_address(text: str) -> tuple[str, int]:

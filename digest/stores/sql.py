@@ -132,7 +132,7 @@ class SqlStore:
         damage = self._database.find_damage()
         if damage:
             raise StoreError(self._database.name, f"it is damaged: {damage}", remedy="restore a backup")
-        return {"path": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
+        return {"place": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
 
     def require_revision(self) -> None:
         """Raises StoreError when the database is not of this version any more: somebody upgraded or replaced it."""

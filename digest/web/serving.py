@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from digest.errors import ConfigError
+from digest.health import find_reason
 from digest.web.clients import AnyNetwork, is_among
 from digest.web.limiting import Limits
 from digest.web.protecting import HEADERS
@@ -158,8 +159,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setblocking(False)  # whether it is belongs to all that are duplicated of it
     except OSError as error:
         listener.close()
-        remedy = "stop what uses it, or choose another with --port"
-        raise ConfigError(f"{host}:{port}", "it cannot be listened on", remedy=remedy) from error
+        remedy = "choose another with --port, or in the configuration"
+        raise ConfigError(f"{host}:{port}", f"it cannot be listened on: {find_reason(error)}", remedy=remedy) from None
     return listener
 
 

@@ -1,7 +1,9 @@
 """`digest worker` as an operator meets it."""
 
+import errno
 import re
 import signal
+import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 
 from digest.engine.queue import ProcrastinateQueue
 from digest.engine.schema import upgrade_schema
+from digest.health import find_reason
 from digest.models import Task
 from digest.stores.sql import SqlStore
 from tests.acceptance.conftest import Desk
@@ -91,9 +94,38 @@ def test_arguments_that_make_no_sense_are_named(engine_desk: Desk, arguments: li
     assert words in ran.err
 
 
+def test_where_health_cannot_be_asked_is_said_in_words(engine_desk: Desk) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        ran = engine_desk.digest("worker", "--health", place)
+    assert ran.code == 2
+    assert ran.err == (
+        f"digest: health {place}: health cannot be asked there: another program has that port "
+        "(name another in [engine] health, or with --health; each worker needs its own)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EADDRNOTAVAIL, "x"), "it is no address of this machine"),
+        (OSError(errno.EACCES, "x"), "ports below 1024 are not for everybody"),
+        (socket.gaierror(-2, "x"), "no host of that name is known"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (OverflowError("port must be 0-65535."), "port must be 0-65535."),
+    ],
+)
+def test_why_nothing_can_listen_is_said_in_words(error: Exception, words: str) -> None:
+    assert find_reason(error) == words
+
+
 def test_a_new_database_gets_the_engines_tables_and_an_old_one_by_its_upgrade(engine_desk: Desk, url: str) -> None:
     assert engine_desk.digest("db", "check").code == 0
-    assert re.search(r"engine\tProcrastinate \d", engine_desk.digest("db", "check").out)
+    told = engine_desk.digest("db", "check").out
+    assert re.search(r"engine\tProcrastinate \d", told)
+    assert re.search(r"place\tdatabase \w+ on 127.0.0.1", told)
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     SqlStore.open(url).close()  # as the local engine makes it
