@@ -121,7 +121,7 @@ def _write_due(due: Mapping[str, Any]) -> str:
 
 def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """The last editions, deliveries by state, the sources' health, and what is due next."""
-    from digest.operate.status import read_status, write_standing
+    from digest.operate.status import read_status, write_oldest_claim, write_standing
 
     with open_app(context, config) as app:
         found = read_status(app)
@@ -138,6 +138,7 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
         put(f"last run   {last['finished_at'].astimezone():%Y-%m-%d %H:%M %Z} {last['status']}: {last['message']}")
     for stored in found["editions"]:
         counts = ", ".join(f"{number} {state}" for state, number in stored["deliveries"].items())
+        counts += write_oldest_claim(stored)
         named = f"{stored['date']}" if stored["cadence"] == "daily" else f"{stored['date']}-{stored['cadence']}"
         put(f"{named} {stored['state']:<8} {counts or stored['reason'] or 'nothing planned'}")
     if not found["editions"]:

@@ -1,10 +1,12 @@
 """How the newsletter does, for `digest status` and the API alike."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from digest import __version__
+from digest.deliver.lanes import LEASE
 from digest.due import find_next, gather_zones
 from digest.models import Cadence, TaskKind
 from digest.operate.presence import find_wrong_clock
@@ -26,6 +28,8 @@ def read_status(app: "App") -> dict[str, Any]:
 
 def _read_status(app: "App") -> dict[str, Any]:
     slug, now = app.config.newsletter.slug, app.clock()
+    newest = app.store.editions.newest(slug, _EDITIONS)
+    leases = app.store.ledger.first_leases([stored.id for stored in newest])
     last = app.store.runs.last(slug)
     due = read_next_due(app)
     return {
@@ -42,8 +46,9 @@ def _read_status(app: "App") -> dict[str, Any]:
                 "reason": stored.reason,
                 "sent_at": stored.sent_at,
                 "deliveries": app.store.ledger.counts(stored.id),
+                **read_oldest_claim(leases.get(stored.id), now),
             }
-            for stored in app.store.editions.newest(slug, _EDITIONS)
+            for stored in newest
         ],
         "sources": app.store.entries.health(slug, now=now),
         "quarantined": dict(app.store.events.quarantined()),
@@ -52,6 +57,24 @@ def _read_status(app: "App") -> dict[str, Any]:
         "clock": read_clock(app),
         "last_run": {"finished_at": last[0], "status": last[1].status, "message": last[1].message} if last else None,
     }
+
+
+def read_oldest_claim(lease_until: datetime | None, now: datetime) -> dict[str, Any]:
+    """Since when a sender has had the batch that was claimed first, and has not settled it. Pure."""
+    claimed_at = lease_until and lease_until - LEASE  # leases are all as long, and never renewed
+    return {
+        "oldest_claim_at": claimed_at,
+        "oldest_claim_seconds": claimed_at and max(0, round((now - claimed_at).total_seconds())),
+    }
+
+
+def write_oldest_claim(edition: Mapping[str, Any]) -> str:
+    """The same for people; "" where nothing is claimed. Pure."""
+    seconds = edition["oldest_claim_seconds"]
+    if seconds is None:
+        return ""
+    over = "" if seconds <= LEASE.total_seconds() else ", longer than its lease: a worker, `serve` or `run` takes it up"
+    return f"; the oldest claim stands for {seconds} s{over}"
 
 
 def read_next_due(app: "App") -> dict[str, Any] | None:

@@ -227,6 +227,11 @@ class SqlLedger:
         with self._database.read() as connection:
             return telling.leased_until(connection, edition)
 
+    def first_leases(self, editions: Collection[int]) -> dict[int, datetime]:
+        """When the first lease of a claimed batch ends, by edition; without those of which none is claimed."""
+        with self._database.read() as connection:
+            return telling.first_leases(connection, editions)
+
     def deliveries(self, edition: int, *, missing: bool = False) -> Iterator[Delivery]:
         """All deliveries by address, or only those of whom nothing says that they got it; as they are read."""
         with self._database.read_all() as connection:

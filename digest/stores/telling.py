@@ -98,6 +98,14 @@ def leased_until(connection: Connection, edition: int) -> datetime | None:
     return connection.execute(query).scalar()
 
 
+def first_leases(connection: Connection, editions: Collection[int]) -> dict[int, datetime]:
+    """When the first lease ends, by edition; by the index of states, which leads to those that are claimed alone."""
+    query = select(batches.c.edition, func.min(batches.c.lease_until)).where(
+        batches.c.edition.in_(editions), batches.c.state == "claimed"
+    )
+    return {row[0]: row[1] for row in connection.execute(query.group_by(batches.c.edition))}
+
+
 def read(
     connection: Connection, edition: int, states: Sequence[DeliveryState], *, with_events: bool = False
 ) -> Iterator[Delivery]:

@@ -57,6 +57,19 @@ def test_who_was_left_out_or_given_up_of_an_edition_that_is_ready_again_is_plann
     assert [one.answer for one in store.ledger.deliveries(edition)] == [None, None, None, "no story"]
 
 
+def test_the_oldest_claim_of_each_edition_is_known_until_it_is_settled(store: SqlStore) -> None:
+    edition = plan(store, 25)
+    assert store.ledger.first_leases([edition]) == {}
+    first = take(store, edition)
+    later = LEASE + timedelta(minutes=1)
+    assert store.ledger.claim(edition, make_owner("two"), lease_until=later, now=NOW + timedelta(minutes=1))
+    assert store.ledger.first_leases([edition, edition + 1]) == {edition: LEASE}
+    store.ledger.mark(first, ids(first), "outbox", now=NOW)
+    store.ledger.settle(first, outcomes(ids(first)), now=NOW)
+    store.ledger.release(first, now=NOW)
+    assert store.ledger.first_leases([edition]) == {edition: later}
+
+
 def test_who_is_left_out_is_written_down_with_the_reason(store: SqlStore) -> None:
     edition = save_edition(store).id
     (reader,) = add_readers(store, 1)

@@ -12,13 +12,21 @@ from sqlalchemy import text
 
 from digest.app import App
 from digest.config import load_config
+from digest.deliver.lanes import LEASE
 from digest.errors import OtherRevision
 from digest.models import SetAside, Task
 from digest.operate.answering import Answering
 from digest.operate.chores import Chore, Chores
 from digest.operate.incidents import Stuck, find_incidents, tell_incidents
 from digest.operate.presence import Presence, find_wrong_clock, hold_back, wait_until_ready
-from digest.operate.status import find_unattended, find_versions, list_workers, write_standing
+from digest.operate.status import (
+    find_unattended,
+    find_versions,
+    list_workers,
+    read_oldest_claim,
+    write_oldest_claim,
+    write_standing,
+)
 from digest.protocols import Watch
 from digest.schedule import Ticker
 from digest.stores.sql import SqlStore
@@ -132,6 +140,15 @@ class Unobstructed:
 
     def find_obstacle(self) -> str:
         return ""
+
+
+def test_how_long_the_oldest_claim_stands_is_said() -> None:
+    now = datetime(2026, 3, 2, 7, tzinfo=UTC)
+    assert write_oldest_claim(read_oldest_claim(None, now)) == ""
+    assert write_oldest_claim(read_oldest_claim(now + LEASE - timedelta(seconds=34), now)) == (
+        "; the oldest claim stands for 34 s"
+    )
+    assert "longer than its lease" in write_oldest_claim(read_oldest_claim(now - timedelta(seconds=1), now))
 
 
 def test_a_server_waits_for_a_database_of_another_version_and_goes_on_by_itself(app: App, store: SqlStore) -> None:

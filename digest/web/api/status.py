@@ -25,6 +25,8 @@ class EditionStanding(BaseModel):
     reason: str | None
     sent_at: datetime | None
     deliveries: Deliveries
+    oldest_claim_at: datetime | None = Field(description="Of what a sender has, and has not settled; null: nothing.")
+    oldest_claim_seconds: int | None = Field(description="How long ago that was.")
 
 
 class SourceStanding(BaseModel):
