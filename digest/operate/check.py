@@ -13,6 +13,7 @@ from digest.due import find_zone
 from digest.errors import DigestError
 from digest.mailing import try_subject
 from digest.operate.inbox import check_inbox
+from digest.operate.lateness import check_rate
 from digest.operate.presence import find_wrong_clock
 from digest.operate.segments import count_segments
 from digest.operate.trying import try_sources
@@ -50,6 +51,7 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_sources(app),
         *_check_summarizers(app),
         *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
+        *_check_rate(app),
         *_check_alignment(app),
         *_check_events(app),
         *_check_canary(app),
@@ -234,6 +236,17 @@ def _check_summarizers(app: "App") -> Iterator[Checked]:
     for summarizer in summarizers:
         if check := getattr(summarizer, "check", None):
             yield _try(f"summarizer {app.config.summarizer.kind}", check)
+
+
+def _check_rate(app: "App") -> Iterator[Checked]:
+    """Whether everybody can be mailed before the edition is too old."""
+    try:
+        found = check_rate(app)
+    except DigestError:
+        return  # the database's own check says it, or the transport's
+    if found:
+        result, message, remedy = found
+        yield Checked(subject="rate", result=result, message=message, remedy=remedy)
 
 
 def _check_alignment(app: "App") -> Iterator[Checked]:

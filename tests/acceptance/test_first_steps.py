@@ -159,6 +159,7 @@ def test_status_and_check_say_how_things_are(sample_desk: Desk) -> None:
     results = {row["subject"]: row["result"] for row in checked.rows}
     assert results["database"] == results["templates"] == results["transport outbox"] == "ok"
     assert results["sender"] == "warning"
+    assert results["rate"] == "ok"
 
 
 def test_a_readers_topics_bound_what_the_reader_gets(sample_desk: Desk) -> None:
