@@ -392,6 +392,7 @@ class App:
             waits_for_rates=not self.is_swept,
             limits=decisions.make_limits(self.config),
             may_go_on=self.may_go_on,
+            is_alone=isinstance(self.watch, Unwatched),
             on_stage=self._on_stage,
             on_progress=self._on_progress,
         )

@@ -139,6 +139,7 @@ class Ports:
     waits_for_rates: bool = True  # False: something else looks again, and other editions must not wait meanwhile
     limits: Limits | None = None  # shares of an edition's messages at which it stops
     may_go_on: Callable[[], bool] = lambda: True  # asked before each message
+    is_alone: bool = False  # nobody else in this process looks after the database, and tells of it
     on_stage: Callable[[StageReport], None] = lambda _: None
     on_progress: Callable[[Mapping[str, int]], None] = lambda _: None
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from digest import closing, deliver, extract, lateness, reread
-from digest.errors import StoreError
+from digest.errors import StoreError, StoreUnavailable
 from digest.log import Log
 from digest.models import (
     Edition,
@@ -209,9 +209,15 @@ class Sending:
             ):
                 on_stop(reason)
 
-        def tell_of_wait(why: str, until: datetime) -> None:
-            note = f"{why}; it goes on at {until.astimezone(ports.zone):%H:%M %Z}"
+        def tell(note: str) -> None:
             ports.on_stage(StageReport(stage="deliver", counts={}, notes=(note,)))
+
+        def tell_of_wait(why: str, until: datetime) -> None:
+            tell(f"{why}; it goes on at {until.astimezone(ports.zone):%H:%M %Z}")
+
+        def tell_of_store(error: StoreUnavailable | None) -> None:
+            if ports.is_alone:
+                tell(f"{error}; trying again, for minutes" if error else "the database answers again")
 
         zones, news_until = ports.ledger.zones(stored.id), {}
         if ports.max_lateness is not None:
@@ -239,6 +245,7 @@ class Sending:
             stop_edition=stop_edition,
             on_progress=ports.on_progress,
             on_long_wait=tell_of_wait,
+            on_away=tell_of_store,
             waits_for_rates=ports.waits_for_rates,
             limits=ports.limits,
             resumed_at=stored.resumed_at,

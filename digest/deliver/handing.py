@@ -38,6 +38,7 @@ class _Handing:
     claim: Claim
     begin_until: float  # when the last message may be begun (monotonic seconds)
     held_until: float  # when the lease ends
+    outages: int  # of the database's, before its turns were taken
     marks: int = 0  # with those that were marked again, for another lane
     attempted: set[int] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
@@ -90,7 +91,8 @@ class Connection:
         `held_until` is when its lease ends, by this process's own clock (monotonic seconds). What no lane takes now is
         due again, at once or when one may be used again.
         """
-        handing = _Handing(claim, held_until - LONGEST_SEND.total_seconds(), held_until)
+        outages = self._together.outages
+        handing = _Handing(claim, held_until - LONGEST_SEND.total_seconds(), held_until, outages)
         left: Sequence[Recipient] = claim.recipients
         self.crowded = None
         try:
@@ -157,6 +159,7 @@ class Connection:
         going, before = slice_[:count], handing.marks
         if going:
             start = self._pacing.take_turns(lane, count, until=until)
+            handing.outages = self._together.outages
             if start is None:
                 raise _Halt  # its turn comes too late for this lease
             if lane.is_by_request:  # it leaves with the first: the rest are due before the next one leaves
@@ -204,7 +207,13 @@ class Connection:
             raise _Halt
 
     def _is_late(self, handing: _Handing) -> bool:
-        """Whether too little is left of the lease; by both clocks: one stands still while the machine is suspended."""
+        """Whether too little is left of the lease; by both clocks: one stands still while the machine is suspended.
+
+        Or its turns are over, since the database was away meanwhile: all connections that waited for it would catch up
+        at once, and be faster together than their lane.
+        """
+        if handing.outages != self._together.outages:
+            return True
         until = handing.claim.lease_until - LONGEST_SEND
         return self._together.monotonic() >= handing.begin_until or self._together.now() >= until
 
@@ -235,7 +244,7 @@ class Connection:
         self._together.note_attempts(len(deliveries))
         # It may have taken long, or the process or the whole machine was stopped meanwhile.
         if self._is_late(handing):
-            self._put_back(handing, "the lease was over before it left", deliveries)
+            self._put_back(handing, "its turn was over before it left", deliveries)
             raise _Halt
 
     def _flush(self, handing: _Handing) -> None:

@@ -13,7 +13,7 @@ from digest.deliver.lanes import LEASE, Lane, Mailing, Rest
 from digest.deliver.pacing import Pacing
 from digest.deliver.slots import Slot
 from digest.deliver.together import Sent, Together
-from digest.errors import Refused, StoreError
+from digest.errors import Refused, StoreError, StoreUnavailable
 from digest.models import Claim, Owner
 from digest.protocols import Clock, Ledger, Rates
 
@@ -54,6 +54,7 @@ class Sender:
         stop_edition: Callable[[str], None] = lambda _: None,
         on_progress: Callable[[Mapping[str, int]], None] = lambda _: None,
         on_long_wait: Callable[[str, datetime], None] = lambda _why, _until: None,
+        on_away: Callable[[StoreUnavailable | None], None] = lambda _: None,
         limits: Limits | None = None,
         resumed_at: datetime | None = None,
         patience: timedelta = timedelta(seconds=15),
@@ -67,7 +68,8 @@ class Sender:
         `may_go_on()` is asked before each message; `is_open()`, whether the edition is still to be sent, before each
         batch and each second; `stop_edition(reason)` stops it for every sender. `on_progress` hears of deliveries by
         state, at most once a second, from whichever thread; `on_long_wait`, in the thread of `run`, why and until when
-        nothing is sent. `resumed_at`: when a person had the edition go on after a stop.
+        nothing is sent; `on_away`, in whichever, of a ledger that has not answered for some seconds, and (None) that it
+        does again. `resumed_at`: when a person had the edition go on after a stop.
         """
         self._mailing, self._ledger, self._lanes, self._owner = mailing, ledger, lanes, owner
         self._patience = patience.total_seconds()
@@ -82,6 +84,7 @@ class Sender:
             is_open=is_open,
             stop_edition=stop_edition,
             on_progress=on_progress,
+            on_away=on_away,
             limits=limits,
             resumed_at=resumed_at,
             connections=max((lane.connections for lane in lanes), default=1),

@@ -19,6 +19,8 @@ _LOOK_IN_PAUSE = 10.0  # seconds between those in a long pause
 _LOOK_SHARE = 20  # counting a large edition takes its time: not more than one part in so many
 _STOPPING = 10.0  # seconds for which a sender that was told to stop still tries to write down what it did
 _LONGEST_TRY = 5.0
+_OUTAGE = 1.0  # seconds without the database after which turns are over: no more than a second's worth leaves at once
+_TELL_AFTER = 4  # failures, some three seconds: a deadlock or a failover passes sooner
 _STEP = timedelta(seconds=1)  # less is no step: clocks are kept right by running a little slower
 A = TypeVar("A")
 
@@ -49,6 +51,7 @@ class Together:
         is_open: Callable[[], bool],
         stop_edition: Callable[[str], None],
         on_progress: Callable[[Mapping[str, int]], None],
+        on_away: Callable[[StoreUnavailable | None], None],
         limits: Limits | None,
         resumed_at: datetime | None,
         connections: int,
@@ -58,7 +61,7 @@ class Together:
         self._clock, self.monotonic, self._wait = clock, monotonic, wait
         self._seen = (clock(), monotonic())
         self._may_go_on, self._is_open = may_go_on, is_open
-        self._stop_edition, self._on_progress = stop_edition, on_progress
+        self._stop_edition, self._on_progress, self._on_away = stop_edition, on_progress, on_away
         self._limits, self._resumed_at = limits, resumed_at
         self.breaker = Breaker(connections=connections)
         self._lock = threading.Lock()  # of what is counted
@@ -68,6 +71,8 @@ class Together:
         self._counted_at = self._asked_at = float("-inf")
         self._count_every = _LOOK_EVERY
         self._closed = False  # the edition is not being sent any more
+        self._is_away = False  # the database, and that was told
+        self.outages = 0  # how often somebody had to wait for it
         self.error: BaseException | None = None
         self.fault: str | None = None
         self.stopped: str | None = None
@@ -167,9 +172,11 @@ class Together:
         failures, first = 0, self.monotonic()
         while True:
             try:
-                return act()
-            except StoreUnavailable:
+                done = act()
+            except StoreUnavailable as error:
                 failures += 1
+                if failures >= _TELL_AFTER:
+                    self._note_away(error)
                 began = self.monotonic()
                 pause = min(_LONGEST_TRY, 0.1 * 2.0 ** min(failures, 10))
                 last = until if self.goes_on() else min(until, first + _STOPPING)
@@ -178,6 +185,20 @@ class Together:
                 self._wait(pause)
                 if self.monotonic() < began + pause / 2:
                     time.sleep(pause)  # a pause ends at once when somebody says stop; the database is not back by that
+            else:
+                if failures and self.monotonic() - first >= _OUTAGE:
+                    with self._lock:
+                        self.outages += 1
+                if self._is_away:
+                    self._note_away(None)
+                return done
+
+    def _note_away(self, error: StoreUnavailable | None) -> None:
+        """Tell that the database does not answer, or (None) that it does again; once for all connections."""
+        with self._lock:
+            is_news, self._is_away = self._is_away == (error is None), error is not None
+        if is_news:
+            self._on_away(error)
 
     def note_attempts(self, count: int) -> None:
         """So many messages were marked."""

@@ -164,6 +164,16 @@ def test_a_database_that_is_away_for_a_while_is_waited_for(store: SqlStore, step
     assert store.ledger.counts(edition) == {"accepted": 25}
 
 
+def test_a_database_that_is_away_for_some_seconds_is_told_of_once_and_so_is_its_return(store: SqlStore) -> None:
+    edition, transport, clock = plan(store, 25), Scripted(), Clock(NOW)
+    told: list[StoreUnavailable | None] = []
+    with flaky(store, mark=["", "before", "", *["before"] * 8]):
+        make_sender(store, edition, [Lane(transport=transport, rate=1000.0)], clock, on_away=told.append).run()
+    lost, found = told
+    assert isinstance(lost, StoreUnavailable)
+    assert found is None
+
+
 def test_nothing_is_sent_while_the_database_stays_away_and_the_run_says_so(store: SqlStore) -> None:
     edition, transport, clock = plan(store, 25), Scripted(), Clock(NOW)
     with flaky(store, mark=["", "", *["before"] * 1000]), pytest.raises(StoreUnavailable):
@@ -410,6 +420,15 @@ def test_a_lane_keeps_its_rate(store: SqlStore) -> None:
     make_sender(store, edition, [Lane(transport=transport, rate=20.0)], clock).run()
     assert most_within(transport.at, 0.999) <= 20
     assert clock.waited < 6
+
+
+def test_who_was_held_up_does_not_catch_up_with_the_rate_at_once(store: SqlStore) -> None:
+    edition, clock = plan(store, 100, batch_size=20), Clock(NOW)
+    transport = Timing(clock)
+    with flaky(store, mark=["", "", *["before"] * 10]):
+        make_sender(store, edition, [Lane(transport=transport, rate=20.0)], clock).run()
+    assert store.ledger.counts(edition) == {"accepted": 100}
+    assert most_within(transport.at, 0.999) <= 21
 
 
 def test_what_a_domain_cannot_take_now_is_put_off_and_all_are_mailed_at_its_rate(store: SqlStore) -> None:
