@@ -64,7 +64,7 @@ kind = "{engine}"
 """
 _CONFIG = f"""{NEWSLETTER}
 [transport]
-rate = "100000/s"
+rate = "{{rate}}"
 per_domain = "off"
 {{transport}}
 """
@@ -164,9 +164,16 @@ class Sinks:
     def trap(self, at: str, number: int, answer: str) -> None:
         """Hold the conversation that comes to that step as the `number`th from now on."""
         before = self.count("trapped")
-        self._process.stdin.write(json.dumps({"at": at, "number": number, "answer": answer}) + "\n")  # type: ignore[union-attr]
-        self._process.stdin.flush()  # type: ignore[union-attr]
+        self._tell({"at": at, "number": number, "answer": answer})
         self.wait(lambda said: said["trapped"] > before, "the trap is set")
+
+    def slow(self, seconds: float) -> None:
+        """Have SendGrid think over each request for as long: else it is too quick to be met with one in hand."""
+        self._tell({"slow": seconds})
+
+    def _tell(self, order: dict[str, Any]) -> None:
+        self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
+        self._process.stdin.flush()  # type: ignore[union-attr]
 
     def settle(self) -> None:
         """Until all has been read that dead senders left in their connections, and every connection has ended.
@@ -184,8 +191,15 @@ class Sinks:
 
     def evidence(self, offset: int = 0) -> list[tuple[str, str]]:
         """What was taken, in order: whose name in the ledger, and the address."""
+        return [(key, email) for _, _, key, email, _ in self._read(offset)]
+
+    def instants(self, offset: int = 0) -> list[float]:
+        """When that was (monotonic seconds)."""
+        return [float(at) for *_, at in self._read(offset)]
+
+    def _read(self, offset: int) -> list[list[str]]:
         lines = self._path.read_text().splitlines() if self._path.exists() else []
-        return [(key, email) for _, _, key, email in (line.split() for line in lines[offset:])]
+        return [line.split() for line in lines[offset:]]
 
     def close(self) -> None:
         """End it."""
@@ -242,6 +256,7 @@ class Field:
         connections: int = 1,
         reports: Path | None = None,
         engine: str = "local",
+        rate: str = "100000/s",
     ) -> None:
         """`transport` is "smtp" or "sendgrid"; `reports`: where senders say how they ended, if not in the folder."""
         self._reports = reports or folder
@@ -253,7 +268,7 @@ class Field:
             "sendgrid": f'kind = "sendgrid"\nhost = "{sinks.sendgrid_url}"',
         }[transport]
         (folder / "config.toml").write_text(
-            _CONFIG.format(store=url, engine=engine, transport=f"{table}\nconnections = {connections}")
+            _CONFIG.format(store=url, engine=engine, rate=rate, transport=f"{table}\nconnections = {connections}")
         )
         with App(load_config(folder / "config.toml")) as app:
             app.store.stamp()  # it is made, with what the engine needs

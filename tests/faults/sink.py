@@ -1,14 +1,16 @@
 """What outlives every kill: `python -m tests.faults.sink EVIDENCE`, an SMTP server and a SendGrid in one process.
 
-Whatever one of them takes is in the file EVIDENCE before the sender hears of it: `transport connection send_key email`.
-It says on stdout what happens as it happens; on stdin it is told where to hold the next conversation, as JSON:
-{"at": "reply", "number": 3, "answer": "take and hold"}. Steps are counted from that line on.
+Whatever one of them takes is in the file EVIDENCE before the sender hears of it: `transport connection send_key email
+seconds`, by the machine's own clock that is never set. It says on stdout what happens as it happens; on stdin it is
+told where to hold the next conversation, as JSON: {"at": "reply", "number": 3, "answer": "take and hold"}. Steps are
+counted from that line on. Or how long SendGrid thinks over each request that has come: {"slow": 1.0}.
 """
 
 import json
 import os
 import sys
 import threading
+import time
 from typing import Any, BinaryIO
 
 from tests.doubles.sendgrid_api import SendGridDouble
@@ -64,6 +66,8 @@ class SendGridSink(SendGridDouble):
         super().__init__(answer=self._choose)
         self._evidence = evidence
         self._trap = trap
+        self.slow = 0.0  # seconds for each request
+        self._never = threading.Event()
 
     def _choose(self, number: int) -> str:
         return {"take and hold": "accept-and-stall", "hold": "stall", "": "accept"}[self._trap("reply")]
@@ -76,13 +80,15 @@ class SendGridSink(SendGridDouble):
             while stream.read(65536):
                 pass
             raise ConnectionResetError
-        return first + stream.read(length - len(first))
+        body = first + stream.read(length - len(first))
+        self._never.wait(self.slow)
+        return body
 
     def take(self, request: dict[str, Any]) -> None:
         """Answer for a request."""
         for person in request["personalizations"]:
             key, email = person["custom_args"]["send_key"], person["to"][0]["email"]
-            self._evidence.keep(f"sendgrid {len(self.requests)} {key} {email}")
+            self._evidence.keep(f"sendgrid {len(self.requests)} {key} {email} {time.monotonic()}")
         for _ in request["personalizations"]:
             self._evidence.say("taken sendgrid")
 
@@ -108,7 +114,7 @@ def main(path: str) -> None:
 
     def listen(what: str, connection: int, taken: Taken | None) -> None:
         if taken:
-            evidence.keep(f"smtp {connection} {taken.key} {taken.email}")
+            evidence.keep(f"smtp {connection} {taken.key} {taken.email} {time.monotonic()}")
         evidence.say(f"{what} smtp")
 
     def answer(step: Step) -> str:
@@ -121,6 +127,9 @@ def main(path: str) -> None:
         evidence.say(json.dumps({"smtp": smtp.port, "sendgrid": sendgrid.url, "key": sendgrid.api_key}))
         for line in sys.stdin:
             order = json.loads(line)
+            if "slow" in order:
+                sendgrid.slow = order["slow"]
+                continue
             trap.set(order["at"], order["number"], order["answer"])
             evidence.say("trapped")
 
