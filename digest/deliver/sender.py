@@ -220,9 +220,7 @@ class Sender:
             elif number == 0 and together.monotonic() - self._recovered_at >= _RECOVER_EVERY:
                 self._ledger.recover(edition, now=now)
                 self._recovered_at = together.monotonic()
-            late = self._mailing.find_late(
-                now
-            )  # at this moment: the scheduler gives it up within a minute, not at once
+            late = self._mailing.find_late(now)  # the scheduler gives it up within a minute, not at once
             return self._ledger.claim(edition, owner, lease_until=now + LEASE, now=now, besides=late)
 
         claim = together.persist(recover_and_claim, until=until)
