@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from digest.config import Config
     from digest.config.scheduling import ProcrastinateEngine
+    from digest.operate.presence import Presence
     from digest.worker import Means
 
 _KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
@@ -68,6 +69,7 @@ def worker(
     queue = ProcrastinateQueue(first.store.url, slug, attempts=engine.attempts)
 
     is_over = threading.Event()
+    there: list[Presence] = []  # while tasks of an earlier configuration go on, more than one
 
     def end() -> None:
         is_over.set()
@@ -81,7 +83,7 @@ def worker(
             raise ConfigError("[newsletter] slug and [store] url", "they cannot change while it works", remedy=remedy)
         if (concurrency or table.concurrency, table.attempts) != (at_once, engine.attempts):
             say("digest: [engine] concurrency and attempts are those of the start until the worker is restarted")
-        return _make_means(found, chosen, at_once, end)
+        return _make_means(found, chosen, at_once, end, there)
 
     Worker(
         queue=queue,
@@ -123,7 +125,13 @@ def require_engine(
     return config.engine
 
 
-def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int, on_over: "Callable[[], None]") -> "Means":
+def _make_means(
+    config: "Config",
+    kinds: "Sequence[TaskKind]",
+    at_once: int,
+    on_over: "Callable[[], None]",
+    there: "list[Presence]",
+) -> "Means":
     from digest.app import App
     from digest.operate.presence import Presence, hold_back, hold_back_chores
     from digest.tasks import list_worker_chores, make_performing
@@ -136,9 +144,13 @@ def _make_means(config: "Config", kinds: "Sequence[TaskKind]", at_once: int, on_
     def open_all() -> None:
         app.store  # noqa: B018 - opened now
         presence.start()
+        if presence not in there:  # it may take several tries
+            there.append(presence)
 
     def close_all() -> None:
-        presence.stop()
+        if presence in there:
+            there.remove(presence)
+        presence.stop(leaves=not there)
         performing.close()
         app.close()
 

@@ -90,15 +90,15 @@ class Presence:
         self._thread = threading.Thread(target=self._repeat, name="digest presence", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Say that it ends. What another says of the same process meanwhile stands again with its next beat."""
+    def stop(self, *, leaves: bool = True) -> None:
+        """Say that it ends, unless another says of the same process that it is there: then it does not leave."""
         self._over.set()
         self._awake.set()
         if self._thread is None:
             return
         self._thread.join(10)
         self._thread = None
-        if not self._away and self._other is None:
+        if leaves and not self._away and self._other is None:
             with suppress(DigestError):
                 self._app.store.workers.leave(self._number)
 

@@ -86,6 +86,19 @@ def test_it_is_listed_while_it_lives_and_comes_back_when_it_was_forgotten(app: A
     assert store.workers.everyone("morning") == []
 
 
+def test_a_process_stays_listed_when_one_reading_of_its_configuration_follows_another(
+    app: App, store: SqlStore
+) -> None:
+    with closing(app):
+        first, second = watch(app, Said()), Presence(app, queues=["schedule"], tell=Said())  # which beats seldom
+        first.start()
+        second.start()
+        first.stop(leaves=False)
+        assert len(store.workers.everyone("morning")) == 1
+        second.stop()
+    assert store.workers.everyone("morning") == []
+
+
 def test_a_database_that_is_upgraded_under_it_is_let_go_of(app: App, store: SqlStore) -> None:
     said, over = Said(), threading.Event()
     presence = Presence(app, queues=["schedule"], tell=said, on_over=over.set, beat=TICK, look=TICK, grace=TICK)
