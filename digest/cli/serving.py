@@ -47,8 +47,8 @@ class Opened:
 
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Else [web] host.", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option(help="Else [web] port.", min=0, max=65535, show_default=False)] = None,
+    host: Annotated[str | None, typer.Option(help="Else \\[web] host.", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="Else \\[web] port.", min=0, max=65535, show_default=False)] = None,
     config: ConfigOption = None,
 ) -> None:
     """Run the scheduler and the public pages until stopped.

@@ -37,12 +37,15 @@ def worker(
         typer.Option(metavar="KINDS", help=f"Only tasks of these kinds: {','.join(_KINDS)}.", show_default=False),
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Tasks at once; else [engine] concurrency.", show_default=False)
+        int | None,
+        typer.Option(min=1, max=64, help="Tasks at once; else \\[engine] concurrency.", show_default=False),
     ] = None,
     health: Annotated[
         str | None,
         typer.Option(
-            metavar="[HOST:]PORT", help="Where /livez and /readyz answer; else [engine] health.", show_default=False
+            metavar="[HOST:]PORT",
+            help="Where /livez and /readyz answer; else \\[engine] health.",
+            show_default=False,
         ),
     ] = None,
     config: ConfigOption = None,

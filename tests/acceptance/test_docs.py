@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -47,6 +48,22 @@ def test_every_command_in_the_docs_exists(repository: Path, groups: dict[str, se
             assert command in groups, f"{name}: digest {found}"
             if groups[command] and sub:
                 assert sub in groups[command], f"{name}: digest {found}"
+
+
+def test_no_word_of_the_help_is_taken_for_markup() -> None:
+    from rich.text import Text
+    from typer.main import get_command
+
+    from digest.cli import commands
+
+    def list_helps(command: Any) -> Iterator[str]:
+        yield from (text for text in (command.help, *(getattr(one, "help", "") for one in command.params)) if text)
+        for sub in getattr(command, "commands", {}).values():
+            yield from list_helps(sub)
+
+    helps = list(list_helps(get_command(commands)))
+    assert len(helps) > 100
+    assert [text for text in helps if Text.from_markup(text).plain != text.replace("\\[", "[")] == []
 
 
 def test_every_command_is_in_the_docs(repository: Path, groups: dict[str, set[str]]) -> None:
