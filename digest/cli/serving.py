@@ -73,6 +73,7 @@ def serve(
         found = read()
         try:
             found.app.require_ready()
+            found.app.renderer.check()
             create_public(found.app)
             if (found.host, found.port) == (opened.host, opened.port):
                 found.listener = opened.listener and opened.listener.dup()

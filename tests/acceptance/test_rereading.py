@@ -126,6 +126,13 @@ def test_serve_takes_a_new_configuration_and_keeps_the_old_one_when_it_is_faulty
             serve.await_line("not taken", 2)
             assert serve.count(f"127.0.0.1:{later}: it cannot be listened on"), serve.said
             assert "Before" in ask(first)[1]
+            template = ready.folder / "templates" / "email" / "edition.html"
+            kept = template.read_text()
+            template.write_text(kept + "{% if %}")
+            serve.reload()
+            serve.await_line("not taken", 3)
+            assert serve.count("edition.html"), serve.said
+            template.write_text(kept)
             taken.close()
             serve.reload()
             serve.await_line(f"Serving http://127.0.0.1:{later}/")
