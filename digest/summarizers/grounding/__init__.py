@@ -173,10 +173,11 @@ def _means_both(sentence: ReadSentence, figure: Figure) -> bool:
 def _find_unknown_moment(sentence: ReadSentence, source: Reading) -> str | None:
     """The first day, month or the like that the source does not have, or has among other words only."""
     language = source.language
+    moments = [one for one in find_moments(sentence.plain, language) if not _is_quoted(sentence, one.start)]
+    if not moments:
+        return None  # most sentences: the source, which is long, need not be read for any
     known = [frozenset(n for m in find_moments(other.plain, language) for n in m.names) for other in source.sentences]
-    for moment in find_moments(sentence.plain, language):
-        if _is_quoted(sentence, moment.start):
-            continue
+    for moment in moments:
         there = [number for number, names in enumerate(known) if not names.isdisjoint(moment.names)]
         if not _tells(source, there, sentence, moment.start) or _is_shifted(moment, sentence, source):
             return moment.text

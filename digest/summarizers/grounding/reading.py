@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -117,6 +118,13 @@ def read_sentence(text: str, language: str, span: Span | None = None) -> ReadSen
     return ReadSentence(text, plain, span, tokens, tuple(find_figures(plain, language)), keys)
 
 
+@lru_cache(maxsize=50_000)
+def _know_again(word: str, language: str) -> tuple[str, frozenset[str]]:
+    """Its bare form, and all its keys; found once for each word, for a text and what is said of it share most."""
+    bare = fold(bare_word(word)).replace(".", "")
+    return bare, keys_of(word, language) | {bare}
+
+
 def _read_tokens(text: str, language: str) -> Iterator[Token]:
     ignored = ignored_words(language)
     quoted = [part for span in find_quotations(text) for part in leave_out_brackets(text, span)]
@@ -133,12 +141,12 @@ def _read_tokens(text: str, language: str) -> Iterator[Token]:
             for offset, pair in enumerate(map("".join, pairwise(word))):
                 yield Token(pair, start + offset, pair, frozenset({pair}), is_quoted, False, True)
             continue
-        bare = fold(bare_word(word)).replace(".", "")
+        bare, keys = _know_again(word, language)
         yield Token(
             text=word,
             start=start,
             bare=bare,
-            keys=keys_of(word, language) | {bare},
+            keys=keys,
             is_quoted=is_quoted,
             is_initial=is_first or _FOLLOWS_A_BREAK.search(text[max(0, start - 8) : start]) is not None,
             is_content=bare not in ignored and word.lower() not in ignored,
