@@ -136,6 +136,7 @@ def test_a_unit_runs_a_command_that_there_is_as_nobody_of_consequence(deploy: Pa
 def test_a_service_reads_its_configuration_again_on_reload(deploy: Path, unit: str) -> None:
     settings = dict(_unit(deploy / "systemd" / f"{unit}.service")["Service"])
     assert settings["ExecReload"].endswith("-HUP $MAINPID")
+    assert settings["RestartForceExitStatus"] == "SIGHUP"
 
 
 def test_the_timer_starts_the_daily_job(deploy: Path) -> None:
