@@ -11,6 +11,7 @@ What a task does, and whether it is still needed, is decided elsewhere. Nothing 
 import asyncio
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +58,7 @@ class Means:
 
 @dataclass(slots=True, eq=False)
 class _Used:
-    """Means, and how many tasks use them."""
+    """Means, and how many tasks and chores use them."""
 
     means: Means
     tasks: int = 0
@@ -92,6 +93,7 @@ class Worker:
     _threads: ThreadPoolExecutor = field(init=False)
     _told: str = field(default="", init=False)
     _was_unsuited: bool = field(default=False, init=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _begun: set["asyncio.Task[None]"] = field(default_factory=set, init=False)
 
     def run(self) -> None:
@@ -140,7 +142,7 @@ class Worker:
             os.write(2, _AT_ONCE)
             os._exit(1)
         self._consumer.stop()
-        for used in self._kept:
+        for used in list(self._kept):
             used.means.stop()
         self.tell("digest: stopping with what is under way; a second signal ends at once")
 
@@ -178,7 +180,8 @@ class Worker:
         """Those of the means in use, whichever these are by then: what is closed looks after nothing any more."""
 
         def follow(place: int) -> str | None:
-            return self._used.means.chores[place].work()
+            with self._using() as used:
+                return used.means.chores[place].work()
 
         return [replace(chore, work=partial(follow, place)) for place, chore in enumerate(self._used.means.chores)]
 
@@ -193,7 +196,8 @@ class Worker:
         if not self._contact.is_there:
             return
         try:
-            self._used.means.check()
+            with self._using() as used:
+                used.means.check()
         except StoreUnavailable:
             return  # of which the worker itself tells
         except StoreError as error:
@@ -258,9 +262,25 @@ class Worker:
         self._let_go(used)
 
     def _let_go(self, used: _Used) -> None:
-        if used.is_over and not used.tasks and used in self._kept:
-            self._kept.remove(used)
+        with self._turn:
+            is_left = used.is_over and not used.tasks and used in self._kept
+            if is_left:
+                self._kept.remove(used)
+        if is_left:
             used.means.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[_Used]:
+        """Those in use now, which stay open until they are done with; from any thread."""
+        with self._turn:
+            used = self._used
+            used.tasks += 1
+        try:
+            yield used
+        finally:
+            with self._turn:
+                used.tasks -= 1
+            self._let_go(used)
 
     async def _perform(self, fetched: Fetched) -> Ended:
         task = read_task(fetched.arguments)
@@ -270,14 +290,9 @@ class Worker:
                 self._was_unsuited = True
                 self.tell("digest: there are tasks that this version does not know; they are left to other workers")
             return Again(pause=_UNSUITED)
-        used = self._used
-        used.tasks += 1
-        try:
+        with self._using():
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, self._try, perform, task, fetched)
-        finally:
-            used.tasks -= 1
-            self._let_go(used)
 
     def _try(self, perform: Perform, task: Task, fetched: Fetched) -> Ended:
         """Do it; how it ended."""
