@@ -105,60 +105,53 @@ def ask(port: int) -> tuple[int, str]:
             return error.code, ""
 
 
-def test_serve_takes_a_new_configuration_and_keeps_the_old_one_when_it_is_faulty(ready: Desk) -> None:
-    with socket.socket() as taken, socket.socket() as free:
+def test_serve_keeps_what_it_has_when_the_new_one_is_faulty_and_else_goes_on_with_it_and_nobody_gets_it_twice(
+    ready: Desk,
+) -> None:
+    enrol(ready)
+    with Gate(3) as gate, socket.socket() as taken, socket.socket() as free:
         for each in (taken, free):
             each.bind(("127.0.0.1", 0))
         taken.listen()
         first, later = free.getsockname()[1], taken.getsockname()[1]
         free.close()
+        use(ready, gate.server.port)
         change(ready, r"(?m)^port = 8000", f"port = {first}")
         change(ready, r'name = "Morning Brief"', 'name = "Before"')
         with starting(ready, "serve") as serve:
-            serve.await_line("Serving http://")
+            assert gate.reached.wait(90), serve.said
             change(ready, r'name = "Before"', "name = 3")
             serve.reload()
             serve.await_line("not taken")
             assert serve.count("config.toml:5: "), serve.said
             change(ready, r"name = 3", 'name = "After"')
-            change(ready, rf"port = {first}", f"port = {later}")
-            serve.reload()
-            serve.await_line("not taken", 2)
-            assert serve.count(f"127.0.0.1:{later}: it cannot be listened on"), serve.said
-            assert "Before" in ask(first)[1]
             template = ready.folder / "templates" / "email" / "edition.html"
             kept = template.read_text()
             template.write_text(kept + "{% if %}")
             serve.reload()
-            serve.await_line("not taken", 3)
+            serve.await_line("not taken", 2)
             assert serve.count("edition.html"), serve.said
             template.write_text(kept)
+            change(ready, rf"port = {first}", f"port = {later}")
+            serve.reload()
+            serve.await_line("not taken", 3)
+            assert serve.count(f"127.0.0.1:{later}: it cannot be listened on"), serve.said
+            change(ready, rf"port = {later}", f"port = {first}")
+            serve.reload()
+            serve.await_line("is used when")
+            assert "Before" in ask(first)[1], "the pages do not wait for the batch under way"
+            assert len(gate.server.messages) < READERS
+            gate.opened.set()
+            serve.await_line(f"Serving http://127.0.0.1:{first}/", 2)
+            assert "After" in ask(first)[1]
+            serve.await_line(f"went out: {READERS} messages accepted")
+            change(ready, rf"port = {first}", f"port = {later}")
             taken.close()
             serve.reload()
             serve.await_line(f"Serving http://127.0.0.1:{later}/")
             assert "After" in ask(later)[1]
             with pytest.raises(urllib.error.URLError, match="refused"):
                 ask(first)
-            serve.end()
-    assert serve.count("is used when") == 1
-
-
-def test_serve_goes_on_with_a_send_under_the_new_configuration_and_nobody_gets_it_twice(ready: Desk) -> None:
-    enrol(ready)
-    with Gate(3) as gate:
-        use(ready, gate.server.port)
-        with starting(ready, "serve", "--port", "0") as serve:
-            assert gate.reached.wait(90), serve.said
-            serve.reload()
-            serve.await_line("is used when")
-            match = re.search(r"http://127.0.0.1:(\d+)", "".join(serve.said))
-            assert match
-            assert ask(int(match[1]))[0] == 200, "the pages do not wait for the batch under way"
-            assert len(gate.server.messages) < READERS
-            gate.opened.set()
-            serve.await_line(f"Serving {match[0]}/", 2)
-            wait_for(lambda: len(gate.server.messages) >= READERS, 60, "everybody has it")
-            serve.await_line(f"went out: {READERS} messages accepted")
             serve.end()
         got = gate.got()
     assert len(got) == READERS
