@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from digest import closing, deliver, extract, lateness, reread
-from digest.errors import StoreError, StoreUnavailable
+from digest.errors import StoreError
 from digest.log import Log
 from digest.models import (
     Edition,
@@ -23,7 +23,7 @@ from digest.ports import Place, Ports, Settings, Workers
 from digest.protocols import EditionStore
 from digest.rendering import Rendering
 from digest.reporting import Wait
-from digest.watching import IDLE_AFTER, watch
+from digest.watching import IDLE_AFTER, tell_of_store, watch
 
 _NO_STORY: Final = {
     "daily": "none of the reader's topics has a story today",
@@ -215,10 +215,6 @@ class Sending:
         def tell_of_wait(why: str, until: datetime) -> None:
             tell(f"{why}; it goes on at {until.astimezone(ports.zone):%H:%M %Z}")
 
-        def tell_of_store(error: StoreUnavailable | None) -> None:
-            if ports.is_alone:
-                tell(f"{error}; trying again, for minutes" if error else "the database answers again")
-
         zones, news_until = ports.ledger.zones(stored.id), {}
         if ports.max_lateness is not None:
             due_at = ports.due_at(stored.date, stored.cadence)
@@ -245,7 +241,7 @@ class Sending:
             stop_edition=stop_edition,
             on_progress=ports.on_progress,
             on_long_wait=tell_of_wait,
-            on_away=tell_of_store,
+            on_away=partial(tell_of_store, ports),
             waits_for_rates=ports.waits_for_rates,
             limits=ports.limits,
             resumed_at=stored.resumed_at,

@@ -19,7 +19,9 @@ from digest.operate.delivering import Deliveries
 from digest.stores.rounds import Open, Round, has_moved, is_stuck
 from digest.sweeping import WORKER, Sweeper
 from digest.tasks import compose, read_subject
+from tests.acceptance.serving import wait_for
 from tests.contract.editions import make_edition
+from tests.contract.test_lanes import flaky
 from tests.doubles.postgresql import PostgresServer
 from tests.doubles.smtp_server import SmtpServer
 from tests.faults.field import NEWSLETTER, SECTION
@@ -389,6 +391,30 @@ def test_a_run_by_hand_waits_for_the_workers_and_says_how_it_ended(app: App, ser
     assert (report.status, report.state) == ("done", EditionState.SENT)
     assert len(server.messages) == READERS
     assert any("by workers" in note for stage in report.stages for note in stage.notes)
+
+
+def test_a_run_by_hand_that_waits_for_workers_outwaits_a_database_that_is_away(
+    url: str, tmp_path: Path, server: SmtpServer
+) -> None:
+    told: list[str] = []
+    config = load_config(write_config(tmp_path, url, server))
+    with (
+        App(config, on_stage=lambda stage: told.extend(stage.notes)) as app,
+        App(config) as worker,
+        closing(Deliveries(worker, concurrency=1)) as deliveries,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        fill(app)
+        number = plan(app)
+        stored = app.store.editions.get(number)
+        assert stored
+        with flaky(app.store, leased_until=["", "before", "before", "before"]):
+            ran = threads.submit(app.run, stored.date)
+            wait_for(lambda: any("answers again" in note for note in told) or ran.done(), 60, "it is told")
+            for _ in range(BATCHES):
+                deliveries.deliver(number)
+            assert ran.result(60).state is EditionState.SENT
+    assert [sum(words in note for note in told) for words in ("trying again", "answers again")] == [1, 1]
 
 
 def test_a_run_by_hand_delivers_itself_when_no_worker_does(url: str, tmp_path: Path, server: SmtpServer) -> None:
