@@ -47,7 +47,7 @@ bench: $(STAMP) ## every measurement, beside its peer
 fuzz: $(STAMP) ## a million broken and hostile documents through the parser and the sanitiser; about twenty minutes
 	FUZZ_INPUTS=$${FUZZ_INPUTS:-500000} $(BIN)/python -m pytest --timeout=0 tests/unit/test_fuzz.py
 
-faults: $(STAMP) ## kill 300 senders and more, at random and at each step; FAULTS_KILLS, FAULTS_SEED; about fifteen minutes
+faults: $(STAMP) ## kill 300 senders and more, at random and at each step; FAULTS_KILLS, FAULTS_SEED; about half an hour
 	FAULTS_FULL=1 $(BIN)/python -m pytest tests/faults
 	$(BIN)/python -m tests.faults
 
