@@ -1,7 +1,7 @@
 """PostgreSQL is away for five minutes, in the midst of sending and of composing: real processes, as they are shipped.
 
-At once: workers that deliver by SMTP and by SendGrid, a `digest run` that delivers, a `digest serve` and a worker that
-compose. Nothing is done to them but that their server goes, and comes back.
+At once: workers that deliver by SMTP and by SendGrid, a `digest run` that waits for such workers and one that delivers
+itself, a `digest serve` and a worker that compose. Nothing is done to them but that their server goes, and comes back.
 """
 
 import time
@@ -167,25 +167,29 @@ def test_a_server_that_is_away_for_five_minutes_is_told_of_and_outwaited_and_nob
     started += [Program(rooms[1].folder, "worker")]
     with programs(*started), ExitStack() as stack:
         trials = [by_hand.edition()]
-        run = Program(by_hand.folder, "run", "--on", trials[0].day)
-        stack.callback(lambda: run.is_there and run.kill())
+        runs = [Program(by_hand.folder, "run", "--on", trials[0].day)]
         for field in (by_smtp, by_sendgrid):
             trials.append(field.edition())
             plan(trials[-1], request=REQUEST if field.transport == "sendgrid" else 0)
+        runs.append(Program(by_smtp.folder, "run", "--on", trials[1].day))
+        for run in runs:
+            stack.callback(lambda one=run: one.is_there and one.kill())
+        for run in runs:
+            run.wait_until_said("deliver ")
         for room in rooms:
             wait_for(lambda r=room: r.is_held_up, 60, "it is in the midst of composing")  # type: ignore[misc]
         for trial in trials:
             wait_for(lambda t=trial: took(t) >= READERS // 10, 60, "a part is taken")  # type: ignore[misc]
-        used = sum(one.processor_seconds() for one in (*started, run))
+        used = sum(one.processor_seconds() for one in (*started, *runs))
         server.stop()
         gone = time.monotonic()
         for room in rooms:
             room.let_go()
-        for one in (*started, run):
+        for one in (*started, *runs):
             wait_for(lambda o=one: o.count("trying again"), 60, f"{one.name} tells of it: {one.said}")  # type: ignore[misc]
         wait_for(lambda: time.monotonic() - gone >= AWAY, AWAY + 60, "it is away")
-        assert all(one.is_there for one in (*started, run))
-        used = sum(one.processor_seconds() for one in (*started, run)) - used
+        assert all(one.is_there for one in (*started, *runs))
+        used = sum(one.processor_seconds() for one in (*started, *runs)) - used
         server.start()
         before = {trial.edition: took(trial) for trial in trials}
         names = ("run by hand", "workers, smtp", "workers, sendgrid")
@@ -195,11 +199,12 @@ def test_a_server_that_is_away_for_five_minutes_is_told_of_and_outwaited_and_nob
         assert all(count < READERS for count in before.values())
         for trial in trials:
             wait_for(lambda t=trial: is_sent(t), 300, "all is sent")  # type: ignore[misc]
-        assert run.end() == 0, run.said
-        for one in (*started, run):
+        for run in runs:
+            assert run.end() == 0, run.said
+        for one in (*started, *runs):
             wait_for(lambda o=one: o.count("again") >= 2, 60, f"{one.name} says that it is back: {one.said}")  # type: ignore[misc]
     note(f"away for {AWAY:.0f} s; all went on after {recovered}; {used:.1f} s of processor time meanwhile")
-    for one in (*started, run):
+    for one in (*started, *runs):
         told = (one.count("trying again"), one.count("answers again"))
         assert told == (1, 1), (one.name, one.said)
     for trial in trials:
