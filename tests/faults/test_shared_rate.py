@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not FULL, reason="it takes a minute: FAULTS_FULL
 
 WORKERS = 3
 RATE = 40  # messages a second
-READERS = RATE * 40
+READERS = RATE * 25
 LATE = 5.0  # seconds
 BURST = {"smtp": RATE, "sendgrid": 100}  # a second's worth, or a request: as docs/delivery.md says
 
