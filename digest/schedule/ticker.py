@@ -4,6 +4,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -42,6 +43,7 @@ class Ticker:
         self._timed: set[str] = set()
 
     def __enter__(self) -> "Ticker":
+        from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
         from apscheduler.triggers.interval import IntervalTrigger
 
@@ -49,8 +51,11 @@ class Ticker:
         # That a look finds one under way is no news, and told of each minute by default.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         # Timers only wake us: nothing is lost when one is late or does not fire.
+        self._threads: Any = ThreadPoolExecutor()
         self._scheduler: Any = BackgroundScheduler(
-            timezone=zone, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+            executors={"default": self._threads},
+            timezone=zone,
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
         )
         every = IntervalTrigger(seconds=max(1, int(self._sweep.total_seconds())), timezone=zone)
         for number, line in enumerate(self._lines):
@@ -63,7 +68,9 @@ class Ticker:
 
     def __exit__(self, *_: object) -> None:
         self._app.stop()
-        self._scheduler.shutdown(wait=True)
+        # Told to wait, the scheduler would do so with its lock held, which a job that sets timers waits for.
+        self._scheduler.shutdown(wait=False)
+        self._threads.shutdown(wait=True)
 
     @property
     def is_busy(self) -> bool:
@@ -77,6 +84,7 @@ class Ticker:
 
     def _follow_zones(self) -> None:
         """One timer for each zone by whose clock readers are mailed."""
+        from apscheduler.jobstores.base import JobLookupError
         from apscheduler.triggers.cron import CronTrigger
 
         try:
@@ -88,7 +96,8 @@ class Ticker:
             trigger = CronTrigger(hour=at.hour, minute=at.minute, timezone=ZoneInfo(name))
             self._scheduler.add_job(self.wake, trigger, id=f"due {name}")
         for name in self._timed - wanted:
-            self._scheduler.remove_job(f"due {name}")
+            with suppress(JobLookupError):  # the scheduler has ended meanwhile, and all timers with it
+                self._scheduler.remove_job(f"due {name}")
         self._timed = wanted
 
     def wake(self) -> None:

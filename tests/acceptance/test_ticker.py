@@ -1,6 +1,7 @@
 """The ticker over a real newsletter: what wakes it, what holds it back, and what it asks of workers."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -101,6 +102,36 @@ def test_there_is_a_timer_for_each_zone_that_readers_live_by(tmp_path: Path) -> 
             ticker._follow_zones()
             assert timers() == {"due Pacific/Niue", "due Europe/Berlin"}
     assert faults == []
+
+
+class Slow:
+    """Readers' zones that are still being read when the ticker is told to end."""
+
+    kept = ()
+
+    def __init__(self) -> None:
+        self.is_asked, self.is_ending = threading.Event(), threading.Event()
+
+    def read(self) -> Collection[str]:
+        self.is_asked.set()
+        assert self.is_ending.wait(30)
+        return {"Asia/Bahrain"}
+
+
+def test_it_ends_while_timers_are_being_set(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 3, 2, 12, tzinfo=UTC))
+    zones = Slow()
+    with several(tmp_path, clock, own=False, number=1, one="") as (app,):
+        ticker = Ticker(app, on_report=lambda _: None, on_fault=lambda _: None)
+        ticker._zones = zones  # type: ignore[assignment]
+        ticker.__enter__()
+        assert zones.is_asked.wait(30)
+        ending = threading.Thread(target=ticker.__exit__, daemon=True)
+        ending.start()
+        wait_for(lambda: not ticker._scheduler.running, 10, "the scheduler ends")
+        zones.is_ending.set()
+        ending.join(20)
+        assert not ending.is_alive()
 
 
 def test_where_workers_do_the_work_what_is_due_becomes_one_task_and_nothing_is_made_here(tmp_path: Path) -> None:
