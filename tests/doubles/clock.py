@@ -1,6 +1,8 @@
 """A clock that the test turns, or that waiting turns."""
 
-from datetime import datetime, timedelta
+import threading
+import time
+from datetime import UTC, datetime, timedelta
 
 
 class Clock:
@@ -21,3 +23,19 @@ class Clock:
         """That much later."""
         self.now += timedelta(seconds=seconds)
         self.waited += seconds
+
+
+class RealClock(Clock):
+    """Time as it passes, for threads that are really at work while others wait."""
+
+    def __init__(self) -> None:
+        super().__init__(datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        threading.Event().wait(seconds)
