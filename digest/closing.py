@@ -1,9 +1,9 @@
 """The end of an edition, or of some zones of it, that is no news any more: given up, named, and told of in a report."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from digest.log import Log
-from digest.models import EditionState, StoredEdition
+from digest.models import EditionState, Report, StoredEdition
 from digest.ports import Ports
 from digest.reporting import Wait, describe
 
@@ -27,21 +27,36 @@ def close(
     last = ports.editions.get(stored.id) or stored
     numbers = ", ".join(f"{number:,} in {zone}" if zone else f"{number:,}" for zone, number in given_up.items())
     note = f"{numbers} given up: {reason}" if numbers else ""
+    record(ports, last, log, notes=[note] if note else [], waits=find_wait(last), given_up=note)
+
+
+def record(
+    ports: Ports,
+    stored: StoredEdition,
+    log: Log,
+    *,
+    notes: Sequence[str],
+    fault: str | None = None,
+    waits: Wait | None = None,
+    given_up: str = "",
+) -> Report:
+    """Keep the report of what became of an edition's deliveries without a run of its own."""
     counts = ports.ledger.counts(stored.id)
-    log.note("deliver", notes=[note] if note else [], **counts)
+    log.note("deliver", notes=notes, **counts)
     report = describe(
-        last,
+        stored,
         sources=(),
         stages=log.stages,
         findings=(),
         deliveries=counts,
-        fault=None,
+        fault=fault,
         sending=True,
         already=False,
-        waits=find_wait(last),
-        given_up=note,
+        waits=waits,
+        given_up=given_up,
     )
     ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
+    return report
 
 
 def _give_up(ports: Ports, stored: StoredEdition, reason: str, timezones: Collection[str]) -> dict[str, int] | None:

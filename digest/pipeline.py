@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
 
-from digest import alerting
+from digest import alerting, closing
 from digest.canary import Canary
 from digest.composing import Composing
 from digest.deliver import Sender
@@ -179,20 +179,7 @@ class Pipeline:
         """The report of what workers did of an edition."""
         if stored is None:
             return None
-        ports, counts = self._ports, self._ports.ledger.counts(stored.id)
-        log.note("deliver", notes=[fault] if fault else ["by workers"], **counts)
-        report = describe(
-            stored,
-            sources=(),
-            stages=log.stages,
-            findings=(),
-            deliveries=counts,
-            fault=fault,
-            sending=True,
-            already=False,
-        )
-        ports.runs.record(report, started_at=log.started_at, finished_at=ports.clock())
-        return report
+        return closing.record(self._ports, stored, log, notes=[fault] if fault else ["by workers"], fault=fault)
 
     def compose(self, day: date, *, visit: bool = True, log: Log | None = None) -> Composed:
         """Every stage up to preflight; see Composing."""
