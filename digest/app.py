@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from digest.pipeline import Pipeline
     from digest.ports import CanaryMailbox, Preview, Workers
     from digest.render import Renderer
+    from digest.stores.replaying import Replayed
     from digest.stores.sql import SqlStore
     from digest.sweeping import Sweeper
 
@@ -154,13 +155,19 @@ class App:
         store = SqlStore.open(
             self.config.store.url,
             on_made=partial(make_engine_tables, self.config),
+            on_replayed=self._tell_replayed,
             connections=self.config.store.connections,
+            journal=self.config.store.journal,
         )
         if self.queue is not None:
             from digest.sweeping import make_enqueue
 
             store.rounds.on_due = make_enqueue(self.queue, self.config.newsletter.slug)
         return store
+
+    def _tell_replayed(self, replayed: "Replayed") -> None:
+        note = f"the database is older than its journal, and was brought up to it: {replayed}"
+        self._on_stage(StageReport(stage="restore", counts={}, notes=(note,)))
 
     @cached_property
     def network(self) -> GuardedNetwork:

@@ -3,10 +3,12 @@
 The engine of workers keeps its tables in the same database; whatever is done to one is done to both.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.config import Config
+from digest.errors import StoreError
 
 if TYPE_CHECKING:
     from digest.stores.sql import SqlStore
@@ -47,8 +49,23 @@ def back_up_store(config: Config, target: Path) -> None:
     SqlStore.back_up(config.store.url, target)
 
 
-def restore_store(config: Config, backup: Path) -> str:
-    """Put a backup in the place of a missing or empty database; returns what was done. Raises StoreError."""
+def restore_store(config: Config, backup: Path, journals: Sequence[Path] = ()) -> str:
+    """Put a backup in the place of a missing or empty database, and replay its journal, or those that are named.
+
+    Returns what was done. Raises StoreError.
+    """
     from digest.stores.sql import SqlStore
 
-    return SqlStore.restore(config.store.url, backup)
+    chosen = journals or ([config.store.journal] if config.store.journal else ())
+    return SqlStore.restore(config.store.url, backup, journals=chosen)
+
+
+def replay_journals(store: "SqlStore", journals: Sequence[Path]) -> str:
+    """Bring a database that other tools put back to an earlier state up to journals; returns what was done.
+
+    Raises StoreError.
+    """
+    for path in journals:
+        if not path.is_file():
+            raise StoreError(str(path), "there is no such file", remedy="name the journals of all machines")
+    return f"{store.replay(journals)}"

@@ -51,18 +51,56 @@ def back_up_database(
     put(str(target))
 
 
+JournalOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="Who left since, and what began to be sent; the journals of several machines one by one."
+        " Else \\[store] journal.",
+        show_default=False,
+    ),
+]
+
+
 @commands.command("restore")
 def restore_database(
     context: typer.Context,
     backup: Annotated[Path, typer.Argument(help="What `digest db backup` wrote.")],
+    journal: JournalOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Put a backup in the place of a database that is missing or empty."""
+    """Put a backup in the place of a database that is missing or empty, and bring it up to its journal.
+
+    Who left since the backup is not mailed, and no edition that began to be sent since is sent again.
+    """
     from digest.upkeep import restore_store
 
     with open_app(context, config) as app:
-        result = restore_store(app.config, backup)
+        result = restore_store(app.config, backup, journal or ())
+    _put_result(result, as_json=as_json)
+
+
+@commands.command("replay")
+def replay_database(
+    context: typer.Context,
+    journals: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[JOURNAL]...", help="Of all machines; else \\[store] journal.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Bring a database that was put back by other tools up to its journal. `digest db restore` does it by itself."""
+    from digest.upkeep import replay_journals
+
+    with open_app(context, config) as app:
+        result = replay_journals(app.store, journals or ())
+    _put_result(result, as_json=as_json)
+
+
+def _put_result(result: str, *, as_json: bool) -> None:
     if as_json:
         put_json({"subject": "database", "result": result})
     else:

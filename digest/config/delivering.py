@@ -173,6 +173,7 @@ class StoreTable(_Table):
 
     url: str = "sqlite:///digest.db"
     connections: int = Field(default=64, ge=2, le=1000)  # to a server, of one process, at most
+    journal: Path | None = None  # who left, and what began to be sent; else beside the database, or this file
 
     @field_validator("url")
     @classmethod

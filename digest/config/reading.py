@@ -259,10 +259,17 @@ def _resolve_paths(config: Config) -> Config:
         update={
             "sources": sources,
             "inbox": config.inbox.model_copy(update={"path": folder / config.inbox.path}),
-            "store": config.store.model_copy(update={"url": url}),
+            "store": config.store.model_copy(update={"url": url, "journal": _find_journal(config, folder)}),
             "transport": _resolve_transport(config.transport, folder),
         }
     )
+
+
+def _find_journal(config: Config, folder: Path) -> Path | None:
+    """A server's database has none beside it; that of a file follows the file."""
+    if config.store.journal is not None:
+        return folder / config.store.journal
+    return folder / "digest.leavers" if config.store.url.startswith("postgresql") else None
 
 
 def _resolve_transport(table: Any, folder: Path) -> Any:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Connection, Date, Table, func, select
+from sqlalchemy import Boolean, Connection, Date, Table, delete, func, select
 
 from digest.errors import StoreError
 from digest.models import month_of
 from digest.stores.database import Database, fill, number_on
+from digest.stores.keys import KEY
 from digest.stores.partitions import add_months, list_months, name_table
-from digest.stores.schema import batches, deliveries, editions, metadata, tallies
+from digest.stores.schema import batches, deliveries, editions, keys, metadata, tallies
 
 _AT_ONCE: Final = 5000  # rows that are held
 
@@ -31,6 +32,7 @@ def copy_all(source: Database, target: Database) -> dict[str, int]:
         filled = find_filled(theirs)
         if filled:
             raise StoreError(target.name, f"it is not empty: there are {filled}", remedy="name a new database")
+        theirs.execute(delete(keys))  # the one of an empty database names nobody
         days = ours.execute(select(editions.c.date).distinct()).scalars()
         add_months(theirs, {month_of(day) for day in days})
         for table in metadata.sorted_tables:
@@ -57,9 +59,13 @@ def _verify(ours: Connection, theirs: Connection, copied: Mapping[str, int], nam
 
 
 def find_filled(connection: Connection) -> str | None:
-    """The name of a table that has rows; None when none has."""
+    """The name of a table that has rows; None when none has.
+
+    The key of lists on which nobody is, which every database has from the start, is nothing.
+    """
     for table in metadata.sorted_tables:
-        if connection.execute(select(*table.primary_key.columns).limit(1)).first():
+        query = select(*table.primary_key.columns).limit(1)
+        if connection.execute(query.where(keys.c.name != KEY) if table is keys else query).first():
             return table.name
     return None
 

@@ -129,6 +129,7 @@ class Database(ABC):
     keeps_marks: bool  # whether what `write_marks` wrote outlives a power cut of the machine that wrote it
     has_clock: bool  # whether its clock is another than this machine's
     spelling: Spelling
+    journal_path: Path | None = None  # beside it, where it is a file
 
     def __init__(self) -> None:
         """Opens nothing yet."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, select
@@ -10,6 +11,7 @@ from digest.models import Cadence, Report
 from digest.stores.database import Database, upsert
 from digest.stores.schema import keys, looks, runs
 
+KEY: Final = "suppression_key"  # by which lists know addresses; see suppressing
 _REPORT = TypeAdapter(Report)
 
 

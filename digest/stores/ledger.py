@@ -19,6 +19,7 @@ from typing import Final
 from digest.errors import StoreError
 from digest.models import Claim, Delivery, DeliveryState, Outcome, Owner, Planned
 from digest.stores import claiming, opening, planning, settling, telling
+from digest.stores.beginnings import Beginnings
 from digest.stores.columns import AFTER_OTHERS, AT_ONCE, BEFORE_OTHERS
 from digest.stores.database import Database
 from digest.stores.partitions import read_month
@@ -33,12 +34,15 @@ _TRUSTED: Final = 2  # claims
 class SqlLedger:
     """protocols.Ledger."""
 
-    def __init__(self, database: Database, suppressing: Suppressing, rounds: SqlRounds) -> None:
-        """Over an open database; `rounds` hear of what becomes due."""
+    def __init__(
+        self, database: Database, suppressing: Suppressing, rounds: SqlRounds, beginnings: Beginnings | None = None
+    ) -> None:
+        """Over an open database; `rounds` hear of what becomes due, `beginnings` of what leaves from here."""
         self._database = database
         self._suppressing = suppressing
         self._rounds = rounds
         self._workers = SqlWorkers(database)
+        self._beginnings = beginnings
 
     def plan(self, edition: int, planned: Iterable[Planned], *, batch_size: int, now: datetime) -> int:
         """In one transaction, a delivery for each subscriber not yet planned; returns how many were added.
@@ -89,6 +93,8 @@ class SqlLedger:
             with self._database.write_beside() as connection:
                 claim = claiming.claim(connection, self._suppressing, edition, owner, lease_until, now, besides)
             if claim is None or claim.recipients:
+                if claim and self._beginnings:
+                    self._beginnings.note(edition, now=now)
                 return claim
 
     def mark(

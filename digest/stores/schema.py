@@ -32,6 +32,7 @@ __all__ = [
     "api_tokens",
     "batches",
     "ceilings",
+    "censuses",
     "counts",
     "deliveries",
     "editions",
@@ -280,6 +281,16 @@ ceilings = Table(
     Column("key", words(300), primary_key=True),
     Column("day", Date, primary_key=True),
     Column("used", Integer, nullable=False),
+)
+
+# How many readers there were in each state on a day, when somebody last looked.
+censuses = Table(
+    "censuses",
+    metadata,
+    Column("newsletter", words(64), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("state", words(16), primary_key=True),
+    Column("number", Integer, nullable=False),
 )
 
 # What a language model answered, by a hash of all that it was asked: so no question is paid for twice.

@@ -1,7 +1,7 @@
 """The store: a database that makes itself, and its slices."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from sqlalchemy import inspect
 from digest.errors import ConfigError, OtherRevision, StoreError
 from digest.stores.answers import SqlAnswers
 from digest.stores.archive import SqlArchive
+from digest.stores.beginnings import Beginnings
 from digest.stores.copying import copy_all, find_filled
 from digest.stores.counting import SqlCounts
 from digest.stores.database import Database
@@ -19,12 +20,14 @@ from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
 from digest.stores.events import SqlEvents
 from digest.stores.incidents import SqlIncidents
+from digest.stores.journal import Journal
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
 from digest.stores.rates import SqlRates
 from digest.stores.reads import SqlReads
 from digest.stores.reconciling import SqlReconciling
+from digest.stores.replaying import Replayed, Replaying, owe_replay
 from digest.stores.requests import SqlPageRequests
 from digest.stores.rounds import SqlRounds
 from digest.stores.sqlite import SqliteDatabase
@@ -44,10 +47,11 @@ _ENGINES = ("procrastinate_", "engine_")  # tables of tasks, which are beside th
 class SqlStore:
     """Every slice of the store over one database. Usable from several threads; close it when done."""
 
-    def __init__(self, database: Database, *, temporary: bool = False) -> None:
+    def __init__(self, database: Database, *, journal: Journal | None = None, temporary: bool = False) -> None:
         """Use `open`; a `temporary` one is deleted when it is closed."""
         self._database = database
         self._temporary = temporary
+        self.journal = journal
         self.entries = SqlEntries(database)
         self.visits = SqlVisits(database)
         self.reads = SqlReads(database)
@@ -58,8 +62,11 @@ class SqlStore:
         self.runs = SqlRuns(database)
         self.answers = SqlAnswers(database)
         self.counts = SqlCounts(database)
-        suppressing = Suppressing(self.keys)
-        self.ledger = SqlLedger(database, suppressing, self.rounds)
+        suppressing = Suppressing(self.keys, journal)
+        if journal:
+            journal.follow(database.engine)
+        beginnings = Beginnings(database, self.keys, journal) if journal else None
+        self.ledger = SqlLedger(database, suppressing, self.rounds, beginnings)
         self.rates = SqlRates(database)
         self.workers = SqlWorkers(database)
         self.incidents = SqlIncidents(database)
@@ -69,6 +76,7 @@ class SqlStore:
         self.events = SqlEvents(database, suppressing)
         self.reconciling = SqlReconciling(database, suppressing)
         self.requests = SqlPageRequests(database, suppressing)
+        self._replaying = Replaying(database, (self.keys, self.subscribers, self.managing), suppressing)
 
     @classmethod
     def open(
@@ -77,22 +85,28 @@ class SqlStore:
         *,
         create: bool = True,
         on_made: Callable[[], object] = lambda: None,
+        on_replayed: Callable[[Replayed], object] = lambda _: None,
         connections: int | None = None,
+        journal: Path | None = None,
     ) -> "SqlStore":
         """Open a database of this version, or make a new one unless `create` is False; then call `on_made`.
 
-
-        With at most so many `connections` at once, where it lies on a server.
+        With at most so many `connections` at once, where it lies on a server. Its `journal` lies else beside a database
+        that is a file, and a server's has none; of what it changes in one that is older, `on_replayed` hears.
         Raises StoreError for one that is missing, of another version, of another program, or that cannot be used.
         """
         database = find_database(url, connections)
         try:
             if _make_or_recognize(database, create=create):
                 on_made()
+            path = journal or database.journal_path
+            store = cls(database, journal=Journal(path) if path else None)
+            if done := store._replaying.catch_up(store.journal, now=store.clock()):
+                on_replayed(done)
         except BaseException:
             database.close()
             raise
-        return cls(database)
+        return store
 
     @classmethod
     def upgrade(cls, url: str) -> str:
@@ -172,16 +186,36 @@ class SqlStore:
             database.close()
 
     @classmethod
-    def restore(cls, url: str, backup: Path) -> str:
-        """Put a backup where there is no database, or an empty one; returns what was done. Raises StoreError."""
+    def restore(cls, url: str, backup: Path, *, journals: Sequence[Path] = ()) -> str:
+        """Put a backup where there is no database, or an empty one, and replay the journal or those that are named.
+
+        Returns what was done. A backup of an older version is brought up to its journal when it is opened, upgraded.
+        Raises StoreError.
+        """
         database = find_database(url)
         try:
             _require_empty(database)
             database.restore(backup)
+            owe_replay(database)
             revision, _ = _inspect(database)
-            return f"{database.name}: restored from {backup}, at revision {revision}"
+            done = f"{database.name}: restored from {backup}, at revision {revision}"
+            if revision != _head():
+                return f"{done}; what happened since is looked up in its journal when it is opened, upgraded"
         finally:
             database.close()
+        own = journals[0] if len(journals) == 1 else None
+        replayed: list[Replayed] = []
+        with closing(cls.open(url, create=False, journal=own, on_replayed=replayed.append)) as store:
+            if len(journals) > 1:
+                replayed.append(store.replay(journals))
+            where = ", ".join(map(str, journals)) or (store.journal and store.journal.path) or "(it has none)"
+        return f"{done}; by its journal {where}: " + "; ".join(map(str, replayed))
+
+    def replay(self, journals: Sequence[Path]) -> Replayed:
+        """Bring a database that was put back to an earlier state up to journals, or to its own. Raises StoreError."""
+        own = [self.journal] if self.journal else []
+        chosen = [Journal(path) for path in journals] or own
+        return self._replaying.replay(chosen, now=self.clock(), doubts=True)
 
     def copy(self, url: str) -> dict[str, int]:
         """Every row into another database, which is made or empty; returns how many, by table. Raises StoreError."""

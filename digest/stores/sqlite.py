@@ -63,6 +63,7 @@ class SqliteDatabase(Database):
         """Opens nothing yet."""
         super().__init__()
         self.path = path
+        self.journal_path = path.with_name(f"{path.name}.leavers")
         self.name = str(path)
         self.engine: Engine = create_engine(
             URL.create("sqlite", database=str(path)),

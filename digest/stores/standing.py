@@ -138,7 +138,7 @@ def _judge(
         set_effect(connection, numbers, effect)
     _note_standings(connection, standings)
     suppressing.add(connection, "", list(ending.values()), _BOUNCED, now=now)
-    suppressing.lift_bounces(connection, list(lifting.values()))
+    suppressing.lift_bounces(connection, list(lifting.values()), now=now)
     return Change(
         ended=_end(connection, list(ending), now),
         restored=_restore(connection, {person: listed[key][1] for person, key in lifting.items()}, now),

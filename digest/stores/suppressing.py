@@ -13,39 +13,66 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, or_, select, union, update
 
-from digest.stores.database import upsert
-from digest.stores.keys import SqlKeys
+from digest.stores.database import count_rows, upsert
+from digest.stores.journal import Journal
+from digest.stores.keys import KEY, SqlKeys
 from digest.stores.schema import editions, subscriptions, suppressions
 
-_KEY = "suppression_key"
 _EVERY_NEWSLETTER = ""
 
 
 class Suppressing:
     """Who is on the list, for one newsletter or for all."""
 
-    def __init__(self, keys: SqlKeys) -> None:
-        """Reads nothing yet."""
+    def __init__(self, keys: SqlKeys, journal: Journal | None = None) -> None:
+        """Reads nothing yet. Who comes onto a list, or off it, is noted in the journal, if there is one."""
         self._keys = keys
+        self._journal = journal
 
     def add(
         self, connection: Connection, newsletter: str, email_keys: Sequence[str], reason: str, *, now: datetime
     ) -> None:
         """Put addresses on the list of one newsletter; "" is every newsletter. The first reason stays."""
-        secret = self._keys.key_in(connection, _KEY, lambda: secrets.token_hex(32))
+        secret = self._keys.key_in(connection, KEY, lambda: secrets.token_hex(32))
+        self.put(connection, newsletter, [hash_address(secret, key) for key in email_keys], reason, at=now)
+
+    def put(
+        self, connection: Connection, newsletter: str, addresses: Sequence[str], reason: str, *, at: datetime
+    ) -> None:
+        """The same, of addresses by what the list knows them."""
+        wanted = dict.fromkeys(addresses)
+        for chunk in _chunks(list(wanted)):
+            query = select(suppressions.c.address).where(
+                suppressions.c.address.in_(chunk), suppressions.c.newsletter == newsletter
+            )
+            for listed in connection.execute(query).scalars():
+                del wanted[listed]
+        if not wanted:
+            return
         rows = [
-            {"address": _hash(secret, key), "newsletter": newsletter, "reason": reason, "created_at": now}
-            for key in email_keys
+            {"address": address, "newsletter": newsletter, "reason": reason, "created_at": at} for address in wanted
         ]
-        if rows:
-            connection.execute(upsert(suppressions).on_conflict_do_nothing(), rows)
+        connection.execute(upsert(suppressions).on_conflict_do_nothing(), rows)
+        self._note_left(connection, newsletter, list(wanted), reason, at)
+
+    def _note_left(
+        self, connection: Connection, newsletter: str, addresses: Sequence[str], reason: str, at: datetime
+    ) -> None:
+        secret = self._keys.kept_in(connection, KEY)
+        if self._journal and secret:
+            self._journal.note_left(connection, secret, newsletter, addresses, reason, at=at)
+
+    def _note_back(self, connection: Connection, newsletter: str, addresses: Sequence[str], at: datetime) -> None:
+        secret = self._keys.kept_in(connection, KEY)
+        if self._journal and secret:
+            self._journal.note_back(connection, secret, newsletter, addresses, at=at)
 
     def add_complaints(self, connection: Connection, email_keys: Sequence[str], *, now: datetime) -> None:
         """Put addresses on the list of every newsletter as those of people who complained, also where they bounced."""
         self.add(connection, _EVERY_NEWSLETTER, email_keys, "complained", now=now)
-        secret = self._keys.kept_in(connection, _KEY)
-        for chunk in _chunks([_hash(secret, key) for key in email_keys] if secret else []):
-            connection.execute(
+        secret = self._keys.kept_in(connection, KEY)
+        for chunk in _chunks([hash_address(secret, key) for key in email_keys] if secret else []):
+            change = (
                 update(suppressions)
                 .where(
                     suppressions.c.address.in_(chunk),
@@ -54,6 +81,8 @@ class Suppressing:
                 )
                 .values(reason="complained")
             )
+            changed = connection.execute(change.returning(suppressions.c.address)).scalars().all()
+            self._note_left(connection, _EVERY_NEWSLETTER, changed, "complained", now)
 
     def complained(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
         """Those of these addresses that this newsletter, or all, must not mail for more than bounces and leaving."""
@@ -70,10 +99,10 @@ class Suppressing:
 
     def reasons(self, connection: Connection, email_keys: Sequence[str]) -> dict[str, tuple[str, datetime]]:
         """Why, and since when, those of these addresses that are on the list of every newsletter are."""
-        secret = self._keys.kept_in(connection, _KEY)
+        secret = self._keys.kept_in(connection, KEY)
         if secret is None:
             return {}
-        hashed = {_hash(secret, key): key for key in email_keys}
+        hashed = {hash_address(secret, key): key for key in email_keys}
         found: dict[str, tuple[str, datetime]] = {}
         for chunk in _chunks(sorted(hashed)):
             query = select(suppressions.c.address, suppressions.c.reason, suppressions.c.created_at).where(
@@ -82,21 +111,21 @@ class Suppressing:
             found |= {hashed[row.address]: (row.reason, row.created_at) for row in connection.execute(query)}
         return found
 
-    def lift_bounces(self, connection: Connection, email_keys: Sequence[str]) -> None:
+    def lift_bounces(self, connection: Connection, email_keys: Sequence[str], *, now: datetime) -> None:
         """Take addresses off the list of every newsletter that are on it for bounces, and for nothing else."""
-        secret = self._keys.kept_in(connection, _KEY)
-        for chunk in _chunks([_hash(secret, key) for key in email_keys] if secret else []):
-            connection.execute(
-                delete(suppressions).where(
-                    suppressions.c.address.in_(chunk),
-                    suppressions.c.newsletter == _EVERY_NEWSLETTER,
-                    suppressions.c.reason == "bounced",
-                )
+        secret = self._keys.kept_in(connection, KEY)
+        for chunk in _chunks([hash_address(secret, key) for key in email_keys] if secret else []):
+            change = delete(suppressions).where(
+                suppressions.c.address.in_(chunk),
+                suppressions.c.newsletter == _EVERY_NEWSLETTER,
+                suppressions.c.reason == "bounced",
             )
+            lifted = connection.execute(change.returning(suppressions.c.address)).scalars().all()
+            self._note_back(connection, _EVERY_NEWSLETTER, lifted, now)
 
     def name(self, connection: Connection, words: str) -> str:
         """What anything is counted by that must not be kept in clear; within a writing transaction."""
-        return _hash(self._keys.key_in(connection, _KEY, lambda: secrets.token_hex(32)), words)
+        return hash_address(self._keys.key_in(connection, KEY, lambda: secrets.token_hex(32)), words)
 
     def lift(self, connection: Connection, newsletter: str, email_key: str, *, now: datetime) -> None:
         """Let one newsletter mail an address again. What kept it from all keeps it from the others that are known."""
@@ -104,12 +133,14 @@ class Suppressing:
         if address is None:
             return
         mine = suppressions.c.address == address
-        connection.execute(delete(suppressions).where(mine, suppressions.c.newsletter == newsletter))
+        if count_rows(connection, delete(suppressions).where(mine, suppressions.c.newsletter == newsletter)):
+            self._note_back(connection, newsletter, [address], now)
         everywhere = (mine, suppressions.c.newsletter == _EVERY_NEWSLETTER)
         reason = connection.execute(select(suppressions.c.reason).where(*everywhere)).scalar()
         if reason is None:
             return
         connection.execute(delete(suppressions).where(*everywhere))
+        self._note_back(connection, _EVERY_NEWSLETTER, [address], now)
         known = union(select(subscriptions.c.newsletter), select(editions.c.newsletter)).subquery()
         others = connection.execute(select(known.c.newsletter).where(known.c.newsletter != newsletter)).scalars().all()
         for other in others:
@@ -117,15 +148,15 @@ class Suppressing:
 
     def hashes(self, connection: Connection, email_keys: Sequence[str]) -> list[str | None]:
         """By what the list knows each of these addresses; None for all while nothing was ever put on it."""
-        secret = self._keys.kept_in(connection, _KEY)
-        return [_hash(secret, key) if secret else None for key in email_keys]
+        secret = self._keys.kept_in(connection, KEY)
+        return [hash_address(secret, key) if secret else None for key in email_keys]
 
     def among(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
         """Those of these addresses that must not be mailed."""
-        secret = self._keys.kept_in(connection, _KEY)
+        secret = self._keys.kept_in(connection, KEY)
         if secret is None:  # nobody was ever put on a list
             return set()
-        hashed = {_hash(secret, email_key): email_key for email_key in email_keys}
+        hashed = {hash_address(secret, email_key): email_key for email_key in email_keys}
         wanted, found = sorted(hashed), set()
         for start in range(0, len(wanted), 500):
             query = select(suppressions.c.address).where(
@@ -141,5 +172,6 @@ def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[start : start + 500]
 
 
-def _hash(secret: str, email_key: str) -> str:
+def hash_address(secret: str, email_key: str) -> str:
+    """By what a list knows a folded address. Pure."""
     return hmac.digest(secret.encode(), email_key.encode(), hashlib.sha256).hex()

@@ -36,3 +36,11 @@ def store(store_url: str) -> Iterator[SqlStore]:
     opened = SqlStore.open(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def server_url(postgresql: PostgresServer) -> Iterator[str]:
+    """An empty database of a server."""
+    url = postgresql.create()
+    yield url
+    postgresql.drop(url)

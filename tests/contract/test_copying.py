@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,15 +14,6 @@ from digest.models import Collected, DeliveryState, Entry, Outcome, Page, Subscr
 from digest.stores.schema import metadata
 from digest.stores.sql import SqlStore
 from tests.contract.editions import LEASE, NOW, make_owner, plan, save_edition
-from tests.doubles.postgresql import PostgresServer
-
-
-@pytest.fixture
-def server_url(postgresql: PostgresServer) -> Iterator[str]:
-    """An empty database of a server."""
-    url = postgresql.create()
-    yield url
-    postgresql.drop(url)
 
 
 def fill_store(store: SqlStore) -> int:
@@ -104,7 +94,7 @@ def test_a_copy_that_fails_midway_leaves_nothing(server_url: str, tmp_path: Path
         with pytest.raises(StoreError, match="foreign key"):
             store.copy(server_url)
     with closing(SqlStore.open(server_url)) as target:
-        assert not any(rows_of(target).values())
+        assert not any(rows for table, rows in rows_of(target).items() if table != "keys")
 
 
 def test_a_backup_is_whole_overwrites_nothing_and_comes_back(
@@ -157,7 +147,7 @@ def test_what_is_no_backup_of_this_database_is_refused(store_url: str, server_ur
         with pytest.raises(StoreError, match=r"it is no|of another program|cannot be read"):
             SqlStore.restore(store_url, backup)
     with closing(SqlStore.open(store_url)) as store:
-        assert not any(rows_of(store).values())
+        assert not any(rows for table, rows in rows_of(store).items() if table != "keys")
 
 
 def test_without_pg_dump_a_backup_says_what_to_install(

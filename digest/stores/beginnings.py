@@ -1,0 +1,33 @@
+"""Which editions are sent from here: noted beside the database before anything of them leaves."""
+
+import secrets
+from datetime import datetime
+
+from sqlalchemy import select
+
+from digest.stores.database import Database
+from digest.stores.journal import Begun, Journal
+from digest.stores.keys import KEY, SqlKeys
+from digest.stores.schema import editions
+
+
+class Beginnings:
+    """Each edition once for each process."""
+
+    def __init__(self, database: Database, keys: SqlKeys, journal: Journal) -> None:
+        """Notes nothing yet."""
+        self._database = database
+        self._keys = keys
+        self._journal = journal
+        self._noted: set[int] = set()
+
+    def note(self, edition: int, *, now: datetime) -> None:
+        """That something of it is about to leave. Raises StoreError."""
+        if edition in self._noted:
+            return
+        query = select(editions).where(editions.c.id == edition)
+        with self._database.read() as connection:
+            row = connection.execute(query).one()
+        begun = Begun(newsletter=row.newsletter, cadence=row.cadence, date=row.date, cutoff_at=row.cutoff_at, at=now)
+        self._journal.add_begun(self._keys.key(KEY, lambda: secrets.token_hex(32)), begun)
+        self._noted.add(edition)

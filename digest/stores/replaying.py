@@ -1,0 +1,241 @@
+"""A database that was put back to an earlier state, brought up to what its journal knows.
+
+Who left since is on the lists again, and of no newsletter; who asked to be forgotten is forgotten again. An edition
+that began to be sent since is not sent a second time. What it was about to send, nobody knows any more: deliveries that
+may have been made are unknown, and named.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from digest.models import DeliveryState, EditionState, SubscriberState
+from digest.stores.database import Database, count_rows, upsert
+from digest.stores.journal import TAIL, Begun, Journal, Journaled, Left
+from digest.stores.keys import KEY, SqlKeys
+from digest.stores.managing import SqlManaging
+from digest.stores.partitions import read_month
+from digest.stores.schema import batches, deliveries, editions, keys, people, subscriptions, suppressions
+from digest.stores.subscribers import SqlSubscribers
+from digest.stores.suppressing import Suppressing, hash_address
+
+_OWED: Final = "replay_owed"  # a key that is there from a restoring on until the journal was replayed
+_CHUNK: Final = 500
+_PEOPLE: Final = 5000
+_EVERY_NEWSLETTER: Final = ""
+_UNBEGUN: Final = (EditionState.DRAFT.value, EditionState.HELD.value, EditionState.READY.value)
+_UNDER_WAY: Final = (EditionState.SENDING.value, EditionState.STOPPED.value)
+_OPEN: Final = ("planned", "claimed", "attempted", "deferred")
+_DOUBT: Final = "the database was put back to an earlier state: it may have been sent since"
+_STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What a journal changed."""
+
+    left: int = 0  # addresses that are on a list again
+    erased: int = 0  # people who were forgotten again
+    editions: int = 0  # that count as sent
+    unknown: int = 0  # deliveries that may have been made
+    of_others: int = 0  # lines of another database's
+    broken: int = 0  # lines that could not be read
+
+    def __str__(self) -> str:
+        """What was done, for people."""
+        told = [
+            f"{number:,} {what}"
+            for number, what in (
+                (self.left, "addresses that left since are not mailed"),
+                (self.erased, "people who asked to be forgotten are forgotten again"),
+                (self.editions, "editions that began to be sent since are not sent again"),
+                (self.unknown, "deliveries may have been made since, and are unknown"),
+                (self.of_others, "lines are of another database, and were left alone"),
+                (self.broken, "lines could not be read"),
+            )
+            if number
+        ]
+        return "; ".join(told) or "nothing was missing"
+
+
+def owe_replay(database: Database) -> None:
+    """Have the journal replayed before a restored database is used. Raises StoreError."""
+    with database.write() as connection:
+        connection.execute(upsert(keys).values(name=_OWED, value="1").on_conflict_do_nothing())
+
+
+class Replaying:
+    """Compares a database with journals, and brings it up to them."""
+
+    def __init__(
+        self,
+        database: Database,
+        slices: tuple[SqlKeys, SqlSubscribers, SqlManaging],
+        suppressing: Suppressing,
+    ) -> None:
+        """Over an open database of this version."""
+        self._database = database
+        self._keys, self._subscribers, self._managing = slices
+        self._suppressing = suppressing
+
+    def catch_up(self, journal: Journal | None, *, now: datetime) -> Replayed | None:
+        """Where the database was put back, bring it up to its journal, if it has one; None: it was not.
+
+        Cheap: unless it was restored by us, which is noted in it, only the end of the journal is read for that. Raises
+        StoreError.
+        """
+        with self._database.read() as connection:
+            is_owed = self._keys.kept_in(connection, _OWED) is not None
+            if not is_owed and (journal is None or not self._is_behind(connection, journal)):
+                return None
+        return self.replay([journal] if journal else [], now=now, doubts=is_owed)
+
+    def _is_behind(self, connection: Connection, journal: Journal) -> bool:
+        key = self._keys.kept_in(connection, KEY)
+        if key is None:
+            return False
+        tail = journal.read(key, last=TAIL)
+        # What another process has just noted may not be in the database yet: to write it twice does no harm.
+        return bool(_find_unlisted(connection, tail.left) or _find_unbegun(connection, tail))
+
+    def replay(self, journals: Collection[Journal], *, now: datetime, doubts: bool) -> Replayed:
+        """Bring the database up to journals. Raises StoreError.
+
+        `doubts`: what was under way when the database was copied may have been done since. So it is in any case when an
+        edition began since then.
+        """
+        with self._database.read() as connection:
+            key = self._keys.kept_in(connection, KEY)
+        left, erased, begun, unknown, others, broken = 0, 0, 0, 0, 0, 0
+        for journal in journals:
+            found = journal.read(key) if key else Journaled()
+            others, broken = others + found.of_others, broken + found.broken
+            if key:
+                more, forgotten = self._end(found.left, key, now)
+                left, erased = left + more, erased + forgotten
+            with self._database.write() as connection:
+                for one in _find_unbegun(connection, found):
+                    unknown += _close(connection, one, now)
+                    begun += 1
+        with self._database.write() as connection:
+            if doubts or begun:
+                unknown += _doubt(connection, now)
+            connection.execute(delete(keys).where(keys.c.name == _OWED))
+        return Replayed(left=left, erased=erased, editions=begun, unknown=unknown, of_others=others, broken=broken)
+
+    def _end(self, left: Mapping[tuple[str, str], Left], key: str, now: datetime) -> tuple[int, int]:
+        """Put on the lists who is not on them; how many addresses those were, and how many were forgotten."""
+        with self._database.write() as connection:
+            missing = _find_unlisted(connection, left)
+            for (newsletter, address), one in missing.items():
+                self._suppressing.put(connection, newsletter, [address], one.reason, at=one.at)
+        erased = 0
+        for newsletter, reason, person, email in self._find_people(missing, key):
+            if reason == SubscriberState.ERASED.value:
+                erased += self._forget(newsletter, email, now)
+                continue
+            change = update(subscriptions).where(subscriptions.c.person == person, subscriptions.c.state.in_(_STAYING))
+            if newsletter != _EVERY_NEWSLETTER:
+                change = change.where(subscriptions.c.newsletter == newsletter)
+            with self._database.write() as connection:
+                connection.execute(change.values(state=reason, changed_at=now))
+        return len({address for _, address in missing}), erased
+
+    def _forget(self, newsletter: str, email: str, now: datetime) -> bool:
+        if newsletter == _EVERY_NEWSLETTER:
+            return self._subscribers.erase(email, now=now)
+        reader = self._subscribers.find(newsletter, email)
+        return reader is not None and self._managing.erase(newsletter, reader.key, now=now)
+
+    def _find_people(self, missing: Mapping[tuple[str, str], Left], key: str) -> Iterator[tuple[str, str, int, str]]:
+        """Newsletter, reason, person and address of those who are known."""
+        wanted: dict[str, list[tuple[str, str]]] = {}
+        for (newsletter, address), one in missing.items():
+            wanted.setdefault(address, []).append((newsletter, one.reason))
+        last = 0
+        while wanted:
+            query = select(people.c.id, people.c.email, people.c.email_key).where(people.c.id > last)
+            with self._database.read() as connection:
+                rows = connection.execute(query.order_by(people.c.id).limit(_PEOPLE)).all()
+            if not rows:
+                return
+            last = rows[-1].id
+            for row in rows:
+                for newsletter, reason in wanted.get(hash_address(key, row.email_key), ()):
+                    yield newsletter, reason, row.id, row.email
+
+
+def _find_unlisted(connection: Connection, left: Mapping[tuple[str, str], Left]) -> dict[tuple[str, str], Left]:
+    """Those of whom the lists know nothing."""
+    found = dict(left)
+    addresses = sorted({address for _, address in left})
+    for start in range(0, len(addresses), _CHUNK):
+        query = select(suppressions.c.newsletter, suppressions.c.address).where(
+            suppressions.c.address.in_(addresses[start : start + _CHUNK])
+        )
+        for row in connection.execute(query):
+            found.pop((row.newsletter, row.address), None)
+    return found
+
+
+def _find_unbegun(connection: Connection, journaled: Journaled) -> list[Begun]:
+    """The editions of which the database does not know that they began to be sent."""
+    found = []
+    for one in journaled.begun.values():
+        query = select(editions.c.state).where(
+            editions.c.newsletter == one.newsletter, editions.c.cadence == one.cadence, editions.c.date == one.date
+        )
+        state = connection.execute(query).scalar()
+        if state is None or state in _UNBEGUN:
+            found.append(one)
+    return found
+
+
+def _close(connection: Connection, begun: Begun, now: datetime) -> int:
+    """Have an edition count as sent; how many of its deliveries are unknown now."""
+    which = {"newsletter": begun.newsletter, "cadence": begun.cadence, "date": begun.date}
+    values = {
+        "state": EditionState.SENT.value,
+        "reason": f"it began to be sent at {begun.at:%Y-%m-%d %H:%M} UTC, and the database was put back to before that:"
+        " who has it is not on record",
+        "cutoff_at": begun.cutoff_at,
+        "sent_at": begun.at,
+        "changed_at": now,
+    }
+    is_it = [editions.c[name] == value for name, value in which.items()]
+    number = connection.execute(select(editions.c.id).where(*is_it)).scalar()
+    if number is None:
+        connection.execute(insert(editions).values(**which, **values))
+        return 0
+    connection.execute(update(editions).where(editions.c.id == number).values(**values))
+    return _lose(connection, number, now, only_due=False)
+
+
+def _doubt(connection: Connection, now: datetime) -> int:
+    """What was under way may have been done; how many deliveries are unknown now."""
+    under_way = select(editions.c.id).where(editions.c.state.in_(_UNDER_WAY))
+    return sum(
+        _lose(connection, number, now, only_due=True) for number in connection.execute(under_way).scalars().all()
+    )
+
+
+def _lose(connection: Connection, edition: int, now: datetime, *, only_due: bool) -> int:
+    """Whatever waits of an edition is unknown; with `only_due` without what had no time to leave."""
+    waits = [batches.c.edition == edition, batches.c.state.in_(("planned", "claimed"))]
+    if only_due:
+        waits.append(batches.c.due_at <= now)
+    numbers = connection.execute(select(batches.c.id).where(*waits).order_by(batches.c.id)).scalars().all()
+    month, lost = read_month(connection, edition), 0
+    for start in range(0, len(numbers), _CHUNK):
+        chunk = numbers[start : start + _CHUNK]
+        change = update(deliveries).where(
+            deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_OPEN)
+        )
+        lost += count_rows(connection, change.values(state=DeliveryState.UNKNOWN.value, answer=_DOUBT, settled_at=now))
+        connection.execute(
+            update(batches).where(batches.c.id.in_(chunk)).values(state="done", owner=None, lease_until=None)
+        )
+    return lost

@@ -1,0 +1,231 @@
+"""What a backup must not make undone: who left since, and which editions began to be sent since."""
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from digest.models import EditionState, SubscriberState
+from digest.stores.sql import SqlStore
+from tests.contract.editions import LEASE, NOW, add_readers, make_edition, make_owner, plan
+
+LATER = NOW + timedelta(hours=1)
+Open = Callable[[], SqlStore]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Where the journal is; on both databases in a file."""
+    return tmp_path / "its.leavers"
+
+
+@pytest.fixture
+def reopen(store_url: str, journal: Path) -> Open:
+    """The database with its journal."""
+    return lambda: SqlStore.open(store_url, journal=journal)
+
+
+@pytest.fixture
+def other_url(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> str:
+    """Another, empty database of the same kind."""
+    if store_url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path / 'other.db'}"
+    return str(request.getfixturevalue("server_url"))
+
+
+def state_of(store: SqlStore, email: str) -> SubscriberState | None:
+    found = store.subscribers.find("morning", email)
+    return found.state if found else None
+
+
+def test_who_left_after_the_backup_is_not_mailed_after_it_is_restored(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        leaver, erased, complainer, stays = (reader.email for reader in add_readers(store, 4))
+        store.backup(tmp_path / "backup")
+        assert store.subscribers.remove("morning", leaver, now=LATER)
+        assert store.subscribers.erase(erased, now=LATER)
+        store.reconciling.suppress("morning", [complainer], SubscriberState.COMPLAINED, now=LATER)
+    said = SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    assert "3 addresses that left since are not mailed" in said
+    assert "1 people who asked to be forgotten are forgotten again" in said
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert [reader.email for reader in restored.subscribers.reached("morning")] == [stays]
+        assert state_of(restored, leaver) is SubscriberState.UNSUBSCRIBED
+        assert state_of(restored, complainer) is SubscriberState.COMPLAINED
+        assert state_of(restored, erased) is None
+        assert restored.subscribers.is_suppressed("evening", erased)
+        assert restored.subscribers.is_suppressed("evening", complainer)
+        assert not restored.subscribers.is_suppressed("evening", leaver)
+
+
+def test_the_journal_names_nobody(reopen: Open, journal: Path) -> None:
+    with closing(reopen()) as store:
+        (reader,) = add_readers(store, 1)
+        store.subscribers.remove("morning", reader.email, now=LATER)
+    assert reader.email.partition("@")[0] not in journal.read_text()
+    assert journal.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_database_that_was_copied_back_by_hand_is_brought_up_when_it_is_opened(tmp_path: Path) -> None:
+    store_url, journal = f"sqlite:///{tmp_path / 'digest.db'}", tmp_path / "digest.db.leavers"
+    with closing(SqlStore.open(store_url)) as store:
+        leaver, stays = (reader.email for reader in add_readers(store, 2))
+        store.backup(tmp_path / "backup")
+        store.subscribers.remove("morning", leaver, now=LATER)
+    assert journal.exists()
+    (tmp_path / "digest.db").write_bytes((tmp_path / "backup").read_bytes())
+    told: list[str] = []
+    with closing(SqlStore.open(store_url, on_replayed=lambda done: told.append(str(done)))) as put_back:
+        assert [reader.email for reader in put_back.subscribers.reached("morning")] == [stays]
+    assert told == ["1 addresses that left since are not mailed"]
+    with closing(SqlStore.open(store_url, on_replayed=lambda done: told.append(str(done)))):
+        pass
+    assert len(told) == 1, "what was brought up once is as new as its journal"
+
+
+def test_who_came_back_after_having_left_is_not_taken_for_gone(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        (reader,) = add_readers(store, 1)
+        store.backup(tmp_path / "backup")
+        store.subscribers.remove("morning", reader.email, now=LATER)
+        with store._database.write() as connection:
+            store.subscribers._suppressing.lift(connection, "morning", reader.email, now=LATER)
+    assert "nothing was missing" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert state_of(restored, reader.email) is SubscriberState.ACTIVE
+
+
+def test_what_was_undone_is_not_in_the_journal(reopen: Open, journal: Path) -> None:
+    with closing(reopen()) as store:
+        (reader,) = add_readers(store, 1)
+        with store._database.write() as connection:
+            store.subscribers._suppressing.add(connection, "morning", [reader.email], "unsubscribed", now=LATER)
+            connection.rollback()
+    assert not journal.exists()
+
+
+def test_an_edition_that_was_made_and_begun_after_the_backup_is_not_sent_again(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        store.backup(tmp_path / "backup")
+        edition = plan(store, 3)
+        assert store.ledger.begin(edition, as_of=None, now=NOW)
+        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+    assert "1 editions that began to be sent" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        found = restored.editions.find("morning", "daily", make_edition().date)
+        assert found
+        assert found.state is EditionState.SENT
+        assert found.reason
+        assert "who has it is not on record" in found.reason
+        assert restored.editions.last_cutoff("morning", "daily") == NOW
+
+
+def test_an_edition_that_was_ready_at_the_backup_and_begun_since_is_unknown_to_all_its_readers(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        edition = plan(store, 3)
+        store.backup(tmp_path / "backup")
+        assert store.ledger.begin(edition, as_of=None, now=NOW)
+        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+    assert "3 deliveries may have been made since" in SqlStore.restore(
+        other_url, tmp_path / "backup", journals=[journal]
+    )
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert restored.ledger.counts(edition) == {"unknown": 3}
+        assert restored.editions.state(edition) is EditionState.SENT
+
+
+def test_an_edition_that_only_became_ready_is_sent_after_a_restore(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        edition = plan(store, 3)
+        store.backup(tmp_path / "backup")
+    assert "nothing was missing" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert restored.ledger.begin(edition, as_of=None, now=NOW)
+        assert restored.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+
+
+def test_what_was_under_way_at_the_backup_is_in_doubt_but_for_what_is_due_later(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        edition = plan(store, 6, batch_size=2)
+        assert store.ledger.begin(edition, as_of=None, now=NOW)
+        first = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        second = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        assert first
+        assert second
+        in_the_future = store.clock() + timedelta(days=1)
+        numbers = [recipient.delivery for recipient in second.recipients]
+        store.ledger.postpone(second, numbers, due_at=in_the_future, now=NOW)
+        store.ledger.release(second, now=NOW)
+        store.backup(tmp_path / "backup")
+    assert "4 deliveries may have been made since" in SqlStore.restore(
+        other_url, tmp_path / "backup", journals=[journal]
+    )
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert restored.ledger.counts(edition) == {"unknown": 4, "planned": 2}
+        assert restored.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW) is None
+
+
+def test_each_process_notes_an_edition_once(reopen: Open, journal: Path) -> None:
+    with closing(reopen()) as store:
+        edition = plan(store, 4, batch_size=2)
+        assert store.ledger.begin(edition, as_of=None, now=NOW)
+        for _ in range(2):
+            assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+    assert [json.loads(line)["begun"] for line in journal.read_text().splitlines()] == [NOW.date().isoformat()]
+
+
+def test_a_new_database_has_nothing_to_do_with_the_journal_of_an_old_one(
+    reopen: Open, other_url: str, journal: Path
+) -> None:
+    with closing(reopen()) as store:
+        edition = plan(store, 1)
+        store.ledger.begin(edition, as_of=None, now=NOW)
+        store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+    with closing(SqlStore.open(other_url, journal=journal)) as new:
+        assert new.editions.newest("morning") == []
+        assert str(new.replay([journal])) == "1 lines are of another database, and were left alone"
+
+
+def test_a_torn_line_spoils_no_other(reopen: Open, journal: Path) -> None:
+    with closing(reopen()) as store:
+        one, two = (reader.email for reader in add_readers(store, 2))
+        store.subscribers.remove("morning", one, now=LATER)
+        with journal.open("ab") as file:
+            file.write(b'{"at":"2026-03-02T08:0')
+        store.subscribers.remove("morning", two, now=LATER)
+        assert "1 lines could not be read" in str(store.replay([]))
+    assert len(journal.read_bytes().splitlines()) == 3
+
+
+def test_a_journal_that_cannot_be_written_keeps_nobody_from_leaving(reopen: Open, journal: Path) -> None:
+    with closing(reopen()) as store:
+        (reader,) = add_readers(store, 1)
+        journal.mkdir()
+        assert store.subscribers.remove("morning", reader.email, now=LATER)
+        assert state_of(store, reader.email) is SubscriberState.UNSUBSCRIBED
+        assert store.journal
+        assert str(journal) in store.journal.fault
+        journal.rmdir()
+        assert store.journal.find_fault() == ""
+
+
+def test_a_list_that_is_compared_each_day_adds_nothing_the_second_time(reopen: Open, journal: Path) -> None:
+    with closing(reopen()) as store:
+        for _ in range(2):
+            store.reconciling.suppress("morning", ["gone@rehearsal.test"], SubscriberState.BOUNCED, now=LATER)
+    assert len(journal.read_text().splitlines()) == 1
