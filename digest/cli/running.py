@@ -44,7 +44,7 @@ def run(
     Exits with 0 when all is done, 3 when the edition is held, a source failed or a message is not settled: also when
     readers wait for their own time zone.
     """
-    from digest.operate.events import take_refusals
+    from digest.operate.recurring import look_after
 
     day = read_day(on)
     tell = say if as_json else put
@@ -63,7 +63,8 @@ def run(
             try:
                 report = app.run(day, cadence=read_cadence(weekly=weekly), send=not no_send, dry=dry_run)
                 if not no_send and not dry_run:
-                    take_refusals(app)
+                    for line in look_after(app, report):
+                        progress.say(line)
             except KeyboardInterrupt:
                 progress.end()
                 say("digest: stopped before anything was sent to a reader; `digest run` begins again with what it has")

@@ -22,6 +22,7 @@ from digest.cli.stopping import Stopping
 
 if TYPE_CHECKING:
     from digest.app import App
+    from digest.models import Report
 
 
 def register(commands: typer.Typer) -> None:
@@ -111,6 +112,7 @@ def serve(
 def _serve(opened: Opened, stopping: Stopping, rereading: Rereading[Opened]) -> bool:
     """Until it is told to stop, or another configuration is taken; whether the database was let go of."""
     from digest.models import SCHEDULE
+    from digest.operate.alerts import beat
     from digest.operate.answering import Answering
     from digest.operate.chores import Chores
     from digest.operate.presence import Presence, wait_until_ready
@@ -120,7 +122,13 @@ def _serve(opened: Opened, stopping: Stopping, rereading: Rereading[Opened]) -> 
     from digest.web.serving import listen
 
     app, schedule = opened.app, opened.app.config.schedule
-    ticker = Ticker(app, on_report=lambda report: say(f"{report.reference}: {report.message}"), on_fault=say)
+
+    def tell_report(report: "Report") -> None:
+        say(f"{report.reference}: {report.message}")
+        if fault := beat(app, report):
+            say(fault)
+
+    ticker = Ticker(app, on_report=tell_report, on_fault=say)
 
     def end() -> None:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -178,10 +178,17 @@ def erase_subscriber(
     email: Annotated[str, typer.Argument(help="The address.")],
     config: ConfigOption = None,
 ) -> None:
-    """Forget a person in every newsletter of the database; the address is not mailed again, and stands nowhere."""
+    """Forget a person in every newsletter of the database; the address is not mailed again, and stands nowhere.
+
+    A provider that has an erase job of its own is told, too.
+    """
+    from digest.operate.erasing import erase_reader, try_to_erase_owed
+
     with open_app(context, config) as app:
-        if not app.store.subscribers.erase(email, now=app.clock()):
+        if not erase_reader(app, email):
             raise ConfigError(email, "nothing is kept of this address", remedy="see `digest subscribers list`")
+        if fault := try_to_erase_owed(app):
+            say(f"digest: {fault}")
     put("erased; what was sent stays counted, without a name")
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 
 from digest.config.audience import Audience, Bounces, Counting, Inbox, Segment, Web
 from digest.config.delivering import Breakers, Canary, FallbackTable, OutboxTable, StoreTable, TransportTable
+from digest.config.operating import Alerts, Logs, Retention
 from digest.config.scheduling import EngineTable, LocalEngine, Schedule
 from digest.config.values import (
     AddressText,
@@ -220,12 +221,6 @@ SummarizerTable = Annotated[
 ]
 
 
-class Alerts(_Table):
-    """[alerts]"""
-
-    to: tuple[AddressText, ...] = ()
-
-
 class Secrets(_Table):
     """What comes from the environment only."""
 
@@ -260,6 +255,8 @@ class Config(_Table):
     segments: tuple[Segment, ...] = ()
     counting: Counting = Counting()
     store: StoreTable = StoreTable()
+    retention: Retention = Retention()
+    log: Logs = Logs()
     engine: EngineTable = LocalEngine()
     web: Web = Web()
     secrets: Secrets = Field(default=Secrets(), repr=False)
@@ -284,6 +281,8 @@ class Config(_Table):
         for segment in self.segments:
             for topic in sorted(segment.topics - set(topics)):
                 raise ValueError(f'segment "{segment.id}" names the topic "{topic}", which no [[topics]] has')
+        if self.retention.pages is not None and self.retention.pages < self.edition.window:
+            raise ValueError("[retention] pages is shorter than [edition] window: an edition would lack its texts")
         if self.engine.kind == "procrastinate" and not self.store.url.startswith("postgresql"):
             raise ValueError('[engine] kind = "procrastinate" needs PostgreSQL: write its address as [store] url')
         segments = [segment.id for segment in self.segments]

@@ -11,6 +11,7 @@ from digest.deliver import Lane, Sender, Slots
 from digest.due import due_at, is_past
 from digest.errors import StoreUnavailable
 from digest.models import EditionState, StageReport, StoredEdition
+from digest.operate.alerts import beat
 from digest.operate.chores import Chore
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ def make_sweep(app: "App") -> Chore:
             reports = app.sweep_sends()
         except StoreUnavailable:
             return None  # of which the tasks tell; and the next look is soon
-        return "\n".join(f"digest: {report.reference}: {report.message}" for report in reports) or None
+        told = [f"digest: {report.reference}: {report.message}" for report in reports]
+        told += [fault for report in reports if (fault := beat(app, report))]
+        return "\n".join(told) or None
 
     return Chore(name="sends", every=SWEEP_EVERY, work=sweep, first=SWEEP_EVERY)

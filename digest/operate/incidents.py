@@ -1,38 +1,42 @@
-"""What goes wrong while nobody looks: told to the operator by mail once, and remembered over restarts.
+"""What goes wrong while nobody looks, found in the database: whoever looks finds the same, after any restart.
 
-An edition was missed; a task was set aside; tasks wait and no worker is there; an edition that is being sent makes no
-progress. What has passed is forgotten, and told anew when it comes again.
+An edition was missed, is held, has stopped or has nothing to say; a run failed; sources fail; a task was set aside,
+tasks wait and no worker is there; an edition that is being sent makes no progress; the journal cannot be written.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from digest.alerting import write_incident_alert
-from digest.decisions import alert_addresses
-from digest.models import SCHEDULE, EditionState, SetAside, StoredEdition, TaskKind
-from digest.operate.events import mail_operator
+from digest.alerting import has_stopped_itself, is_news
+from digest.models import SCHEDULE, EditionState, Report, SetAside, StoredEdition, TaskKind
+from digest.reporting import Held
 
 if TYPE_CHECKING:
     from digest.app import App
 
+Kind = Literal["missed", "held", "empty", "stopped", "failed", "sources", "tasks", "stuck", "journal"]
+
 _LOOK_BACK: Final = 7  # editions
-_NEWS: Final = timedelta(days=1)  # what was missed before that is none
+_NEWS: Final = timedelta(days=1)  # what was missed, or failed, before that is none
 _NO_WORKER: Final = timedelta(minutes=5)
 _NO_PROGRESS: Final = timedelta(minutes=10)
 _OPEN: Final = ("planned", "claimed", "attempted", "deferred")
+_MANY: Final = 0.5  # of the sources
+_IN_A_ROW: Final = 2  # visits that failed, before a source counts as failing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """One thing that is the case, and is told when it was so for a while."""
 
+    kind: Kind
     name: str
     words: str
     command: str  # what shows it
     after: timedelta = timedelta()
+    is_mailed: bool = False  # by the run that met it, with what a person needs to decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,35 +47,103 @@ class Stuck:
     done: int
 
 
-def find_incidents(
-    missed: Sequence[StoredEdition],
-    aside: Sequence[SetAside],
-    waiting: Mapping[TaskKind, int],
-    stuck: Sequence[Stuck],
-    *,
-    has_workers: bool,
-) -> list[Incident]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """All that incidents are found in."""
+
+    editions: Sequence[StoredEdition] = ()  # that were missed, are held or have stopped, lately
+    last_run: Report | None = None  # within a day
+    failing: Collection[str] = ()  # sources, by id
+    sources: int = 0
+    aside: Sequence[SetAside] = ()
+    waiting: Mapping[TaskKind, int] | None = None  # None: there is no queue
+    stuck: Sequence[Stuck] = ()
+    has_workers: bool = False
+    journal_fault: str = ""
+
+
+def find_incidents(standing: Standing) -> list[Incident]:
     """What is the case. Pure."""
+    return [
+        *(found for one in standing.editions if (found := _describe_edition(one))),
+        *_find_failures(standing),
+        *_find_work(standing),
+    ]
+
+
+def _describe_edition(stored: StoredEdition) -> Incident | None:
+    command = f"digest editions show {stored.reference}"
+    match stored.state:
+        case EditionState.MISSED:
+            words = f"The {stored.title} was missed: {stored.reason or 'nothing made it in time'}."
+            return Incident(kind="missed", name=f"missed {stored.id}", words=words, command=command)
+        case EditionState.HELD if is_news(stored):
+            is_empty = Held.of(stored.reason) is Held.FEW_STORIES
+            return Incident(
+                kind="empty" if is_empty else "held",
+                name=f"held {stored.id} {stored.reason}"[:255],
+                words=f"The {stored.title} is held: {stored.reason}.",
+                command=command,
+                is_mailed=True,
+            )
+        case EditionState.STOPPED if has_stopped_itself(stored):
+            return Incident(
+                kind="stopped",
+                name=f"stopped {stored.id} {stored.reason}"[:255],
+                words=f"The {stored.title} has stopped: {stored.reason}.",
+                command=command,
+                is_mailed=True,
+            )
+    return None
+
+
+def _find_failures(standing: Standing) -> list[Incident]:
+    found, last = [], standing.last_run
+    if last is not None and last.status == "failed":
+        found.append(
+            Incident(
+                kind="failed",
+                name=f"failed {last.cadence} {last.date}",
+                words=f"The last run failed: {last.message}.",
+                command="digest status",
+            )
+        )
+    if standing.failing and len(standing.failing) >= _MANY * standing.sources:
+        found.append(
+            Incident(
+                kind="sources",
+                name="sources",
+                words=f"{len(standing.failing)} of {standing.sources} sources fail: {_list(standing.failing)}.",
+                command="digest sources check",
+            )
+        )
+    if standing.journal_fault:
+        found.append(
+            Incident(
+                kind="journal",
+                name="journal",
+                words=f"Who leaves is not noted in the journal: {standing.journal_fault}."
+                " After a restore they would be mailed again.",
+                command="digest check",
+            )
+        )
+    return found
+
+
+def _find_work(standing: Standing) -> list[Incident]:
     found = [
         Incident(
-            name=f"missed {one.id}",
-            words=f"The edition of {one.date} was missed: {one.reason or 'nothing made it in time'}.",
-            command=f"digest editions show {one.date}",
-        )
-        for one in missed
-    ]
-    found += [
-        Incident(
+            kind="tasks",
             name=f"task {one.id}",
             words=f"A task was set aside: {one.task.kind} {one.task.subject}: {one.fault or 'it failed too often'}.",
             command="digest tasks list",
         )
-        for one in aside
+        for one in standing.aside
     ]
-    total = sum(waiting.values())
-    if total and not has_workers:
+    if sum((standing.waiting or {}).values()) and not standing.has_workers:
         found.append(
             Incident(
+                kind="tasks",
                 name="no worker",
                 words="Tasks wait, and no worker is there to do them.",
                 command="digest worker",
@@ -81,48 +153,47 @@ def find_incidents(
     # By how far it came: that it went on, and stopped again, is another incident.
     found += [
         Incident(
+            kind="stuck",
             name=f"stuck {one.edition.id} at {one.done}",
             words=f"The edition of {one.edition.date} is being sent, and made no progress for ten minutes.",
             command=f"digest editions show {one.edition.date} --missing",
             after=_NO_PROGRESS,
         )
-        for one in stuck
+        for one in standing.stuck
     ]
     return found
 
 
-def tell_incidents(app: "App") -> str | None:
-    """Look, and tell what is new; a line for the log. Raises StoreError."""
-    store, slug = app.store, app.config.newsletter.slug
-    now = store.clock() if app.is_on_system_clock else app.clock()
-    incidents = {one.name: one for one in _read(app, now)}
-    since = store.incidents.observe(slug, incidents.keys(), now=now)
-    told = []
-    for name, one in incidents.items():
-        if now - since[name] < one.after or not store.incidents.take(slug, name, now=now):
-            continue
-        rendition = write_incident_alert(app.config.newsletter.name, one.words, one.command)
-        key = hashlib.blake2b(f"{name} {since[name].isoformat()}".encode(), digest_size=16).hexdigest()
-        # Where nobody is to be told by mail, the log tells.
-        fault = mail_operator(app, rendition, key=f"incident-{key}") if alert_addresses(app.config) else None
-        if fault:
-            store.incidents.give_back(slug, name)
-        told.append(f"digest: {one.words}" + (f" No alert was mailed: {fault}" if fault else ""))
-    return "\n".join(told) or None
-
-
-def _read(app: "App", now: datetime) -> list[Incident]:
+def read_standing(app: "App", now: datetime) -> Standing:
+    """What incidents are found in, from the store and the queue. Raises StoreError."""
     store, slug, queue = app.store, app.config.newsletter.slug, app.queue
-    newest = store.editions.newest(slug, _LOOK_BACK, state=EditionState.MISSED)
-    is_news = [one for one in newest if one.changed_at and abs(now - one.changed_at) < _NEWS]
+    newest = store.editions.newest(slug, _LOOK_BACK)
+    last = store.runs.last(slug)
     peers = store.workers.present(slug, now=store.clock()) if queue else ()
-    return find_incidents(
-        is_news,
-        queue.set_aside() if queue else (),
-        dict(queue.waiting()) if queue else {},
-        _find_stuck(app, now),
+    configured = {table.id for table in app.config.sources}
+    failing = [
+        str(row["id"])
+        for row in store.entries.health(slug, now=now)
+        if row["id"] in configured and int(str(row["failures"])) >= _IN_A_ROW
+    ]
+    return Standing(
+        editions=[one for one in newest if _is_news(one, now)],
+        last_run=last[1] if last and abs(now - last[0]) < _NEWS else None,
+        failing=failing,
+        sources=len(configured),
+        aside=queue.set_aside() if queue else (),
+        waiting=dict(queue.waiting()) if queue else None,
+        stuck=_find_stuck(app, now),
         has_workers=any(SCHEDULE not in peer.queues for peer in peers),
+        journal_fault=store.journal.find_fault() if store.journal else "",
     )
+
+
+def _is_news(stored: StoredEdition, now: datetime) -> bool:
+    """What was missed long ago is none; what is held or stopped lasts."""
+    if stored.state is EditionState.MISSED:
+        return stored.changed_at is not None and abs(now - stored.changed_at) < _NEWS
+    return stored.state in {EditionState.HELD, EditionState.STOPPED}
 
 
 def _find_stuck(app: "App", now: datetime) -> list[Stuck]:
@@ -134,3 +205,9 @@ def _find_stuck(app: "App", now: datetime) -> list[Stuck]:
             counts = ledger.counts(stored.id)
             found.append(Stuck(edition=stored, done=sum(n for state, n in counts.items() if state not in _OPEN)))
     return found
+
+
+def _list(names: Collection[str]) -> str:
+    """A few of them. Pure."""
+    shown = sorted(names)[:5]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")

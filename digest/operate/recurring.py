@@ -1,16 +1,20 @@
 """The chores that a configuration asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from digest.models import Report
+from digest.operate.alerts import beat, tell_incidents
 from digest.operate.asking import find_activity, make_asking
 from digest.operate.chores import Chore
 from digest.operate.collecting import list_collecting_chores
 from digest.operate.delivering import make_sweep
+from digest.operate.erasing import try_to_erase_owed
+from digest.operate.events import take_refusals
+from digest.operate.housekeeping import do_housekeeping, keep_house, say_kept
 from digest.operate.inbox import open_mailbox, read_inbox, say_read
-from digest.operate.incidents import tell_incidents
 from digest.operate.reconciling import find_table, reconcile, say_reconciled
 from digest.protocols import Mailbox
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from digest.app import App
 
 _DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
 _SOON = timedelta(minutes=10)
 _NOW_AND_THEN = timedelta(minutes=15)
@@ -27,6 +32,7 @@ def list_chores(app: "App") -> list[Chore]:
     """What `digest serve` does beside its schedule."""
     chores = list_collecting_chores(app)
     chores.append(Chore(name="incidents", every=_MINUTE, first=_MINUTE, work=lambda: tell_incidents(app)))
+    chores.append(Chore(name="housekeeping", every=_HOUR, first=_MINUTE, work=lambda: do_housekeeping(app)))
     if app.config.inbox.kind != "none":
         chores.append(Chore(name="inbox", every=app.config.inbox.every, work=_make_reading(app)))
     if find_table(app) is not None:
@@ -39,6 +45,14 @@ def list_chores(app: "App") -> list[Chore]:
     if app.queue is not None:
         chores.append(make_sweep(app))
     return chores
+
+
+def look_after(app: "App", report: Report) -> Iterator[str]:
+    """What a run by hand does afterwards, for where no server runs; lines for the log. Raises StoreError."""
+    take_refusals(app)
+    if done := keep_house(app):
+        yield from filter(None, [say_kept(done)])
+    yield from filter(None, [try_to_erase_owed(app), tell_incidents(app), beat(app, report)])
 
 
 def _make_reading(app: "App") -> Callable[[], str | None]:

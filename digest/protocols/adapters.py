@@ -133,6 +133,10 @@ class Lists(Protocol):
         """Take these off one of its lists."""
         ...
 
+    def erase(self, emails: Sequence[str]) -> None:
+        """Have it forget all that it knows of these."""
+        ...
+
     def close(self) -> None:
         """Let go of connections. May be called twice."""
         ...

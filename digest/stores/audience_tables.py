@@ -104,6 +104,15 @@ events = Table(
     Index("ix_events_effect", "effect", "received_at"),
 )
 
+# Whom the provider is yet to forget: kept until it has been told.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("newsletter", words(64), primary_key=True),
+    Column("email", words(320), primary_key=True),
+    Column("asked_at", Instant, nullable=False),
+)
+
 # Who may use the API. The secret itself is shown once and kept as a hash.
 api_tokens = Table(
     "api_tokens",

@@ -31,6 +31,17 @@ class SqlKeys:
         with self._database.write() as connection:
             return self.key_in(connection, name, make)
 
+    def find(self, name: str) -> str | None:
+        """What is kept under that name."""
+        with self._database.read() as connection:
+            return self.kept_in(connection, name)
+
+    def note(self, name: str, value: str) -> None:
+        """Keep something else under that name."""
+        noted = upsert(keys).values(name=name, value=value)
+        with self._database.write() as connection:
+            connection.execute(noted.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
     def key_in(self, connection: Connection, name: str, make: Callable[[], str]) -> str:
         """The same within a writing transaction."""
         kept = self.kept_in(connection, name)

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import func, select, update
 
 from digest.models import Subscriber, SubscriberState
+from digest.stores import erasing
 from digest.stores.database import Database
-from digest.stores.requests import forget
-from digest.stores.schema import deliveries, events, people, subscriptions
+from digest.stores.schema import people, subscriptions
 from digest.stores.subscribers import SqlSubscribers, read_subscriber, select_subscribers
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
@@ -95,46 +95,7 @@ class SqlManaging:
         if reader is None or reader.state is SubscriberState.ERASED:
             return False
         with self._database.write() as connection:
-            if _is_elsewhere(connection, reader.id):
-                self._suppressing.add(
-                    connection, newsletter, [fold(reader.email)], SubscriberState.ERASED.value, now=now
-                )
-                _part(connection, self._suppressing, newsletter, reader, now)
+            if erasing.is_elsewhere(connection, reader.id):
+                erasing.part(connection, self._suppressing, newsletter, reader, now)
                 return True
         return self._subscribers.erase(reader.email, now=now)
-
-
-def _is_elsewhere(connection: Connection, subscription: int) -> bool:
-    """Whether the person of a subscription has another one."""
-    person = select(subscriptions.c.person).where(subscriptions.c.id == subscription).scalar_subquery()
-    query = select(subscriptions.c.id).where(subscriptions.c.person == person, subscriptions.c.id != subscription)
-    return connection.execute(query.limit(1)).scalar() is not None
-
-
-def _part(connection: Connection, suppressing: Suppressing, newsletter: str, reader: Subscriber, now: datetime) -> None:
-    """Give a subscription to nobody; the person keeps the others."""
-    own = select(deliveries.c.id).where(deliveries.c.subscription == reader.id)
-    gone = f"erased:subscription:{reader.id}"
-    nobody = connection.execute(
-        insert(people).values(email=gone, email_key=gone, created_at=now).returning(people.c.id)
-    ).scalar_one()
-    # What a server answered may repeat the address.
-    connection.execute(update(deliveries).where(deliveries.c.subscription == reader.id).values(answer=None))
-    connection.execute(update(events).where(events.c.delivery.in_(own)).values(person=None, answer=None, raw=None))
-    forget(connection, suppressing, fold(reader.email), newsletter=newsletter)
-    connection.execute(
-        update(subscriptions)
-        .where(subscriptions.c.id == reader.id)
-        .values(
-            person=nobody,
-            state=SubscriberState.ERASED.value,
-            topics="[]",
-            tags="[]",
-            language=None,
-            timezone=None,
-            consent_text=None,
-            consent_from=None,
-            paused_until=None,
-            changed_at=now,
-        )
-    )

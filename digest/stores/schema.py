@@ -17,6 +17,7 @@ from sqlalchemy import (
 
 from digest.stores.audience_tables import (
     api_tokens,
+    erasures,
     events,
     imports,
     page_requests,
@@ -38,6 +39,7 @@ __all__ = [
     "editions",
     "entries",
     "entry_names",
+    "erasures",
     "events",
     "imports",
     "incidents",
@@ -94,6 +96,14 @@ entries = Table(
     Column("first_contact", Boolean, nullable=False, server_default=false()),
     Column("read_due_at", Instant),  # when its page is to be read, ahead of an edition; null: not, or not any more
     Column("reads", Integer, nullable=False, server_default="0"),  # how often that was begun
+    Column("texts", Integer, server_default="1"),  # null: what it says was kept for long enough
+    Index(
+        "ix_entries_texts",
+        "newsletter",
+        "seen_at",
+        sqlite_where=text("texts IS NOT NULL"),
+        postgresql_where=text("texts IS NOT NULL"),
+    ),
     Index(
         "ix_entries_unread",
         "newsletter",
@@ -146,6 +156,7 @@ editions = Table(
     Column("resumed_at", Instant),  # when a person let it go on
     Column("changed_at", Instant, nullable=False),
     Column("canary", words(16)),  # passed, waived
+    Column("counted", Text),  # deliveries by state, when these themselves were forgotten
     UniqueConstraint("newsletter", "cadence", "date"),
 )
 

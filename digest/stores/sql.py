@@ -18,12 +18,14 @@ from digest.stores.counting import SqlCounts
 from digest.stores.database import Database
 from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
+from digest.stores.erasing import SqlErasures
 from digest.stores.events import SqlEvents
 from digest.stores.incidents import SqlIncidents
 from digest.stores.journal import Journal
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.managing import SqlManaging
+from digest.stores.pruning import SqlCensus, SqlPruning
 from digest.stores.rates import SqlRates
 from digest.stores.reads import SqlReads
 from digest.stores.reconciling import SqlReconciling
@@ -76,6 +78,9 @@ class SqlStore:
         self.events = SqlEvents(database, suppressing)
         self.reconciling = SqlReconciling(database, suppressing)
         self.requests = SqlPageRequests(database, suppressing)
+        self.erasures = SqlErasures(database)
+        self.pruning = SqlPruning(database)
+        self.census = SqlCensus(database)
         self._replaying = Replaying(database, (self.keys, self.subscribers, self.managing), suppressing)
 
     @classmethod
@@ -208,8 +213,9 @@ class SqlStore:
         with closing(cls.open(url, create=False, journal=own, on_replayed=replayed.append)) as store:
             if len(journals) > 1:
                 replayed.append(store.replay(journals))
-            where = ", ".join(map(str, journals)) or (store.journal and store.journal.path) or "(it has none)"
-        return f"{done}; by its journal {where}: " + "; ".join(map(str, replayed))
+            paths = journals or ([store.journal.path] if store.journal else [])
+        where = f"by the journal {', '.join(map(str, paths))}" if paths else "without a journal"
+        return f"{done}; {where}: {'; '.join(map(str, replayed))}"
 
     def replay(self, journals: Sequence[Path]) -> Replayed:
         """Bring a database that was put back to an earlier state up to journals, or to its own. Raises StoreError."""

@@ -7,13 +7,12 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, update
 
 from digest.models import Arrival, Choices, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
-from digest.stores import choices
+from digest.stores import choices, erasing
 from digest.stores.database import Database, count_anew, upsert
-from digest.stores.requests import forget
-from digest.stores.schema import deliveries, editions, events, imports, people, subscriptions
+from digest.stores.schema import deliveries, editions, imports, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, take
 
@@ -183,46 +182,8 @@ class SqlSubscribers:
 
         The address stays suppressed, as a keyed hash: nobody who asked to be forgotten is mailed by the next import.
         """
-        key = fold(email)
         with self._database.write() as connection:
-            person = connection.execute(select(people.c.id).where(people.c.email_key == key)).scalar()
-            asked = forget(connection, self._suppressing, key)
-            if person is None and not asked:
-                return False
-            self._suppressing.add(connection, "", [key], SubscriberState.ERASED.value, now=now)
-            if person is None:
-                return True
-            gone = f"erased:{person}"
-            connection.execute(
-                update(people).where(people.c.id == person).values(email=gone, email_key=gone, name=None)
-            )
-            own = select(subscriptions.c.id).where(subscriptions.c.person == person)
-            # What a server answered may repeat the address.
-            connection.execute(update(deliveries).where(deliveries.c.subscription.in_(own)).values(answer=None))
-            # So may what was heard, also where it was not known of whom it is.
-            theirs = events.c.person == person
-            of_nobody = events.c.person.is_(None) & or_(
-                func.lower(events.c.raw).contains(key, autoescape=True),
-                func.lower(events.c.answer).contains(key, autoescape=True),
-            )
-            connection.execute(update(events).where(theirs | of_nobody).values(raw=None, answer=None))
-            connection.execute(update(events).where(theirs).values(domain=None))
-            connection.execute(
-                update(subscriptions)
-                .where(subscriptions.c.person == person)
-                .values(
-                    state=SubscriberState.ERASED.value,
-                    topics="[]",
-                    tags="[]",
-                    language=None,
-                    timezone=None,
-                    consent_text=None,
-                    consent_from=None,
-                    paused_until=None,
-                    changed_at=now,
-                )
-            )
-            return True
+            return erasing.forget_person(connection, self._suppressing, fold(email), now)
 
     def history(self, email: str) -> list[Subscription]:
         """Everything that is kept of one person, newsletter by newsletter, with what they were sent."""

@@ -1,5 +1,6 @@
 """What the ledger says of an edition: how many, what is due, and who got it."""
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, true
 from digest.models import Delivery, DeliveryState
 from digest.stores.matching import chunks
 from digest.stores.partitions import read_month
-from digest.stores.schema import batches, deliveries, events, people, subscriptions, tallies, zones
+from digest.stores.schema import batches, deliveries, editions, events, people, subscriptions, tallies, zones
 
 _CHUNK: Final = 5000
 _WAITING: Final = (DeliveryState.PLANNED.value, DeliveryState.DEFERRED.value)
@@ -30,7 +31,15 @@ def count(connection: Connection, edition: int, since: datetime | None = None) -
         )
         query = query.group_by(deliveries.c.state)
     found = {row[0]: int(row[1]) for row in connection.execute(query)}
+    if since is None and not found:
+        found = _read_counted(connection, edition)
     return {state.value: found[state.value] for state in DeliveryState if state.value in found}
+
+
+def _read_counted(connection: Connection, edition: int) -> dict[str, int]:
+    """As they were when the deliveries themselves were forgotten."""
+    counted = connection.execute(select(editions.c.counted).where(editions.c.id == edition)).scalar()
+    return dict(json.loads(counted)) if counted else {}
 
 
 def next_due(connection: Connection, edition: int, besides: Collection[str] = ()) -> datetime | None:

@@ -21,6 +21,8 @@ _PAGE = 500  # the most that a page may have
 _MOST_PAGES = 20_000
 _BATCH = 500
 _ANSWER_LIMIT = 5_000_000
+_ERASED_AT_ONCE = 5000
+_ERASED_BYTES = 250_000
 _TRIES = 4
 _LONGEST_WAIT = 60.0  # seconds for a reset; the limits are by the minute
 
@@ -81,6 +83,11 @@ class SendGridLists:
         for start in range(0, len(emails), _BATCH):
             self._ask("DELETE", f"/v3/suppression/{name.value}", {"emails": list(emails[start : start + _BATCH])})
 
+    def erase(self, emails: Sequence[str]) -> None:
+        """By a job that the service does when it has time; what it knows of nobody is no fault."""
+        for chunk in _pack(sorted({ascii_address(email) for email in emails})):
+            self._ask("POST", "/v3/recipients/erasejob", {"email_addresses": chunk})
+
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
@@ -124,6 +131,20 @@ class SendGridLists:
         if not isinstance(rows, list):
             raise Unavailable(self._subject, f"the list {name.value} makes no sense")
         return rows
+
+
+def _pack(emails: Sequence[str]) -> Iterator[list[str]]:
+    """As many as one request may have: 5,000, or 256 KB."""
+    chunk: list[str] = []
+    size = 0
+    for email in emails:
+        if chunk and (len(chunk) == _ERASED_AT_ONCE or size + len(email) + 4 > _ERASED_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(email)
+        size += len(email) + 4
+    if chunk:
+        yield chunk
 
 
 def _read_row(row: Any) -> Listed | None:

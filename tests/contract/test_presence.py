@@ -15,9 +15,10 @@ from digest.config import load_config
 from digest.deliver.lanes import LEASE
 from digest.errors import OtherRevision
 from digest.models import SetAside, Task
+from digest.operate.alerts import tell_incidents
 from digest.operate.answering import Answering
 from digest.operate.chores import Chore, Chores
-from digest.operate.incidents import Stuck, find_incidents, tell_incidents
+from digest.operate.incidents import Standing, Stuck, find_incidents
 from digest.operate.presence import Presence, find_wrong_clock, hold_back, wait_until_ready
 from digest.operate.status import (
     find_unattended,
@@ -261,11 +262,11 @@ def test_incidents_are_found_with_when_they_are_told(app: App, store: SqlStore) 
     store.editions.miss("morning", "daily", day.date(), "nothing ran", now=day)
     (missed,) = store.editions.newest("morning", 1)
     aside = SetAside(id=3, task=Task(kind="read", newsletter="morning", subject="7"), attempts=5, fault="it is odd")
-    arguments = ([missed], [aside], {"deliver": 2})
-    found = find_incidents(*arguments, [Stuck(edition=missed, done=9)], has_workers=False)  # type: ignore[arg-type]
+    stuck = Stuck(edition=missed, done=9)
+    found = find_incidents(Standing(editions=[missed], aside=[aside], waiting={"deliver": 2}, stuck=[stuck]))
     assert [one.name for one in found] == [f"missed {missed.id}", "task 3", "no worker", f"stuck {missed.id} at 9"]
     assert [one.after.seconds for one in found] == [0, 0, 300, 600]
-    assert find_incidents([], [], {"deliver": 2}, [], has_workers=True) == []
+    assert find_incidents(Standing(waiting={"deliver": 2}, has_workers=True)) == []
 
 
 def test_a_missed_edition_is_mailed_to_the_operator_once_over_restarts(

@@ -18,10 +18,12 @@ from digest.audience.reconciling import WaveRule, compare, find_waves
 from digest.config import load_config
 from digest.errors import ConfigError, Refused, Unavailable
 from digest.models import Footing, Listed, ProviderList, Subscriber, SubscriberState
+from digest.operate.erasing import erase_owed, erase_reader, erase_subscription, try_to_erase_owed
+from digest.operate.housekeeping import do_housekeeping
 from digest.operate.reconciling import Reconciled, reconcile, say_reconciled
 from digest.operate.recurring import list_chores
 from digest.stores.audience_tables import events, page_requests, people, subscriptions
-from digest.transports.sendgrid_lists import SendGridLists
+from digest.transports.sendgrid_lists import SendGridLists, _pack
 from tests.doubles.sendgrid_api import LISTS, SendGridDouble, change_lists
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -428,3 +430,55 @@ def test_the_requests_are_what_the_api_describes(desk: Desk, document: dict[str,
             assert [error.message for error in validator.iter_errors(body)] == []
         else:
             assert body is None
+
+
+def test_who_is_erased_is_forgotten_by_the_provider_too(desk: Desk) -> None:
+    desk.add("leaver")
+    assert erase_reader(desk.app, "leaver@far.test")
+    assert desk.app.store.erasures.owed("morning") == ["leaver@far.test"]
+    assert try_to_erase_owed(desk.app) is None
+    assert desk.api.erased == ["leaver@far.test"]
+    assert desk.app.store.erasures.owed("morning") == [], "the address stands nowhere any more"
+    assert erase_owed(desk.app) == 0
+
+
+def test_a_provider_that_is_away_is_told_later(desk: Desk) -> None:
+    desk.add("leaver")
+    erase_reader(desk.app, "leaver@far.test")
+    desk.api.refusals = [(500, {})]
+    said = try_to_erase_owed(desk.app)
+    assert said
+    assert "was not told yet" in said
+    assert "leaver" not in said
+    assert "housekeeping" in [chore.name for chore in list_chores(desk.app)]
+    assert do_housekeeping(desk.app) is None
+    assert desk.api.erased == ["leaver@far.test"]
+
+
+def test_one_subscription_that_is_erased_is_told_of_and_a_stranger_is_not(desk: Desk) -> None:
+    desk.add("leaver")
+    reader = desk.app.store.subscribers.find("morning", "leaver@far.test")
+    assert reader
+    assert not erase_reader(desk.app, "nobody@far.test")
+    assert not erase_subscription(desk.app, "no such key")
+    assert desk.app.store.erasures.owed("morning") == []
+    assert erase_subscription(desk.app, reader.key)
+    assert erase_owed(desk.app) == 1
+    assert desk.states("evening") == {"leaver": "active"}
+
+
+def test_a_rehearsal_keeps_no_address_for_a_provider(desk: Desk) -> None:
+    table = desk.app.config.transport.model_copy(update={"sandbox": True})
+    with App(desk.app.config.model_copy(update={"transport": table}), clock=lambda: NOW) as app:
+        desk.add("leaver")
+        assert erase_reader(app, "leaver@far.test")
+        assert app.store.erasures.owed("morning") == []
+
+
+def test_erasures_come_in_requests_that_the_service_takes() -> None:
+    some = [f"{number:07}@{'far' * 20}.test" for number in range(12_000)]
+    chunks = list(_pack(some))
+    assert [email for chunk in chunks for email in chunk] == some
+    assert max(len(chunk) for chunk in chunks) <= 5000
+    assert max(len(json.dumps({"email_addresses": chunk}, separators=(",", ":"))) for chunk in chunks) <= 256_000
+    assert list(_pack([])) == []

@@ -63,6 +63,7 @@ class SendGridDouble:
         self.connections = 0
         self.lists: dict[str, dict[str, int]] = {name: {} for name in LISTS}  # address → when it came there
         self.asked: list[tuple[str, str, Any]] = []  # of the lists: method, path and body
+        self.erased: list[str] = []
         self.refusals: list[tuple[int, dict[str, str]]] = []  # given to the next requests about lists, instead
         self.activity = ActivityDouble()
         self.answer = answer
@@ -102,6 +103,8 @@ class SendGridDouble:
                     return self._reply(401, {"errors": [{"message": "authorization required"}]})
                 if self.path.startswith("/v3/asm/"):
                     return self._deal_with_lists("POST", json.loads(body))
+                if self.path == "/v3/recipients/erasejob":
+                    return self._erase(json.loads(body)["email_addresses"])
                 if self.path != "/v3/mail/send" or self.headers["Content-Type"] != "application/json":
                     return self._reply(404, {"errors": [{"message": "not found"}]})
                 fault = judge(body)
@@ -149,6 +152,13 @@ class SendGridDouble:
                     return self._reply(status, {"errors": [{"message": f"told to say {status}"}]}, headers)
                 status, content = change_lists(double.lists, method, self.path, body)
                 return self._reply(status, content)
+
+            def _erase(self, emails: list[str]) -> None:
+                if double.refusals:
+                    status, headers = double.refusals.pop(0)
+                    return self._reply(status, {"errors": [{"message": f"told to say {status}"}]}, headers)
+                double.erased += emails
+                return self._reply(202, {"job_id": "12a975bd-c742-4713-8f47-cb3ae4e56c74"})
 
             def _reply(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
                 body = b"" if content is None else json.dumps(content).encode()

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from digest.audience.addresses import parse_address
 from digest.audience.rows import Terms, read_row
 from digest.models import Scope, Subscriber, SubscriberState
+from digest.operate.erasing import erase_subscription
 from digest.web.api.access import needs
 from digest.web.api.asking import Ask
 from digest.web.api.problems import document
@@ -158,7 +159,7 @@ def make_routes(app: "App", ask: Ask) -> APIRouter:
 
         Who is subscribed to other newsletters of the same operator stays there; who is not is forgotten altogether.
         """
-        if not managing.erase(slug, key, now=app.clock()):
+        if not erase_subscription(app, key):
             raise HTTPException(404, _NOBODY)
 
     return router

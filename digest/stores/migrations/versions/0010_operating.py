@@ -1,4 +1,4 @@
-"""The key of the lists of who left, from the beginning on; how many readers there were on which day."""
+"""What a year of operation needs: the key of who left from the start, readers day by day, what may be forgotten."""
 
 import secrets
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Every backup from now on has the key that its journal is read with; add a table."""
+    """Every backup from now on has the key that its journal is read with; add tables and columns."""
     connection = op.get_bind()
     name = "suppression_key"
     if connection.execute(sa.text("SELECT value FROM keys WHERE name = :name"), {"name": name}).scalar() is None:
@@ -27,4 +27,17 @@ def upgrade() -> None:
         sa.Column("state", columns.in_order(16), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("newsletter", "day", "state", name="pk_censuses"),
+    )
+    op.create_table(
+        "erasures",
+        sa.Column("newsletter", columns.in_order(64), nullable=False),
+        sa.Column("email", columns.in_order(320), nullable=False),
+        sa.Column("asked_at", columns.in_order(32), nullable=False),
+        sa.PrimaryKeyConstraint("newsletter", "email", name="pk_erasures"),
+    )
+    op.add_column("editions", sa.Column("counted", columns.in_order()))
+    op.add_column("entries", sa.Column("texts", sa.Integer(), server_default="1"))
+    has_texts = sa.text("texts IS NOT NULL")
+    op.create_index(
+        "ix_entries_texts", "entries", ["newsletter", "seen_at"], sqlite_where=has_texts, postgresql_where=has_texts
     )

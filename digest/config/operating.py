@@ -1,0 +1,42 @@
+"""The tables of config.toml about operation: who is told of what goes wrong, how long things are kept, how logs are."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from digest.config.values import AddressText, Duration, HttpUrl
+
+
+def _read_limit(raw: Any) -> Any:
+    return None if raw == "forever" else raw
+
+
+Limit = Annotated[Duration | None, BeforeValidator(_read_limit)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Alerts(_Table):
+    """[alerts]"""
+
+    to: tuple[AddressText, ...] = ()
+    webhook: HttpUrl | None = Field(default=None, repr=False)  # its address may be its key
+    heartbeat: HttpUrl | None = Field(default=None, repr=False)  # called after each good edition
+
+
+class Retention(_Table):
+    """[retention]: how long is kept what is not needed for ever; "forever" is for ever."""
+
+    pages: Limit = Field(default=timedelta(days=30), ge=timedelta(days=2))  # texts of entries
+    events: Limit = Field(default=timedelta(days=90), ge=timedelta(days=7))  # providers' own words
+    consent_networks: Limit = Field(default=timedelta(days=730), ge=timedelta(days=1))  # from where readers agreed
+    deliveries: Limit = Field(default=timedelta(days=400), ge=timedelta(days=62))  # by whole months of editions
+
+
+class Logs(_Table):
+    """[log]: what `digest serve` and `digest worker` say."""
+
+    format: Literal["console", "json"] = "console"

@@ -1,0 +1,66 @@
+"""A reader who asks to be forgotten: here, and by the provider that carried the mail.
+
+The provider is told by address, which is then kept nowhere else: it waits in a table of its own until it was told.
+"""
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from digest.errors import ConfigError, TransportError
+from digest.operate.reconciling import find_table, open_lists
+
+if TYPE_CHECKING:
+    from digest.app import App
+    from digest.protocols import Lists
+
+_AT_ONCE: Final = 1000  # addresses; SendGrid takes 5,000, and 256 KB, in one request
+
+
+def erase_reader(app: "App", email: str) -> bool:
+    """Forget a person in every newsletter; False when nothing is kept of that address. Raises StoreError.
+
+    What the provider knows goes, too, as soon as `erase_owed` has told it.
+    """
+    has_provider = find_table(app) is not None
+    if has_provider:  # first: after a crash between the two, somebody who asked for it is forgotten there alone
+        app.store.erasures.owe(app.config.newsletter.slug, email, now=app.clock())
+    if app.store.subscribers.erase(email, now=app.clock()):
+        return True
+    if has_provider:
+        app.store.erasures.settle(app.config.newsletter.slug, [email])
+    return False
+
+
+def erase_subscription(app: "App", key: str) -> bool:
+    """The same of one subscription's reader, who stays in other newsletters; False when nobody has that key."""
+    slug = app.config.newsletter.slug
+    reader = app.store.subscribers.by_key(slug, key)
+    erased = app.store.managing.erase(slug, key, now=app.clock())
+    if erased and reader is not None and find_table(app) is not None:
+        app.store.erasures.owe(slug, reader.email, now=app.clock())
+    return erased
+
+
+def erase_owed(app: "App", lists: "Lists | None" = None) -> int:
+    """Tell the provider whom to forget; how many that were. Raises ConfigError, TransportError and StoreError."""
+    slug = app.config.newsletter.slug
+    owed = app.store.erasures.owed(slug)
+    if not owed:
+        return 0
+    if lists is None:
+        with closing(open_lists(app)) as opened:
+            return erase_owed(app, opened)
+    for start in range(0, len(owed), _AT_ONCE):
+        chunk = owed[start : start + _AT_ONCE]
+        lists.erase(chunk)
+        app.store.erasures.settle(slug, chunk)
+    return len(owed)
+
+
+def try_to_erase_owed(app: "App") -> str | None:
+    """The same, at once; why it is to be tried again later, where it is. Raises StoreError."""
+    try:
+        erase_owed(app)
+    except (TransportError, ConfigError) as error:
+        return f"the provider was not told yet, and will be by `digest serve`, or with the next run: {error}"
+    return None

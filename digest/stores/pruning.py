@@ -1,0 +1,185 @@
+"""What is kept for no longer than it is needed for: texts of pages, providers' own words, networks, deliveries.
+
+Done a few hundred rows at a time, each in a short transaction, so that nobody who sends waits for it. What is counted
+stays: how many an edition was sent to outlives who they were.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import Executable, delete, exists, func, or_, select, update
+
+from digest.models import EditionState, month_of
+from digest.stores import telling
+from digest.stores.database import Database, upsert
+from digest.stores.partitions import drop_month
+from digest.stores.schema import (
+    batches,
+    censuses,
+    deliveries,
+    editions,
+    entries,
+    events,
+    people,
+    runs,
+    subscriptions,
+    tallies,
+)
+
+_CHUNK: Final = 500
+_TEXTS: Final = ("summary", "content", "text")  # of an entry, as it was published
+_OPEN: Final = (EditionState.SENDING.value, EditionState.STOPPED.value, EditionState.READY.value)
+
+
+class SqlPruning:
+    """protocols.PruningStore."""
+
+    def __init__(self, database: Database) -> None:
+        """Over an open database."""
+        self._database = database
+
+    def forget_pages(self, newsletter: str, *, before: datetime) -> int:
+        """The texts of entries seen before that; what names them stays, so that none is taken for new again."""
+        old = (entries.c.newsletter == newsletter, entries.c.seen_at < before, entries.c.texts.is_not(None))
+        query = select(entries.c.number, entries.c.entry).where(*old).order_by(entries.c.seen_at).limit(_CHUNK)
+        pruned = 0
+        while True:
+            with self._database.write_fast() as connection:
+                rows = connection.execute(query).all()
+                for row in rows:
+                    bare = update(entries).where(entries.c.number == row.number)
+                    connection.execute(bare.values(page="null", texts=None, read_due_at=None, entry=_strip(row.entry)))
+            pruned += len(rows)
+            if len(rows) < _CHUNK:
+                return pruned
+
+    def forget_events(self, *, before: datetime) -> int:
+        """Providers' own words of before that; and what says no more than that a mail arrived, unless it counts yet."""
+        spoken = self._repeat(
+            lambda chosen: update(events).where(events.c.id.in_(chosen)).values(raw=None),
+            select(events.c.id).where(events.c.occurred_at < before, events.c.raw.is_not(None)),
+        )
+        # Against whom something stands: what arrived between two refusals is why they do not add up.
+        is_watched = exists().where(
+            people.c.id == events.c.person, or_(people.c.soft_bounces > 0, people.c.hard_bounced_on.is_not(None))
+        )
+        arrived = select(events.c.id).where(
+            events.c.occurred_at < before, events.c.weight.is_(None), events.c.effect == "none", ~is_watched
+        )
+        return spoken + self._repeat(lambda chosen: delete(events).where(events.c.id.in_(chosen)), arrived)
+
+    def forget_networks(self, newsletter: str, *, before: datetime) -> int:
+        """From where readers agreed before that; when, and to what, stays."""
+        query = select(subscriptions.c.id).where(
+            subscriptions.c.newsletter == newsletter,
+            subscriptions.c.consent_at < before,
+            subscriptions.c.consent_from.is_not(None),
+        )
+        return self._repeat(
+            lambda chosen: update(subscriptions).where(subscriptions.c.id.in_(chosen)).values(consent_from=None), query
+        )
+
+    def forget_deliveries(self, newsletter: str, *, before: date) -> int:
+        """Who was sent the editions of whole months before that day; their numbers stay. Returns how many editions."""
+        closed = (
+            editions.c.newsletter == newsletter,
+            editions.c.date < month_of(before),
+            editions.c.state.not_in(_OPEN),
+            editions.c.counted.is_(None),
+        )
+        query = select(editions.c.id, editions.c.date).where(*closed).order_by(editions.c.date)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        for month in sorted({month_of(row.date) for row in rows}):
+            self._forget_month(month, [row.id for row in rows if month_of(row.date) == month])
+        return len(rows)
+
+    def forget_runs(self, newsletter: str, *, before: datetime) -> int:
+        """The reports of runs that ended before that."""
+        query = select(runs.c.id).where(runs.c.newsletter == newsletter, runs.c.finished_at < before)
+        return self._repeat(lambda chosen: delete(runs).where(runs.c.id.in_(chosen)), query)
+
+    def _forget_month(self, month: date, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            with self._database.write() as connection:
+                counted = json.dumps(telling.count(connection, number))
+                connection.execute(update(editions).where(editions.c.id == number).values(counted=counted))
+        with self._database.read() as connection:
+            others = connection.execute(
+                select(func.count())
+                .select_from(deliveries)
+                .where(deliveries.c.month == month, deliveries.c.edition.not_in(numbers))
+                .limit(1)
+            ).scalar_one()
+        if others == 0 and self._database.has_clock:  # a server's, which has a table for it
+            with self._database.write() as connection:
+                drop_month(connection, month)
+        for number in numbers:
+            self._forget_edition(month, number)
+
+    def _forget_edition(self, month: date, number: int) -> None:
+        theirs = (deliveries.c.month == month, deliveries.c.edition == number)
+
+        def unlink(chosen: Sequence[int]) -> Executable:
+            return update(events).where(events.c.delivery.in_(chosen)).values(delivery=None)
+
+        while True:
+            with self._database.write() as connection:
+                chosen = connection.execute(select(deliveries.c.id).where(*theirs).limit(_CHUNK)).scalars().all()
+                connection.execute(unlink(chosen))
+                connection.execute(delete(deliveries).where(deliveries.c.month == month, deliveries.c.id.in_(chosen)))
+            if len(chosen) < _CHUNK:
+                break
+        with self._database.write() as connection:
+            connection.execute(delete(batches).where(batches.c.edition == number))
+            connection.execute(delete(tallies).where(tallies.c.edition == number))
+
+    def _repeat(self, change: Any, query: Any) -> int:
+        """A change, again and again, of the next rows that a query finds."""
+        changed = 0
+        while True:
+            with self._database.write() as connection:
+                chosen = connection.execute(query.limit(_CHUNK)).scalars().all()
+                if chosen:
+                    connection.execute(change(chosen))
+            changed += len(chosen)
+            if len(chosen) < _CHUNK:
+                return changed
+
+
+class SqlCensus:
+    """protocols.CensusStore: how many readers there were, day by day."""
+
+    def __init__(self, database: Database) -> None:
+        """Over an open database."""
+        self._database = database
+
+    def keep(self, newsletter: str, day: date, counts: dict[str, int]) -> None:
+        """What was counted on a day; the last count of it stays."""
+        theirs = (censuses.c.newsletter == newsletter, censuses.c.day == day)
+        with self._database.write() as connection:
+            connection.execute(delete(censuses).where(*theirs, censuses.c.state.not_in(list(counts))))
+            for state, number in counts.items():
+                values = upsert(censuses).values(newsletter=newsletter, day=day, state=state, number=number)
+                connection.execute(
+                    values.on_conflict_do_update(index_elements=["newsletter", "day", "state"], set_={"number": number})
+                )
+
+    def since(self, newsletter: str, day: date) -> dict[date, dict[str, int]]:
+        """By day, the first first, and state."""
+        query = select(censuses).where(censuses.c.newsletter == newsletter, censuses.c.day >= day)
+        found: dict[date, dict[str, int]] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(query.order_by(censuses.c.day, censuses.c.state)):
+                found.setdefault(row.day, {})[row.state] = row.number
+        return found
+
+
+def _strip(entry: str) -> str:
+    """An entry without what it says."""
+    kept = json.loads(entry)
+    for name in _TEXTS:
+        kept.pop(name, None)
+    return json.dumps(kept, ensure_ascii=False)
