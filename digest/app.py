@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from digest import __version__, decisions, due, mailing
+from digest.about import about
 from digest.adapters import Means, host_of, make_source, make_summarizers, profile_of
 from digest.audience import approval
 from digest.audience.addresses import parse_address
@@ -259,9 +260,13 @@ class App:
         so; by hand it is composed anew.
         """
         self._require_sources()
-        with self.scratch() if dry else self._kept() as store:
+        chosen = day or self.today()
+        with (
+            about(run=secrets.token_hex(4), edition=f"{chosen} {cadence}"),
+            self.scratch() if dry else self._kept() as store,
+        ):
             pipeline = self.pipeline(store, cadence, on_time=on_time, workers=self._find_workers(dry, by_workers))
-            return pipeline.run(day or self.today(), send=send and not dry, again=not on_time)
+            return pipeline.run(chosen, send=send and not dry, again=not on_time)
 
     def _find_workers(self, dry: bool, by_workers: bool) -> "Workers | None":
         """Who delivers what is planned; None: this process."""

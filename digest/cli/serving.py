@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest.cli.logs import Log
 from digest.cli.options import ConfigOption, load
-from digest.cli.output import FAILED, leave, say, write_stage
+from digest.cli.output import FAILED, leave
 from digest.cli.rereading import Rereading
 from digest.cli.stopping import Stopping
 
 if TYPE_CHECKING:
     from digest.app import App
+    from digest.config import Config
     from digest.models import Report
 
 
@@ -58,10 +60,12 @@ def serve(
     """
     from digest.app import App
 
-    def read() -> Opened:
-        found = load(context, config)
+    first = load(context, config)
+    log = Log(first)
+
+    def read(found: "Config") -> Opened:
         return Opened(
-            app=App(found, on_stage=lambda stage: say(write_stage(stage))),
+            app=App(found, on_stage=log.note_stage),
             host=host or found.web.host,
             port=found.web.port if port is None else port,
         )
@@ -71,7 +75,7 @@ def serve(
         from digest.web.public import create_public
         from digest.web.serving import listen
 
-        found = read()
+        found = read(load(context, config))
         try:
             found.app.require_ready()
             found.app.renderer.check()
@@ -85,17 +89,17 @@ def serve(
             raise
         return found
 
-    opened = read()
+    opened = read(first)
     stopping = Stopping(
         lambda: opened.app.stop(),
-        tell=lambda: say("digest: stopping with what is under way; Ctrl-C again ends at once"),
+        tell=lambda: log.say("digest: stopping with what is under way; Ctrl-C again ends at once"),
     )
     has_let_go = False
-    with Rereading(read_again, tell=say, on_taken=lambda: opened.app.stop()) as rereading:
+    with Rereading(read_again, tell=log.say, on_taken=lambda: opened.app.stop()) as rereading:
         try:
             with stopping:
                 while True:
-                    has_let_go = _serve(opened, stopping, rereading)
+                    has_let_go = _serve(opened, stopping, rereading, log)
                     found = rereading.take()
                     if found is None:
                         break
@@ -109,7 +113,7 @@ def serve(
         leave(FAILED)
 
 
-def _serve(opened: Opened, stopping: Stopping, rereading: Rereading[Opened]) -> bool:
+def _serve(opened: Opened, stopping: Stopping, rereading: Rereading[Opened], log: Log) -> bool:
     """Until it is told to stop, or another configuration is taken; whether the database was let go of."""
     from digest.models import SCHEDULE
     from digest.operate.alerts import beat
@@ -124,25 +128,25 @@ def _serve(opened: Opened, stopping: Stopping, rereading: Rereading[Opened]) -> 
     app, schedule = opened.app, opened.app.config.schedule
 
     def tell_report(report: "Report") -> None:
-        say(f"{report.reference}: {report.message}")
+        log.note_report(report)
         if fault := beat(app, report):
-            say(fault)
+            log.say(fault)
 
-    ticker = Ticker(app, on_report=tell_report, on_fault=say)
+    ticker = Ticker(app, on_report=tell_report, on_fault=log.say)
 
     def end() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    presence = Presence(app, queues=[SCHEDULE], tell=say, on_back=ticker.wake, on_over=end)
-    if not wait_until_ready(app, tell=say):
+    presence = Presence(app, queues=[SCHEDULE], tell=log.say, on_back=ticker.wake, on_over=end)
+    if not wait_until_ready(app, tell=log.say):
         return False
-    chores = Chores(list_chores(app), tell=say, note_lost=presence.note_lost)
-    with presence, ticker, chores, Answering(app, on_fault=say):
+    chores = Chores(list_chores(app), tell=log.say, note_lost=presence.note_lost)
+    with presence, ticker, chores, Answering(app, on_fault=log.say):
         opened.listener = opened.listener or listen(opened.host, opened.port)
         serve_public(
             app,
             listener=opened.listener,
-            announce=lambda url: say(
+            announce=lambda url: log.say(
                 f"Serving {url}; an edition is due at {schedule.at:%H:%M} {schedule.timezone} (Ctrl-C ends it)"
             ),
             on_signal=stopping.note,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from digest.cli.logs import Log
 from digest.cli.options import ConfigOption, load
-from digest.cli.output import FAILED, leave, say, write_stage
+from digest.cli.output import FAILED, leave
 from digest.cli.rereading import watch_terminal
 from digest.errors import ConfigError
 from digest.models import TaskKind
@@ -57,6 +58,7 @@ def worker(
     chosen = read_kinds(queues)
     first = load(context, config)
     engine = require_engine(first)
+    log = Log(first)
     place = health or engine.health
 
     try:
@@ -85,19 +87,19 @@ def worker(
             remedy = "restart the worker"
             raise ConfigError("[newsletter] slug and [store] url", "they cannot change while it works", remedy=remedy)
         if (concurrency or table.concurrency, table.attempts) != (at_once, engine.attempts):
-            say("digest: [engine] concurrency and attempts are those of the start until the worker is restarted")
-        return _make_means(found, chosen, at_once, end, there)
+            log.say("digest: [engine] concurrency and attempts are those of the start until the worker is restarted")
+        return _make_means(found, chosen, at_once, end, there, log)
 
     Worker(
         queue=queue,
         load=read_again,
         owner=this_owner(secrets.token_hex(8)),
-        tell=say,
+        tell=log.say,
         kinds=chosen,
         concurrency=at_once,
         is_hung_up=watch_terminal(),
-        health=Health(*read_address(place), tell=say) if place else None,
-        announce=lambda: say(
+        health=Health(*read_address(place), tell=log.say) if place else None,
+        announce=lambda: log.say(
             f"Working for {slug} on {queue.name}: {', '.join(chosen)}, {at_once} at once (Ctrl-C ends it)"
         ),
     ).run()
@@ -134,15 +136,16 @@ def _make_means(
     at_once: int,
     on_over: "Callable[[], None]",
     there: "list[Presence]",
+    log: Log,
 ) -> "Means":
     from digest.app import App
     from digest.operate.presence import Presence, hold_back, hold_back_chores
     from digest.tasks import list_worker_chores, make_performing
     from digest.worker import Means
 
-    app = App(config, on_stage=lambda stage: say(write_stage(stage)))
+    app = App(config, on_stage=log.note_stage)
     performing = make_performing(app, concurrency=at_once)
-    presence = Presence(app, queues=kinds, concurrency=at_once, tell=say, on_over=on_over)
+    presence = Presence(app, queues=kinds, concurrency=at_once, tell=log.say, on_over=on_over)
 
     def open_all() -> None:
         app.store  # noqa: B018 - opened now

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from digest.about import about
 from digest.adapters import host_of
 from digest.collect import collect
 from digest.extract import read_pages, wants_page
@@ -131,7 +132,8 @@ def collect_source(app: "App", source: str) -> timedelta | None:
     The pages of its new entries become tasks. A source that is configured no more is left alone.
     """
     slug = app.config.newsletter.slug
-    _visit(app, [source])
+    with about(source=source):
+        _visit(app, [source])
     if app.queue is not None:
         waiting = app.store.reads.due(slug, now=app.clock(), limit=_TASKS, source=source)
         if waiting:
