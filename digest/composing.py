@@ -74,11 +74,12 @@ class Composing:
             language=settings.language,
             parallel=ports.in_threads,
         )
+        replaced = sum(item.replaced is not None for item in items)
         by_model = sum(item.summary is not None and item.summary.kind == "llm" for item in items)
         log.note(
             "summarize",
             notes=summarize.count_replaced(items),
-            **({"by_model": by_model} if len(ports.summarizers) > 1 else {}),
+            **({"by_model": by_model, "fallbacks": replaced} if len(ports.summarizers) > 1 else {}),
             summaries=sum(item.summary is not None for item in items),
             headlines_only=sum(item.summary is None for item in items),
         )

@@ -58,7 +58,7 @@ def init(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # The operators' pages are the program's own: a copy would hide those of a newer version.
-        own = shutil.ignore_patterns("preview.*", "approval*.html")
+        own = shutil.ignore_patterns("preview.*", "approval*.html", "status.html")
         shutil.copytree(shipped("templates"), directory / "templates", ignore=own)
         shutil.copytree(shipped("samples"), directory / "samples")
         example = directory / ".env.example"

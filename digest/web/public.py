@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
-from digest.web import about, approving, archive, counting, feeds, leaving, preferences, subscribing, webhooks
+from digest.web import (
+    about,
+    approving,
+    archive,
+    counting,
+    feeds,
+    leaving,
+    operating,
+    preferences,
+    subscribing,
+    webhooks,
+)
 from digest.web.api import PREFIX, create_api
 from digest.web.clients import read_networks
 from digest.web.limiting import Limits
@@ -31,6 +42,7 @@ _ROOMS: Final[tuple[Callable[[Site], APIRouter], ...]] = (
     about.make_routes,
     feeds.make_routes,
     counting.make_routes,
+    operating.make_routes,
     archive.make_routes,
 )
 

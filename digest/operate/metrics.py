@@ -1,0 +1,121 @@
+"""Figures for Prometheus, read from the database as they are asked for: alike whichever process answers.
+
+Nobody is named in them: sources by their ids, editions by their dates, everything else is a number.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from digest import __version__
+from digest.models import EditionState
+from digest.operate.incidents import find_incidents, read_standing
+from digest.operate.status import read_status
+
+if TYPE_CHECKING:
+    from digest.app import App
+    from digest.models import Report
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_SUMMARIZE: Final = "summarize"
+
+
+def read_metrics(app: "App") -> bytes:
+    """All of them, in Prometheus' text format. Raises StoreError."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(list(_list_metrics(app))))
+    return generate_latest(registry)
+
+
+class _Collected(Collector):
+    """What a registry asks once."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+def _list_metrics(app: "App") -> Iterator[Metric]:
+    found, now = read_status(app), app.clock()
+    last = app.store.runs.last(app.config.newsletter.slug)
+    yield InfoMetricFamily("digest", "The program.", {"version": __version__})
+    yield from _measure_runs(last[1] if last else None, last[0] if last else None)
+    yield from _measure_editions(found)
+    yield from _measure_sources(found)
+    yield _gauge("digest_subscribers", "Readers, by state.", "state", found["subscribers"])
+    if found["next_due_at"]:
+        yield _one("digest_next_edition_due_timestamp_seconds", "When the next one is due.", found["next_due_at"])
+    yield from _measure_work(found)
+    incidents = find_incidents(read_standing(app, now))
+    counts: dict[str, int] = {}
+    for one in incidents:
+        counts[one.kind] = counts.get(one.kind, 0) + 1
+    yield _gauge("digest_incidents", "What the operator is told of, by kind.", "kind", counts)
+
+
+def _measure_runs(report: "Report | None", finished_at: datetime | None) -> Iterator[Metric]:
+    if report is None or finished_at is None:
+        return
+    yield _one("digest_last_run_timestamp_seconds", "When the newest run ended.", finished_at)
+    states = {status: float(report.status == status) for status in ("done", "partial", "failed")}
+    yield _gauge("digest_last_run_status", "1 for how the newest run ended.", "status", states)
+    seconds: dict[str, float] = {}
+    for stage in report.stages:
+        seconds[stage.stage] = seconds.get(stage.stage, 0.0) + stage.seconds
+    yield _gauge("digest_stage_seconds", "How long each stage of the newest run took.", "stage", seconds)
+    said = next((stage.counts for stage in report.stages if stage.stage == _SUMMARIZE), {})
+    yield _gauge("digest_summaries", "Items of the newest run, by how they are said.", "kind", said)
+
+
+def _measure_editions(found: Mapping[str, Any]) -> Iterator[Metric]:
+    deliveries = GaugeMetricFamily(
+        "digest_deliveries", "Deliveries of the last editions, by state.", labels=["edition", "cadence", "state"]
+    )
+    unknown, oldest, sent_at = 0, 0, None
+    for stored in found["editions"]:
+        for state, number in stored["deliveries"].items():
+            deliveries.add_metric([f"{stored['date']}", stored["cadence"], state], number)
+        unknown += stored["deliveries"].get("unknown", 0)
+        oldest = max(oldest, stored["oldest_claim_seconds"] or 0)
+        if stored["state"] is EditionState.SENT and stored["sent_at"]:
+            sent_at = max(sent_at or stored["sent_at"], stored["sent_at"])
+    yield deliveries
+    yield _one("digest_deliveries_unknown", "Deliveries of the last editions that may have been made.", unknown)
+    yield _one("digest_oldest_claim_seconds", "For how long a batch has been claimed and not settled.", oldest)
+    if sent_at:
+        yield _one("digest_last_success_timestamp_seconds", "When an edition was sent last.", sent_at)
+
+
+def _measure_sources(found: Mapping[str, Any]) -> Iterator[Metric]:
+    sources = found["sources"]
+    entries = {one["id"]: one["entries"] for one in sources}
+    failures = {one["id"]: one["failures"] for one in sources}
+    failing = sum(number > 0 for number in failures.values())
+    yield _gauge("digest_entries", "Entries that are kept, by source.", "source", entries)
+    yield _gauge("digest_source_failures", "Visits that failed in a row, by source.", "source", failures)
+    yield _one("digest_sources_failing", "Sources whose last visit failed.", failing)
+
+
+def _measure_work(found: Mapping[str, Any]) -> Iterator[Metric]:
+    yield _one("digest_processes", "Servers and workers that showed themselves.", len(found["workers"]))
+    if found["tasks"] is None:
+        return
+    yield _gauge("digest_tasks_waiting", "Tasks that wait for a worker, by kind.", "kind", found["tasks"]["waiting"])
+    yield _one("digest_tasks_set_aside", "Tasks that failed too often.", len(found["tasks"]["set_aside"]))
+
+
+def _gauge(name: str, words: str, label: str, values: Mapping[Any, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, words, labels=[label])
+    for value, number in values.items():
+        family.add_metric([str(value)], float(number))
+    return family
+
+
+def _one(name: str, words: str, value: float | datetime) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, words, value.timestamp() if isinstance(value, datetime) else float(value))

@@ -1,0 +1,159 @@
+"""What an operator asks a server: whether it is ready, figures for Prometheus, and a page with pictures."""
+
+import base64
+import shutil
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+from prometheus_client.parser import text_string_to_metric_families
+
+from digest.app import App
+from digest.models import Collected, EditionState, Entry, Scope, Subscriber, SubscriberState
+from digest.operate.tokens import create_token
+from tests.acceptance.public_site import DAY, NOON, keep_edition, open_app, serving_app
+
+
+@dataclass(frozen=True)
+class Desk:
+    app: App
+    url: str
+    token: str
+
+    def get(self, path: str, **headers: str) -> tuple[int, str, Message]:
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, answer.read().decode(), answer.headers
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode(), error.headers
+
+    def read(self, path: str) -> tuple[int, str, Message]:
+        return self.get(path, Authorization=f"Bearer {self.token}")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with open_app(tmp_path) as app:
+        slug = app.config.newsletter.slug
+        for number in range(12):
+            reader = Subscriber(
+                email=f"reader{number}@far.test", state=SubscriberState.ACTIVE, consent_at=NOON, name="Jo"
+            )
+            app.store.subscribers.add(slug, reader, now=NOON)
+        for back in range(30):
+            app.store.census.keep(slug, app.today() - timedelta(days=back + 1), {"active": 11 - back // 4})
+        keep_edition(app)
+        keep_edition(app, DAY + timedelta(days=1), state=EditionState.READY)
+        entry = Entry(id="one", title="One", link="https://news.test/one")
+        app.store.entries.add(slug, "wire", Collected(entries=(entry,), title="The <Wire>"), now=NOON, since=NOON)
+        app.store.entries.fail(slug, "post", "post: no answer within 20 s", now=NOON)
+        _, token = create_token(app, "prometheus", [Scope.STATUS_READ])
+        with serving_app(app) as url:
+            yield Desk(app, url, token)
+
+
+def test_readiness_is_for_everybody_and_names_nothing(desk: Desk, tmp_path: Path) -> None:
+    assert desk.get("/readyz")[:2] == (200, "ok\n")
+    with closing(sqlite3.connect(tmp_path / "digest.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    status, words, _ = desk.get("/readyz")
+    assert (status, words) == (503, "the database cannot be used now\n")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/status"])
+def test_who_has_no_token_sees_nothing(desk: Desk, path: str) -> None:
+    status, words, headers = desk.get(path)
+    assert status == 401
+    assert headers["WWW-Authenticate"].startswith("Basic")
+    assert "digest tokens create" in words
+    assert desk.get(path, Authorization="Bearer digest_" + "a" * 43)[0] == 401
+    assert desk.get(path, Authorization="Basic not-base64")[0] == 401
+    assert desk.get(path, Authorization="Digest x")[0] == 401
+    _, other = create_token(desk.app, "reader", [Scope.EDITIONS_READ])
+    assert desk.get(path, Authorization=f"Bearer {other}")[0] == 403
+
+
+def test_a_token_is_a_password_for_browsers_too(desk: Desk) -> None:
+    given = base64.b64encode(f"anybody:{desk.token}".encode()).decode()
+    assert desk.get("/status", Authorization=f"Basic {given}")[0] == 200
+
+
+def test_metrics_are_what_prometheus_reads(desk: Desk) -> None:
+    status, text, headers = desk.read("/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    found = {family.name: family for family in text_string_to_metric_families(text)}
+    values = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in found.values()
+        for sample in family.samples
+    }
+    assert values["digest_subscribers", "active"] == 12
+    assert values["digest_entries", "wire"] == 1
+    assert values["digest_source_failures", "post"] == 1
+    assert values["digest_sources_failing",] == 1
+    assert values["digest_deliveries_unknown",] == 0
+    assert values["digest_last_success_timestamp_seconds",] > 0
+    assert "far.test" not in text
+    assert all(family.documentation.endswith(".") for family in found.values())
+
+
+def test_the_page_says_how_it_does_and_names_no_reader(desk: Desk) -> None:
+    status, html, headers = desk.read("/status")
+    assert status == 200
+    assert "no-store" in headers["Cache-Control"]
+    for words in ("All is well", "12 active", "The &lt;Wire&gt;", "fails</span> once", "post: no answer within 20 s"):
+        assert words in html
+    assert "far.test" not in html
+    assert "<script" not in html
+
+
+def test_the_page_says_first_what_needs_its_operator(desk: Desk) -> None:
+    number = keep_edition(desk.app, DAY + timedelta(days=2), state=EditionState.READY).id
+    desk.app.store.editions.set_state(
+        number, EditionState.HELD, "preflight: a link is dead", now=NOON, only_from=[EditionState.READY]
+    )
+    _, html, _ = desk.read("/status")
+    assert "1 thing needs you" in html
+    assert "is held: preflight: a link is dead." in html
+
+
+@pytest.fixture
+def phone() -> Iterator[Browser]:
+    """Chromium for one test: while Playwright runs, this thread has a loop, and nothing could be read in it."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("needs chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1100, "light")])
+def test_everybody_can_read_the_page(desk: Desk, phone: Browser, width: int, scheme: str) -> None:
+    context = phone.new_context(
+        color_scheme=scheme,  # type: ignore[arg-type]
+        viewport={"width": width, "height": 800},
+        http_credentials={"username": "anybody", "password": desk.token},
+        bypass_csp=True,  # for axe's own script
+    )
+    page = context.new_page()
+    page.goto(f"{desk.url}/status")
+    found = Axe().run(page).response["violations"]
+    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    context.close()
+    assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
+    assert not wide
