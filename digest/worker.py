@@ -52,6 +52,7 @@ class Means:
     )  # now and then; raises StoreError when the database is of another version, and tells of it
     note_lost: Callable[[StoreUnavailable], bool] = lambda _: False  # the database is away; whether this tells of it
     note_found: Callable[[], None] = lambda: None  # it is back
+    measure: Callable[[], bytes] = lambda: b""  # figures for Prometheus; raises StoreError
     stop: Callable[[], None] = lambda: None  # ask tasks under way to end with what they are at
     close: Callable[[], None] = lambda: None  # when the last of its tasks has ended
 
@@ -125,7 +126,7 @@ class Worker:
         self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix="digest task")
         try:
             if self.health:
-                await self.health.start(self._find_obstacle)
+                await self.health.start(self._find_obstacle, self._measure)
             if await self._open():
                 self.announce()
                 with Chores([*self._list_chores(), *self._follow_chores()], tell=self.tell):
@@ -151,6 +152,10 @@ class Worker:
         if self._consumer.is_stopping:
             return "it is stopping"
         return "" if self._contact.is_ready else "the database does not answer, or is not of this version"
+
+    def _measure(self) -> bytes:
+        with self._using() as used:
+            return used.means.measure()
 
     async def _open(self) -> bool:
         """Wait for the database, and for its tables to be those of this version; whether it was not stopped."""

@@ -45,7 +45,7 @@ def worker(
         str | None,
         typer.Option(
             metavar="[HOST:]PORT",
-            help="Where /livez and /readyz answer; else \\[engine] health.",
+            help="Where /livez, /readyz and /metrics answer; else \\[engine] health.",
             show_default=False,
         ),
     ] = None,
@@ -139,6 +139,7 @@ def _make_means(
     log: Log,
 ) -> "Means":
     from digest.app import App
+    from digest.operate.metrics import read_metrics
     from digest.operate.presence import Presence, hold_back, hold_back_chores
     from digest.tasks import list_worker_chores, make_performing
     from digest.worker import Means
@@ -167,6 +168,7 @@ def _make_means(
         check=presence.require_revision,
         note_lost=presence.note_lost,
         note_found=presence.look_now,
+        measure=lambda: read_metrics(app),
         stop=app.stop,
         close=close_all,
     )
