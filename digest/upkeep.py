@@ -4,11 +4,15 @@ The engine of workers keeps its tables in the same database; whatever is done to
 """
 
 from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from digest.config import Config
 from digest.errors import StoreError
+
+_LAST_BACKUP: Final = "last_backup"
 
 if TYPE_CHECKING:
     from digest.stores.sql import SqlStore
@@ -47,6 +51,17 @@ def back_up_store(config: Config, target: Path) -> None:
     from digest.stores.sql import SqlStore
 
     SqlStore.back_up(config.store.url, target)
+    try:
+        with closing(SqlStore.open(config.store.url, create=False)) as store:
+            store.keys.note(_LAST_BACKUP, store.clock().isoformat())
+    except StoreError:
+        pass  # of another version: it is copied before it is upgraded
+
+
+def find_last_backup(store: "SqlStore") -> datetime | None:
+    """When `back_up_store` was last at work; of other ways nothing is known. Raises StoreError."""
+    noted = store.keys.find(_LAST_BACKUP)
+    return datetime.fromisoformat(noted) if noted else None
 
 
 def restore_store(config: Config, backup: Path, journals: Sequence[Path] = ()) -> str:

@@ -1,9 +1,10 @@
 """The tables of config.toml about operation: who is told of what goes wrong, how long things are kept, how logs are."""
 
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from digest.config.values import AddressText, Duration, HttpUrl
 
@@ -40,3 +41,22 @@ class Logs(_Table):
     """[log]: what `digest serve` and `digest worker` say."""
 
     format: Literal["console", "json"] = "console"
+
+
+class Checks(_Table):
+    """[check]: of `digest check`."""
+
+    nameservers: tuple[str, ...] = ()  # that are asked of the sender's domain; else those of this machine
+
+    @field_validator("nameservers")
+    @classmethod
+    def _check_addresses(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        for text in servers:
+            host = text.rpartition(":")[0].strip("[]") if text.count(":") == 1 or text.startswith("[") else text
+            try:
+                ip_address(host)
+            except ValueError:
+                raise ValueError(
+                    f'"{text}" is no address of a server; write it as "192.0.2.1" or "192.0.2.1:53"'
+                ) from None
+        return servers

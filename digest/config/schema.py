@@ -19,7 +19,7 @@ from pydantic import (
 
 from digest.config.audience import Audience, Bounces, Counting, Inbox, Segment, Web
 from digest.config.delivering import Breakers, Canary, FallbackTable, OutboxTable, StoreTable, TransportTable
-from digest.config.operating import Alerts, Logs, Retention
+from digest.config.operating import Alerts, Checks, Logs, Retention
 from digest.config.scheduling import EngineTable, LocalEngine, Schedule
 from digest.config.values import (
     AddressText,
@@ -257,6 +257,7 @@ class Config(_Table):
     store: StoreTable = StoreTable()
     retention: Retention = Retention()
     log: Logs = Logs()
+    check: Checks = Checks()
     engine: EngineTable = LocalEngine()
     web: Web = Web()
     secrets: Secrets = Field(default=Secrets(), repr=False)

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from digest.errors import StoreError
 from digest.models import DeliveryState, EditionState, SubscriberState
 from digest.stores.database import Database, count_rows, upsert
 from digest.stores.journal import TAIL, Begun, Journal, Journaled, Left
@@ -97,7 +98,10 @@ class Replaying:
         key = self._keys.kept_in(connection, KEY)
         if key is None:
             return False
-        tail = journal.read(key, last=TAIL)
+        try:
+            tail = journal.read(key, last=TAIL)
+        except StoreError:
+            return False  # of which `digest check` tells, and an incident; it keeps no edition from its readers
         # What another process has just noted may not be in the database yet: to write it twice does no harm.
         return bool(_find_unlisted(connection, tail.left) or _find_unbegun(connection, tail))
 

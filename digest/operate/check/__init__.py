@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from digest.audience.addresses import is_reserved, parse_address
+from digest.audience.addresses import ascii_domain, is_reserved, parse_address
 from digest.config.delivering import SmtpTable
 from digest.decisions import is_rehearsal
 from digest.due import find_zone
 from digest.errors import DigestError
 from digest.mailing import try_subject
+from digest.operate.check.checked import Checked, attempt, words_of
+from digest.operate.check.machine import check_machine
+from digest.operate.check.mail_domain import check_mail_domain, make_ask
 from digest.operate.inbox import check_inbox
 from digest.operate.lateness import check_rate
 from digest.operate.presence import find_wrong_clock
@@ -27,40 +29,32 @@ if TYPE_CHECKING:
 _MOST_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What became of one check."""
-
-    subject: str
-    result: Literal["ok", "warning", "failure"]
-    message: str
-    remedy: str | None = None
-
-
 def check_everything(app: "App") -> list[Checked]:
     """Every check, in the order in which a run would meet them. Sends nothing and keeps nothing."""
     return [
         Checked(subject="configuration", result="ok", message=str(app.config.path)),
         *_check_newsletter(app),
         *_check_database(app),
-        _try("templates", lambda: app.renderer.check()),
-        _try("subject", lambda: try_subject(app.config.newsletter, app.today(), app.clock())),
+        *check_machine(app),
+        attempt("templates", lambda: app.renderer.check()),
+        attempt("subject", lambda: try_subject(app.config.newsletter, app.today(), app.clock())),
         *_check_segments(app),
         *_check_zones(app),
         *_check_weekly(app),
         *_check_sources(app),
         *_check_summarizers(app),
-        *(_try(f"transport {lane}", check) for lane, check in _transport_checks(app)),
+        *(attempt(f"transport {lane}", check) for lane, check in _transport_checks(app)),
         *_check_rate(app),
         *_check_alignment(app),
+        *_check_domain(app),
         *_check_events(app),
         *_check_canary(app),
-        *([_try("inbox", lambda: check_inbox(app))] if app.config.inbox.kind != "none" else []),
+        *([attempt("inbox", lambda: check_inbox(app))] if app.config.inbox.kind != "none" else []),
     ]
 
 
 def _check_database(app: "App") -> Iterator[Checked]:
-    yield _try(
+    yield attempt(
         "database", lambda: "; ".join(f"{key} {value}" for key, value in check_store(app.config, app.store).items())
     )
     try:
@@ -81,23 +75,6 @@ def _check_clock(app: "App") -> Iterator[Checked]:
         yield Checked(subject="clock", result="failure", message=fault)
     elif ahead is not None:
         yield Checked(subject="clock", result="ok", message=f"as the database server's, within {abs(ahead):.0f} s")
-
-
-def _try(subject: str, check: Callable[[], str]) -> Checked:
-    try:
-        return Checked(subject=subject, result="ok", message=check())
-    except DigestError as error:
-        return Checked(
-            subject=subject,
-            result="failure",
-            message=_words_of(error),
-            remedy=error.remedy,
-        )
-
-
-def _words_of(error: DigestError) -> str:
-    """The fault with its cause, without the remedy, which has a column of its own."""
-    return str(error).removesuffix(f" ({error.remedy})")
 
 
 def _check_newsletter(app: "App") -> Iterator[Checked]:
@@ -231,11 +208,11 @@ def _check_summarizers(app: "App") -> Iterator[Checked]:
     try:
         summarizers = app.summarizers(store)
     except DigestError as error:
-        yield Checked(subject="summarizer", result="failure", message=_words_of(error), remedy=error.remedy)
+        yield Checked(subject="summarizer", result="failure", message=words_of(error), remedy=error.remedy)
         return
     for summarizer in summarizers:
         if check := getattr(summarizer, "check", None):
-            yield _try(f"summarizer {app.config.summarizer.kind}", check)
+            yield attempt(f"summarizer {app.config.summarizer.kind}", check)
 
 
 def _check_rate(app: "App") -> Iterator[Checked]:
@@ -260,6 +237,14 @@ def _check_alignment(app: "App") -> Iterator[Checked]:
             yield Checked(subject="dkim", result="warning", message=message, remedy=remedy)
 
 
+def _check_domain(app: "App") -> Iterator[Checked]:
+    """What the DNS tells receivers of the sender's domain."""
+    domain = ascii_domain(parse_address(app.config.newsletter.sender).email).rpartition("@")[2]
+    through_sendgrid = any(table.kind == "sendgrid" for table in app.config.transports)
+    ask = make_ask(app.config.check.nameservers)
+    yield from check_mail_domain(domain.lower(), through_sendgrid=through_sendgrid, ask=ask)
+
+
 def _check_events(app: "App") -> Iterator[Checked]:
     """Whether what the provider says later is taken."""
     if not any(table.kind == "sendgrid" for table in app.config.transports):
@@ -282,7 +267,7 @@ def _check_canary(app: "App") -> Iterator[Checked]:
     try:
         mailboxes = app.canary
     except DigestError as error:
-        yield Checked(subject="canary", result="failure", message=_words_of(error), remedy=error.remedy)
+        yield Checked(subject="canary", result="failure", message=words_of(error), remedy=error.remedy)
         return
     for number, mailbox in enumerate(mailboxes, 1):
 
@@ -290,7 +275,7 @@ def _check_canary(app: "App") -> Iterator[Checked]:
             with closing(mailbox.open()) as reader:
                 return f"{len(mailbox.seeds)} seeds; {reader.check()}"
 
-        yield _try("canary" if len(mailboxes) == 1 else f"canary {number}", check)
+        yield attempt("canary" if len(mailboxes) == 1 else f"canary {number}", check)
     if mailboxes and is_rehearsal(app.config) and not all(mailbox.is_local for mailbox in mailboxes):
         remedy = "name a [transport] that mails, once you are ready"
         message = "none is sent: this is a rehearsal, whose mail stays on this machine"

@@ -1,0 +1,162 @@
+"""The machine: room on its disks, who may read and write what, backups, and the clocks of the world."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+from digest.config.delivering import OutboxTable, SmtpTable
+from digest.decisions import is_rehearsal
+from digest.errors import DigestError
+from digest.operate.check.checked import Checked, Result
+from digest.upkeep import find_last_backup
+
+if TYPE_CHECKING:
+    from digest.app import App
+
+_FULL: Final = 200 * 2**20  # bytes left: an edition may fail for want of room
+_TIGHT: Final = 2**30
+_BACKUP_DAYS: Final = 7
+_OLD_ZONES: Final = timedelta(days=550)
+
+
+def check_machine(app: "App") -> Iterator[Checked]:
+    """Each of them."""
+    yield from _check_space(app)
+    yield from _check_files(app)
+    yield from _check_backup(app)
+    yield from _check_journal(app)
+    yield _check_zone_data(app)
+
+
+def _check_space(app: "App") -> Iterator[Checked]:
+    """Once for each disk on which we write."""
+    places = {app.config.path.parent: "the configuration"}
+    with suppress(DigestError):  # which the database's own line says
+        places |= {path.parent: "the database" for path in app.store.files}
+    for table in app.config.transports:
+        if isinstance(table, OutboxTable):
+            places[table.path] = "the outbox"
+    seen: set[int] = set()
+    for place, what in places.items():
+        found = next(folder for folder in (place, *place.parents) if folder.exists())
+        if (disk := found.stat().st_dev) in seen:
+            continue
+        seen.add(disk)
+        free = psutil.disk_usage(str(found)).free
+        result: Result = "failure" if free < _FULL else "warning" if free < _TIGHT else "ok"
+        remedy = None if result == "ok" else "make room: what cannot be written is not sent"
+        message = f"{free / 2**30:.1f} GB are free where {what} lies"
+        yield Checked(subject="disk", result=result, message=message, remedy=remedy)
+
+
+def _check_files(app: "App") -> Iterator[Checked]:
+    """Who on this machine may read what holds addresses or secrets, or change what we do."""
+    path = app.config.path
+    faults = []
+    if _mode(path) & stat.S_IWOTH:
+        faults.append((path, "everybody here may change it", "failure", f"chmod o-w {path}"))
+    if _holds_password(app.config.store.url) and not _is_from_environment(app) and _mode(path) & stat.S_IROTH:
+        remedy = "move the address with its password into DIGEST_STORE_URL"
+        faults.append((path, "everybody here may read the database's password in it", "warning", remedy))
+    private = [path.parent / ".env"]
+    private += [table.dkim.key for table in app.config.transports if isinstance(table, SmtpTable) and table.dkim]
+    faults += [
+        (one, "everybody here may read it", "warning", f"chmod o-rwx {one}")
+        for one in private
+        if _mode(one) & stat.S_IROTH
+    ]
+    try:
+        files = app.store.files
+    except DigestError:
+        files = []
+    faults += [
+        (one, "everybody here may read the readers' addresses in it", "warning", f"chmod o-rwx {one}")
+        for one in files[:1]
+        if _mode(one) & stat.S_IROTH and not is_rehearsal(app.config)
+    ]
+    for one, message, result, remedy in faults:
+        yield Checked(
+            subject=f"permissions {one.name}",
+            result="failure" if result == "failure" else "warning",
+            message=message,
+            remedy=remedy,
+        )
+    if not faults:
+        yield Checked(
+            subject="permissions", result="ok", message="others on this machine can change or read nothing of it"
+        )
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0  # it is not there, or not ours to see
+
+
+def _holds_password(url: str) -> bool:
+    head = url.partition("://")[2].rpartition("@")[0]
+    return ":" in head
+
+
+def _is_from_environment(app: "App") -> bool:
+    """Whether the file says nothing of the address: it is then not there to be read."""
+    try:
+        return app.config.store.url not in app.config.path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _check_backup(app: "App") -> Iterator[Checked]:
+    try:
+        last, now = find_last_backup(app.store), app.clock()
+    except DigestError:
+        return
+    if is_rehearsal(app.config) and last is None:
+        yield Checked(subject="backup", result="ok", message="none yet; nobody is mailed for real")
+        return
+    remedy = "run `digest db backup FILE` once a day, or see that whatever else copies the database does"
+    if last is None:
+        yield Checked(subject="backup", result="warning", message="none is on record", remedy=remedy)
+        return
+    is_old = now - last > timedelta(days=_BACKUP_DAYS)
+    yield Checked(
+        subject="backup",
+        result="warning" if is_old else "ok",
+        message=f"the last one is of {last:%Y-%m-%d %H:%M} UTC",
+        remedy=remedy if is_old else None,
+    )
+
+
+def _check_journal(app: "App") -> Iterator[Checked]:
+    try:
+        journal = app.store.journal
+    except DigestError:
+        return
+    if journal is None:
+        return
+    fault = journal.find_fault()
+    yield Checked(
+        subject="journal",
+        result="failure" if fault else "ok",
+        message=fault or f"who leaves is noted in {journal.path}",
+        remedy="let this user write there, or name another file as [store] journal" if fault else None,
+    )
+
+
+def _check_zone_data(app: "App") -> Checked:
+    number = version("tzdata")
+    year = int(number.partition(".")[0])
+    is_old = app.clock() - datetime(year, 1, 1, tzinfo=app.clock().tzinfo) > _OLD_ZONES
+    return Checked(
+        subject="time zone data",
+        result="warning" if is_old else "ok",
+        message=f"tzdata {number}",
+        remedy="bring the package tzdata up to date: countries change their clocks" if is_old else None,
+    )
