@@ -17,6 +17,7 @@ from digest.cli import (
     running,
     scheduling,
     settling,
+    sinking,
     sources,
     starting,
     subscribers,
@@ -76,6 +77,7 @@ commands.add_typer(inspecting.commands, name="inspect")
 commands.add_typer(tasks.commands, name="tasks")
 commands.add_typer(tokens.commands, name="tokens")
 drilling.register(commands)
+sinking.register(commands)
 commands.add_typer(database.commands, name="db")
 
 

@@ -107,6 +107,19 @@ def _put_result(result: str, *, as_json: bool) -> None:
         put(result)
 
 
+@commands.command("prune")
+def prune_database(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Forget what \\[retention] keeps no longer. `digest serve`, and each run, does it once a day."""
+    from digest.operate.housekeeping import keep_house, say_kept
+
+    with open_app(context, config) as app:
+        done = keep_house(app, at_once=True)
+    if as_json:
+        put_json(done or {})
+    else:
+        put((say_kept(done) if done else None) or "nothing is older than [retention] says")
+
+
 @commands.command("copy")
 def copy_database(
     context: typer.Context,

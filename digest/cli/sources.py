@@ -11,6 +11,7 @@ import typer
 from digest.cli.options import ConfigOption, JsonOption, open_app
 from digest.cli.output import PARTIAL, leave, put, put_rows, say
 from digest.errors import ConfigError, SourceError
+from digest.models import Rights
 
 commands = typer.Typer(help="The sources: where articles come from.", no_args_is_help=True)
 
@@ -93,6 +94,10 @@ def add_source(
     ] = None,
     name: Annotated[str | None, typer.Option("--id", help="Else made from the address.", show_default=False)] = None,
     topics: Annotated[str, typer.Option(help="Topic ids, separated by commas.")] = "",
+    rights: Annotated[
+        Rights | None,
+        typer.Option(help="What you may print of it; else `digest check` asks.", show_default=False),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Write a source into the configuration."""
@@ -100,7 +105,7 @@ def add_source(
 
     with open_app(context, config) as app:
         chosen = tuple(topic for topic in topics.replace(" ", "").split(",") if topic)
-        source = NewSource(address=address, kind=kind.value if kind else None, id=name, topics=chosen)
+        source = NewSource(address=address, kind=kind.value if kind else None, id=name, topics=chosen, rights=rights)
         (written,) = add_source_tables(app.config, [source])
     put(f"added {written}; `digest sources check {written}` tries it")
 

@@ -14,6 +14,7 @@ from tomlkit.items import AoT, Table
 from digest.config.reading import load_config
 from digest.config.schema import Config
 from digest.errors import ConfigError
+from digest.models import Rights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class NewSource:
     id: str | None = None  # None: made from the title, else from the address
     title: str | None = None
     topics: tuple[str, ...] = ()
+    rights: Rights | None = None
 
 
 def add_source_tables(config: Config, sources: Sequence[NewSource]) -> list[str]:
@@ -68,6 +70,8 @@ def _make_table(config: Config, source: NewSource, chosen: str) -> Table:
         table["title"] = source.title
     if source.topics:
         table["topics"] = list(source.topics)
+    if source.rights:
+        table["rights"] = source.rights
     table.add(tomlkit.nl())
     return table
 

@@ -16,6 +16,8 @@ from types import TracebackType
 
 import pytest
 
+from tests.doubles.ports import free_port
+
 _NOBODY = 65534
 _CONFIG = """\
 protocols = imap
@@ -81,7 +83,7 @@ class ImapServer:
         self._certificate = certificate
         self._is_plain = is_plain
         self._uid, self._gid = (_NOBODY, _NOBODY) if os.getuid() == 0 else (os.getuid(), os.getgid())
-        self.port, self.tls_port = _free_port(), _free_port()
+        self.port, self.tls_port = free_port(), free_port()
 
     def __enter__(self) -> "ImapServer":
         # The paths of its sockets may not be long.
@@ -147,9 +149,3 @@ class ImapServer:
             port=self.port,
             tls_port=self.tls_port if certificate else 0,
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
