@@ -3,7 +3,6 @@
 Another version is a copy of the package: with another number, and where that is wanted one more migration.
 """
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,40 +15,12 @@ from tests.acceptance.serving import wait_for
 from tests.doubles.postgresql import PostgresServer
 from tests.faults.conftest import FULL
 from tests.faults.field import ROOT, Field, Launcher, Sinks
+from tests.faults.later import VERSION, make_version
 from tests.faults.programs import Program, check, count_reports, is_sent, plan, programs, took
 
 pytestmark = pytest.mark.skipif(not FULL, reason="it takes two minutes: FAULTS_FULL=1")
 
 READERS = 600
-VERSION = "99.0.0"
-_MIGRATION = '''"""A step that only a later version knows."""
-
-from alembic import op
-
-revision = "{number:04}"
-down_revision = "{before:04}"
-branch_labels = None
-depends_on = None
-
-
-def upgrade() -> None:
-    op.execute("CREATE TABLE of_a_later_version (id bigint)")
-'''
-
-
-def make_version(folder: Path, *, migrates: bool) -> Path:
-    """A later version, in a folder to start it from."""
-    package = folder / "later" / "digest"
-    shutil.copytree(ROOT / "digest", package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "templates", folder / "later" / "templates")
-    start = package / "__init__.py"
-    start.write_text(f'{start.read_text().partition("__version__")[0]}__version__ = "{VERSION}"\n')
-    if migrates:
-        versions = package / "stores" / "migrations" / "versions"
-        before = max(int(file.name[:4]) for file in versions.glob("[0-9]*.py"))
-        text = _MIGRATION.format(number=before + 1, before=before)
-        (versions / f"{before + 1:04}_later.py").write_text(text)
-    return folder / "later"
 
 
 def upgrade(field: Field, root: Path) -> str:
