@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run preview test check format bench fuzz faults lock clean
+.PHONY: help install run preview test check audit format docs screenshots coverage dist bench fuzz faults lock clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## the environment alone: .venv with the locked, hashed dependencies
 
@@ -30,12 +30,31 @@ preview: $(STAMP) ## show the edition in a browser
 test: $(STAMP) ## every test
 	$(BIN)/python -m pytest -n logical --dist worksteal
 
-check: $(STAMP) ## format, lint, types, import rules, docs; no tests
+check: $(STAMP) ## format, lint, types, import rules, docs, known weaknesses of dependencies; no tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder dummy docs $(VENV)/docs
+	@$(MAKE) --no-print-directory audit
+
+# Who cannot be asked is no weakness: without a network it says so, and leaves it at that.
+audit: $(STAMP) ## known weaknesses of the locked packages (pip-audit)
+	@$(BIN)/python .ci/audit.py
+
+docs: $(STAMP) screenshots ## these pages as HTML, into docs/_build
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs docs/_build
+
+screenshots: $(STAMP) ## the pictures in them, by Chromium
+	$(BIN)/python docs/screenshots.py docs/screenshots
+
+coverage: $(STAMP) ## how much of the stages, the ledger and the audience the tests go through; FULL=1: by all of them
+	$(BIN)/python -m pytest -n logical --dist worksteal --cov --cov-config=pyproject.toml --cov-report=term-missing:skip-covered $(if $(FULL),,tests/unit tests/contract)
+
+dist: $(STAMP) ## sdist and wheel into dist/, and the wheel tried in an empty environment
+	rm -rf dist && $(BIN)/python -m hatchling build --directory dist
+	$(PYTHON) -m venv dist/try && dist/try/bin/pip install --quiet --disable-pip-version-check dist/*.whl
+	cd dist && try/bin/digest init news && cd news && ../try/bin/digest preview --out first.html && ../try/bin/digest --version
 
 format: $(STAMP) ## put the code into the common form
 	$(BIN)/ruff format .
@@ -44,8 +63,8 @@ format: $(STAMP) ## put the code into the common form
 bench: $(STAMP) ## every measurement, beside its peer
 	$(BIN)/python -m benchmarks
 
-fuzz: $(STAMP) ## a million broken and hostile documents through the parser and the sanitiser; about twenty minutes
-	FUZZ_INPUTS=$${FUZZ_INPUTS:-500000} $(BIN)/python -m pytest --timeout=0 tests/unit/test_fuzz.py
+fuzz: $(STAMP) ## a million broken and hostile documents, links, events, tables and mails; about half an hour
+	FUZZ_INPUTS=$${FUZZ_INPUTS:-500000} $(BIN)/python -m pytest --timeout=0 -n logical tests/unit/test_fuzz.py tests/unit/test_fuzz_inputs.py
 
 faults: $(STAMP) ## kill 300 senders and more, at random and at each step; FAULTS_KILLS, FAULTS_SEED; about half an hour
 	FAULTS_FULL=1 $(BIN)/python -m pytest tests/faults
@@ -58,4 +77,4 @@ lock: $(STAMP) ## take the newest dependencies that pyproject.toml allows
 	printf 'hatchling\nsetuptools\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements-dev.txt - --output-file deploy/requirements-build.txt
 
 clean: ## the environment, the database and the outbox of `make run`
-	rm -rf $(VENV) digest.db digest.db-wal digest.db-shm outbox
+	rm -rf $(VENV) digest.db digest.db-wal digest.db-shm digest.db.leavers outbox

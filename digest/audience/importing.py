@@ -6,7 +6,7 @@ from itertools import dropwhile, islice
 from typing import Final
 
 from digest.audience.rows import RowReader, Terms
-from digest.audience.tables import Table
+from digest.audience.tables import Table, printable
 from digest.errors import ConfigError
 from digest.models import Arrival
 
@@ -51,7 +51,7 @@ def _read_chunk(reader: RowReader, rows: Iterable[tuple[int, Sequence[str] | Non
         try:
             arrival, remark = read(cells)
         except ConfigError as error:
-            told.append(Told(line=line, said=_printable(str(error)), is_fault=True))
+            told.append(Told(line=line, said=printable(str(error)), is_fault=True))
             continue
         email, name, _ = arrival
         if not (email.isascii() and (name is None or name.isascii())) and _is_broken(f"{email}{name}"):
@@ -66,7 +66,3 @@ def _read_chunk(reader: RowReader, rows: Iterable[tuple[int, Sequence[str] | Non
 
 def _is_broken(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")

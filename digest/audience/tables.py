@@ -68,6 +68,9 @@ def open_table(path: Path, *, mapping: Mapping[str, str], encoding: str | None =
             yield (_read_lines if is_json else _read_csv)(path, file, first, mapping, named)
     except FileNotFoundError:
         raise ConfigError(str(path), "there is no such file") from None
+    except UnicodeError:
+        remedy = "write it again, or name its encoding with --encoding"
+        raise ConfigError(str(path), f"its bytes are no whole {named}", remedy=remedy) from None
     except LookupError:
         raise ConfigError(f'encoding "{encoding}"', "it is not known", remedy="as utf-8, utf-16 or cp1252") from None
     except OSError as error:
@@ -149,6 +152,11 @@ def _as_cell(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def printable(text: str) -> str:
+    """A text in which bytes that are not of the file's encoding are question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _name_columns(
     path: Path, names: Sequence[str], mapping: Mapping[str, str]
 ) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
@@ -157,8 +165,9 @@ def _name_columns(
     for name in names:
         ours = _name_column(name, mapping)
         if ours is None:
-            remedy = f'say what it is by --map "{name}=FIELD", or leave it out by --map "{name}="'
-            raise ConfigError(str(path), f'it has a column "{name}"', remedy=remedy)
+            shown = printable(name)
+            remedy = f'say what it is by --map "{shown}=FIELD", or leave it out by --map "{shown}="'
+            raise ConfigError(str(path), f'it has a column "{shown}"', remedy=remedy)
         if not ours or ours in columns:
             ignored.append(name)
         columns.append(ours if ours and ours not in columns else None)

@@ -30,9 +30,37 @@ from digest.cli.options import ConfigOption
 from digest.cli.output import put, report_error
 from digest.errors import DigestError
 
+_QUESTIONS = """First questions
+
+How do I begin?  digest init news && cd news && digest preview
+
+How do I get my feeds in?  digest sources add URL --topics world --rights extract
+
+Who gets it?  digest subscribers add EMAIL, or import FILE.csv
+
+What would be sent?  digest preview, or digest send-test EMAIL
+
+Is everything right?  digest check
+
+How is it sent?  digest run now, digest serve every morning; both are safe to repeat
+
+When is the next one due?  digest schedule
+
+What went out, and what went wrong?  digest status
+
+Who did not get it?  digest editions show latest --missing
+
+How do I stop it?  digest editions stop latest, and resume
+
+Where do secrets go?  into the environment: see .env.example
+
+What if the disk is lost?  digest db backup FILE once a day, digest db restore FILE
+"""
+
 commands = typer.Typer(
     name="digest",
     help="From the day's articles to one email that people are glad to open.",
+    epilog=_QUESTIONS,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

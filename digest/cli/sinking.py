@@ -21,7 +21,7 @@ def sink(
 ) -> None:
     """Take every mail on this machine, and send none on: for trying out SMTP. Ctrl-C ends it.
 
-    With `kind = "smtp"`, `host = "127.0.0.1"`, `port = 2525` and `tls = "none"` under `[transport]` a run mails here.
+    With `kind = "smtp"`, `host = "127.0.0.1"`, `port = 2525` and `tls = "none"` under `\\[transport]` a run mails here.
     """
     from digest.operate.practice import Practice
 

@@ -21,6 +21,27 @@ if TYPE_CHECKING:
     from digest.models import Report
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# Each figure's labels, and what it says.
+FIGURES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "digest_info": (("version",), "The program, by its version."),
+    "digest_last_success_timestamp_seconds": ((), "When an edition was sent last."),
+    "digest_next_edition_due_timestamp_seconds": ((), "When the next one is due."),
+    "digest_incidents": (("kind",), "What the operator is told of, by kind."),
+    "digest_deliveries": (("edition", "cadence", "state"), "Deliveries of the last editions, by state."),
+    "digest_deliveries_unknown": ((), "Deliveries of the last editions that may have been made."),
+    "digest_oldest_claim_seconds": ((), "For how long a batch has been claimed and not settled."),
+    "digest_subscribers": (("state",), "Readers, by state."),
+    "digest_sources_failing": ((), "Sources whose last visit failed."),
+    "digest_source_failures": (("source",), "Visits that failed in a row, by source."),
+    "digest_entries": (("source",), "Entries that are kept, by source."),
+    "digest_last_run_timestamp_seconds": ((), "When the newest run ended."),
+    "digest_last_run_status": (("status",), "1 for how the newest run ended."),
+    "digest_stage_seconds": (("stage",), "How long each stage of the newest run took."),
+    "digest_summaries": (("kind",), "Items of the newest run, by how they are said."),
+    "digest_processes": ((), "Servers and workers that showed themselves."),
+    "digest_tasks_waiting": (("kind",), "Tasks that wait for a worker, by kind."),
+    "digest_tasks_set_aside": ((), "Tasks that failed too often."),
+}
 _SUMMARIZE: Final = "summarize"
 
 
@@ -44,39 +65,37 @@ class _Collected(Collector):
 def _list_metrics(app: "App") -> Iterator[Metric]:
     found, now = read_status(app), app.clock()
     last = app.store.runs.last(app.config.newsletter.slug)
-    yield InfoMetricFamily("digest", "The program.", {"version": __version__})
+    yield InfoMetricFamily("digest", FIGURES["digest_info"][1], {"version": __version__})
     yield from _measure_runs(last[1] if last else None, last[0] if last else None)
     yield from _measure_editions(found)
     yield from _measure_sources(found)
-    yield _gauge("digest_subscribers", "Readers, by state.", "state", found["subscribers"])
+    yield _gauge("digest_subscribers", found["subscribers"])
     if found["next_due_at"]:
-        yield _one("digest_next_edition_due_timestamp_seconds", "When the next one is due.", found["next_due_at"])
+        yield _one("digest_next_edition_due_timestamp_seconds", found["next_due_at"])
     yield from _measure_work(found)
     incidents = find_incidents(read_standing(app, now))
     counts: dict[str, int] = {}
     for one in incidents:
         counts[one.kind] = counts.get(one.kind, 0) + 1
-    yield _gauge("digest_incidents", "What the operator is told of, by kind.", "kind", counts)
+    yield _gauge("digest_incidents", counts)
 
 
 def _measure_runs(report: "Report | None", finished_at: datetime | None) -> Iterator[Metric]:
     if report is None or finished_at is None:
         return
-    yield _one("digest_last_run_timestamp_seconds", "When the newest run ended.", finished_at)
+    yield _one("digest_last_run_timestamp_seconds", finished_at)
     states = {status: float(report.status == status) for status in ("done", "partial", "failed")}
-    yield _gauge("digest_last_run_status", "1 for how the newest run ended.", "status", states)
+    yield _gauge("digest_last_run_status", states)
     seconds: dict[str, float] = {}
     for stage in report.stages:
         seconds[stage.stage] = seconds.get(stage.stage, 0.0) + stage.seconds
-    yield _gauge("digest_stage_seconds", "How long each stage of the newest run took.", "stage", seconds)
+    yield _gauge("digest_stage_seconds", seconds)
     said = next((stage.counts for stage in report.stages if stage.stage == _SUMMARIZE), {})
-    yield _gauge("digest_summaries", "Items of the newest run, by how they are said.", "kind", said)
+    yield _gauge("digest_summaries", said)
 
 
 def _measure_editions(found: Mapping[str, Any]) -> Iterator[Metric]:
-    deliveries = GaugeMetricFamily(
-        "digest_deliveries", "Deliveries of the last editions, by state.", labels=["edition", "cadence", "state"]
-    )
+    deliveries = _family("digest_deliveries")
     unknown, oldest, sent_at = 0, 0, None
     for stored in found["editions"]:
         for state, number in stored["deliveries"].items():
@@ -86,10 +105,10 @@ def _measure_editions(found: Mapping[str, Any]) -> Iterator[Metric]:
         if stored["state"] is EditionState.SENT and stored["sent_at"]:
             sent_at = max(sent_at or stored["sent_at"], stored["sent_at"])
     yield deliveries
-    yield _one("digest_deliveries_unknown", "Deliveries of the last editions that may have been made.", unknown)
-    yield _one("digest_oldest_claim_seconds", "For how long a batch has been claimed and not settled.", oldest)
+    yield _one("digest_deliveries_unknown", unknown)
+    yield _one("digest_oldest_claim_seconds", oldest)
     if sent_at:
-        yield _one("digest_last_success_timestamp_seconds", "When an edition was sent last.", sent_at)
+        yield _one("digest_last_success_timestamp_seconds", sent_at)
 
 
 def _measure_sources(found: Mapping[str, Any]) -> Iterator[Metric]:
@@ -97,25 +116,34 @@ def _measure_sources(found: Mapping[str, Any]) -> Iterator[Metric]:
     entries = {one["id"]: one["entries"] for one in sources}
     failures = {one["id"]: one["failures"] for one in sources}
     failing = sum(number > 0 for number in failures.values())
-    yield _gauge("digest_entries", "Entries that are kept, by source.", "source", entries)
-    yield _gauge("digest_source_failures", "Visits that failed in a row, by source.", "source", failures)
-    yield _one("digest_sources_failing", "Sources whose last visit failed.", failing)
+    yield _gauge("digest_entries", entries)
+    yield _gauge("digest_source_failures", failures)
+    yield _one("digest_sources_failing", failing)
 
 
 def _measure_work(found: Mapping[str, Any]) -> Iterator[Metric]:
-    yield _one("digest_processes", "Servers and workers that showed themselves.", len(found["workers"]))
+    yield _one("digest_processes", len(found["workers"]))
     if found["tasks"] is None:
         return
-    yield _gauge("digest_tasks_waiting", "Tasks that wait for a worker, by kind.", "kind", found["tasks"]["waiting"])
-    yield _one("digest_tasks_set_aside", "Tasks that failed too often.", len(found["tasks"]["set_aside"]))
+    yield _gauge("digest_tasks_waiting", found["tasks"]["waiting"])
+    yield _one("digest_tasks_set_aside", len(found["tasks"]["set_aside"]))
 
 
-def _gauge(name: str, words: str, label: str, values: Mapping[Any, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, words, labels=[label])
+def _family(name: str) -> GaugeMetricFamily:
+    labels, words = FIGURES[name]
+    return GaugeMetricFamily(name, words, labels=labels)
+
+
+def _gauge(name: str, values: Mapping[Any, float]) -> GaugeMetricFamily:
+    """A figure with one label."""
+    family = _family(name)
     for value, number in values.items():
         family.add_metric([str(value)], float(number))
     return family
 
 
-def _one(name: str, words: str, value: float | datetime) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, words, value.timestamp() if isinstance(value, datetime) else float(value))
+def _one(name: str, value: float | datetime) -> GaugeMetricFamily:
+    """A figure without any."""
+    family = _family(name)
+    family.add_metric([], value.timestamp() if isinstance(value, datetime) else float(value))
+    return family

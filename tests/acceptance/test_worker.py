@@ -158,6 +158,8 @@ def test_a_worker_works_until_it_is_told_to_stop_and_minds_a_faulty_configuratio
         assert place, said
         with urllib.request.urlopen(f"{place[0]}/readyz", timeout=20) as answer:
             assert answer.read() == b"ok\n"
+        with urllib.request.urlopen(f"{place[0]}/metrics", timeout=20) as answer:
+            assert b"digest_tasks_waiting{" in answer.read()
         (engine_desk.folder / "config.toml").write_text("[newsletter]\nname = 3\n")
         process.send_signal(signal.SIGHUP)
         wait_for(lambda: has_said("not taken"), 30, "it has read")
