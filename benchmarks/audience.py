@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.alone import run_alone
 from benchmarks.figures import Figure
 
 _ROWS = 1_000_000
@@ -32,17 +32,13 @@ def _measure(name: str, stride: int) -> Iterator[Figure]:
         config = ["--config", str(folder / "config.toml")]
         command = [sys.executable, "-m", "digest", "subscribers", "import", str(table), *config, "--json"]
         start = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
-            said = running.stdout.read() if running.stdout else b""
-            # Of that child alone: getrusage of all children would tell of those before, too. It starts no others.
-            _, _, usage = os.wait4(running.pid, 0)
-            running.returncode = 0
+        taken = run_alone(command)
         seconds = time.perf_counter() - start
         bare = _import_bare(table, Path(place) / "bare.db")
-    added = json.loads(said)["added"]
-    note = f"{usage.ru_utime + usage.ru_stime:.1f} s of CPU; {added:,} of {_ROWS:,} rows added; aim 10 s"
+    added = json.loads(taken.out)["added"]
+    note = f"{taken.cpu:.1f} s of CPU; {added:,} of {_ROWS:,} rows added; aim 10 s"
     yield Figure.beside(name, seconds, "s", "csv into one table of SQLite", bare, note)
-    yield Figure(name=f"{name}, memory", value=usage.ru_maxrss / 1024, unit="MB", note="at most; aim 150 MB")
+    yield Figure(name=f"{name}, memory", value=taken.megabytes, unit="MB", note="at most; aim 150 MB")
 
 
 def _write_table(path: Path, stride: int) -> None:

@@ -4,9 +4,7 @@
 """
 
 import json
-import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +18,7 @@ from typing import Any
 
 import psycopg
 
+from benchmarks.alone import run_alone
 from benchmarks.figures import Figure
 from benchmarks.making import NOW, make_edition
 from digest import compose
@@ -78,14 +77,8 @@ def _measure_on(kind: str, url: str, count: int, part: str, note: str, *, peer: 
 
 def run(url: str, count: int, part: str) -> tuple[dict[str, float], float]:
     """What one part said in a process of its own, and the most memory that took."""
-    command = [sys.executable, "-m", "benchmarks.ledger", url, str(count), part]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
-        said = running.stdout.read() if running.stdout else b""
-        _, status, usage = os.wait4(running.pid, 0)
-        running.returncode = os.waitstatus_to_exitcode(status)
-    if running.returncode:
-        raise subprocess.CalledProcessError(running.returncode, command)
-    return json.loads(said), usage.ru_maxrss / 1024
+    taken = run_alone([sys.executable, "-m", "benchmarks.ledger", url, str(count), part])
+    return json.loads(taken.out), taken.megabytes
 
 
 def _fill(store: SqlStore, count: int) -> None:
