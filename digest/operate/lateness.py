@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Literal
 from digest.due import gather_zones
 from digest.models import SubscriberState
 from digest.operate.segments import count_segments
+from digest.reporting import describe_span
 
 if TYPE_CHECKING:
     from digest.app import App
 
-_HOUR = 3600.0
+_MINUTE = 60
+_HOUR = 3600
+_DAYS = 48 * _HOUR  # from then on days are said, and hours
 
 Lateness = tuple[Literal["ok", "warning"], str, str | None]  # the result, the figures, the remedy
 
@@ -44,9 +47,10 @@ def find_lateness(readers: int, *, rate: float, per_hour: int | None, max_latene
     """
     within = max_lateness.total_seconds()
     at_most = f"{rate:,.4g}/s" + (f" and {per_hour:,} an hour" if per_hour else "")
-    takes = write_span(find_seconds(readers, rate, per_hour))
+    seconds = find_seconds(readers, rate, per_hour)
+    takes = write_span(seconds)
     who = f"{readers:,} active readers" if readers != 1 else "1 active reader"
-    if find_seconds(readers, rate, per_hour) <= within:
+    if seconds <= within:
         return "ok", f"{who} at {at_most}: {takes} at the least; max_lateness is {write_span(within)}", None
     reached = find_reached(within, rate, per_hour)
     message = (
@@ -80,9 +84,6 @@ def find_reached(seconds: float, rate: float, per_hour: int | None) -> int:
 
 
 def write_span(seconds: float) -> str:
-    """As "55 h 34 min", "12 min" or "40 s", never less than it is. Pure."""
-    if seconds <= 59:
-        return f"{max(1, math.ceil(seconds))} s"
-    hours, minutes = divmod(math.ceil(seconds / 60), 60)
-    parts = [f"{hours:,} h"] if hours else []
-    return " ".join([*parts, *([f"{minutes} min"] if minutes or not hours else [])])
+    """As spans are said elsewhere, and never less than it is. Pure."""
+    step = 1 if seconds < 2 * _MINUTE else _MINUTE if seconds < _DAYS else _HOUR  # the smallest unit that is said
+    return describe_span(timedelta(seconds=max(1, math.ceil(seconds / step)) * step))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.postgresql import PostgresServer
+from tests.doubles.postgresql import PostgresServer, find_binaries
 from tests.faults.field import Field, Launcher, Sinks, grounds
 
 Sow = Callable[..., Field]
@@ -24,6 +24,15 @@ def mix(*choices: Sequence[Any], every: int) -> list[tuple[Any, ...]]:
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Launcher, Sinks]]:
     """The process that senders are forked from, and the one of the servers."""
     with grounds(tmp_path_factory.mktemp("ground")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of a module's own, to be stopped and started: it waits for the disk, as an operator's does."""
+    if find_binaries() is None:
+        pytest.skip("needs postgresql")
+    with PostgresServer(durable=True) as started:
         yield started
 
 

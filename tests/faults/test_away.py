@@ -64,13 +64,6 @@ path = "outbox"
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """One that may be stopped: nobody else uses it."""
-    with PostgresServer(durable=True) as started:
-        yield started
-
-
 class Room:
     """A newsletter that is due, and whoever composes it is held up."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.doubles.postgresql import PostgresServer, find_binaries
+from tests.doubles.postgresql import PostgresServer
 from tests.faults.conftest import FULL, Sow, mix
 from tests.faults.field import Field, Launcher, Running, Sinks, Trial, traps
 
@@ -104,15 +104,6 @@ def test_a_sender_whose_database_becomes_read_only_says_so_and_the_next_one_goes
     running = trial.start(*traps((step, 2, "read-only")))
     assert running.wait() == {"exited": 1}, running.report()
     assert_ended_with(running, trial, "it cannot be written")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """A PostgreSQL of this module's own, to be stopped and started: it waits for the disk, as an operator's does."""
-    if find_binaries() is None:
-        pytest.skip("needs postgresql")
-    with PostgresServer(durable=True) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,6 @@ REQUEST = 100  # readers of one request to SendGrid, or an edition would have as
 THOUGHT = 1.0  # seconds that SendGrid takes over each: so that every kill meets some
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """One that may be stopped: nobody else uses it."""
-    with PostgresServer(durable=True) as started:
-        yield started
-
-
 @pytest.fixture(params=["smtp", "sendgrid"] if FULL else ["smtp"])
 def field(
     request: pytest.FixtureRequest,

@@ -40,7 +40,16 @@ def test_what_an_hour_takes_counts_too_and_its_first_one_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "1 s"), (59.1, "1 min"), (40, "40 s"), (61, "2 min"), (3600, "1 h"), (200_000, "55 h 34 min")],
+    [
+        (0, "1 s"),
+        (40, "40 s"),
+        (60.1, "61 s"),
+        (119.1, "2 min"),
+        (121, "3 min"),
+        (3600, "1 h"),
+        (20_041, "5 h 35 min"),
+        (200_000, "2 days 8 h"),
+    ],
 )
 def test_spans_are_never_less_than_they_are(seconds: float, words: str) -> None:
     assert write_span(seconds) == words
