@@ -218,29 +218,31 @@ def _models_of(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _models_of(part)]
 
 
-def _find_missing_variables(tables: Mapping[str, Any], environment: Mapping[str, str], path: Path) -> list[str]:
-    faults = []
-    for index, source in enumerate(tables.get("sources") or ()):
+def _find_places(tables: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Where variables may be named: the key as errors name it, its table and its name there."""
+    alerts = tables.get("alerts")
+    if isinstance(alerts, dict):
+        yield from ((f"alerts.{key}", alerts, key) for key in ("webhook", "heartbeat") if key in alerts)
+    sources = tables.get("sources")
+    for index, source in enumerate(sources if isinstance(sources, list) else ()):
         headers = source.get("headers") if isinstance(source, dict) else None
-        for header, value in (headers or {}).items() if isinstance(headers, dict) else ():
-            faults += [
-                f'{path}: "sources[{index}].headers.{header}" names ${{{name}}}, which the environment does not have'
-                for name in _VARIABLE.findall(str(value))
-                if name not in environment
-            ]
-    return faults
+        if isinstance(headers, dict):
+            yield from ((f"sources[{index}].headers.{header}", headers, header) for header in headers)
+
+
+def _find_missing_variables(tables: Mapping[str, Any], environment: Mapping[str, str], path: Path) -> list[str]:
+    return [
+        f'{path}: "{place}" names ${{{name}}}, which the environment does not have'
+        for place, table, key in _find_places(tables)
+        for name in _VARIABLE.findall(str(table[key]))
+        if name not in environment
+    ]
 
 
 def _fill_variables(tables: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    for source in tables.get("sources") or ():
-        headers = source.get("headers") if isinstance(source, dict) else None
-        if isinstance(headers, dict):
-            source["headers"] = {
-                name: _VARIABLE.sub(lambda match: environment.get(match[1], ""), value)
-                if isinstance(value, str)
-                else value
-                for name, value in headers.items()
-            }
+    for _, table, key in _find_places(tables):
+        if isinstance(table[key], str):
+            table[key] = _VARIABLE.sub(lambda match: environment.get(match[1], ""), table[key])
     return tables
 
 

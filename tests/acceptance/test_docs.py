@@ -105,7 +105,7 @@ def test_the_readmes_own_commands_run(desk: Desk, repository: Path) -> None:
             assert desk.digest("init").code == 0
         elif command == "digest preview":
             assert desk.digest("preview", "--out", "shown.html").code == 0
-        elif command != "digest serve":
+        elif command.startswith("digest ") and command != "digest serve":
             done = desk.digest(*shlex.split(command)[1:])
             # The example's own feed cannot be reached from a test: the run says so, and sends all the same.
             assert done.code in {0, 3}, (command, done.err)

@@ -170,6 +170,15 @@ def test_headers_take_secrets_from_the_environment_and_a_missing_one_is_a_fault(
     assert "${TOKEN}" in fault
 
 
+def test_addresses_that_are_secrets_themselves_are_taken_from_the_environment(tmp_path: Path) -> None:
+    text = MINIMAL + '[alerts]\nwebhook = "${HOOK}"\nheartbeat = "https://beat.example/${BEAT}"\n'
+    config = load_config(_write(tmp_path, text), {"HOOK": "https://hook.example/hunter2", "BEAT": "hunter3"})
+    assert config.alerts.webhook == "https://hook.example/hunter2"
+    assert config.alerts.heartbeat == "https://beat.example/hunter3"
+    assert "hunter" not in repr(config)
+    assert len([fault for fault in _faults(tmp_path, text) if "which the environment does not have" in fault]) == 2
+
+
 def test_secrets_come_from_the_environment_and_never_show(tmp_path: Path) -> None:
     config = load_config(_write(tmp_path, MINIMAL), {"DIGEST_SENDGRID_API_KEY": "SG.hush"})
     assert config.secrets.sendgrid_api_key and config.secrets.sendgrid_api_key.get_secret_value() == "SG.hush"
