@@ -35,6 +35,9 @@ from digest.config.values import (
 )
 from digest.models import Rights
 
+_WEEK = timedelta(days=7)
+_LATE = timedelta(days=2)  # an edition may be made that much later than it was due, from what was there then
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -267,6 +270,14 @@ class Config(_Table):
         """The transport and its fallbacks, in order of preference."""
         return (self.transport, *self.transport.fallback)
 
+    @property
+    def pages_kept(self) -> timedelta | None:
+        """How long texts of entries are kept: at the least as long as an edition may take them from; None: for ever."""
+        if self.retention.pages is None:
+            return None
+        reach = max(self.edition.window, _WEEK if self.schedule.weekly is not None else timedelta())
+        return max(self.retention.pages, reach + _LATE)
+
     @model_validator(mode="after")
     def _check_names(self) -> "Config":
         topics = [topic.id for topic in self.topics]
@@ -282,8 +293,6 @@ class Config(_Table):
         for segment in self.segments:
             for topic in sorted(segment.topics - set(topics)):
                 raise ValueError(f'segment "{segment.id}" names the topic "{topic}", which no [[topics]] has')
-        if self.retention.pages is not None and self.retention.pages < self.edition.window:
-            raise ValueError("[retention] pages is shorter than [edition] window: an edition would lack its texts")
         if self.engine.kind == "procrastinate" and not self.store.url.startswith("postgresql"):
             raise ValueError('[engine] kind = "procrastinate" needs PostgreSQL: write its address as [store] url')
         segments = [segment.id for segment in self.segments]

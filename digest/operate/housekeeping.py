@@ -40,8 +40,8 @@ def prune(app: "App", now: datetime) -> dict[str, int]:
     """Forget what [retention] keeps no longer; how much that was, by name. Raises StoreError."""
     pruning, rules, slug = app.store.pruning, app.config.retention, app.config.newsletter.slug
     done = {"pages": 0, "events": 0, "networks": 0, "editions": 0, "runs": 0}
-    if rules.pages:
-        done["pages"] = pruning.forget_pages(slug, before=now - rules.pages)
+    if app.config.pages_kept:
+        done["pages"] = pruning.forget_pages(slug, before=now - app.config.pages_kept)
     if rules.events:
         done["events"] = pruning.forget_events(before=now - rules.events)
     if rules.consent_networks:

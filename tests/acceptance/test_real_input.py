@@ -37,6 +37,7 @@ def _add_readers(desk: Desk) -> None:
     table = desk.folder / "readers.csv"
     table.write_text("email,name\n" + "".join(f"{reader},Reader {n}\n" for n, reader in enumerate(READERS)))
     done = desk.digest("subscribers", "import", str(table), "--consent", "asked at the harbour fair", "--json")
+    assert done.code == 0, done.err
     assert (done.rows[0]["added"], done.rows[0]["refused"]) == (25, 0)
 
 

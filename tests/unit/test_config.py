@@ -286,3 +286,18 @@ def test_each_mailbox_of_a_canary_has_a_password_of_its_own(tmp_path: Path) -> N
         "DIGEST_CANARY_PASSWORD_FAR_AWAY": "s3cr3t"
     }
     assert "s3cr3t" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("tables", "days"),
+    [
+        ("", 30),
+        ('[edition]\nwindow = "60d"\n', 62),
+        ('[retention]\npages = "2d"\n', 9),
+        ('[schedule]\nweekly = "off"\n[retention]\npages = "2d"\n', 3),
+        ('[retention]\npages = "forever"\n', None),
+    ],
+)
+def test_texts_are_kept_for_as_long_as_an_edition_may_take_them(tmp_path: Path, tables: str, days: int | None) -> None:
+    kept = load_config(_write(tmp_path, MINIMAL + tables), {}).pages_kept
+    assert kept == (timedelta(days=days) if days else None)
