@@ -151,7 +151,7 @@ class StoreUnavailable(StoreError):
 
 
 class OtherRevision(StoreError):
-    """The database is of another version of Digest."""
+    """The database is of another version of Digest, or another one than the one that was opened."""
 
 
 class BadToken(DigestError):

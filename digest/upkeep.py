@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from digest.config import Config
+from digest.config.reading import DEFAULT_JOURNAL
 from digest.errors import StoreError
 
 _LAST_BACKUP: Final = "last_backup"
@@ -52,7 +53,7 @@ def back_up_store(config: Config, target: Path) -> None:
 
     SqlStore.back_up(config.store.url, target)
     try:
-        with closing(SqlStore.open(config.store.url, create=False)) as store:
+        with closing(SqlStore.open(config.store.url, create=False, journal=config.store.journal)) as store:
             store.keys.note(_LAST_BACKUP, store.clock().isoformat())
     except StoreError:
         pass  # of another version: it is copied before it is upgraded
@@ -64,15 +65,19 @@ def find_last_backup(store: "SqlStore") -> datetime | None:
     return datetime.fromisoformat(noted) if noted else None
 
 
-def restore_store(config: Config, backup: Path, journals: Sequence[Path] = ()) -> str:
-    """Put a backup in the place of a missing or empty database, and replay its journal, or those that are named.
+def restore_store(config: Config, backup: Path, journals: Sequence[Path] = (), *, without_journal: bool = False) -> str:
+    """Put a backup in the place of a missing or empty database, and replay its own journal and those that are named.
 
-    Returns what was done. Raises StoreError.
+    Returns what was done. Raises StoreError, also where [store] journal is not there, unless that is meant.
     """
     from digest.stores.sql import SqlStore
 
-    chosen = journals or ([config.store.journal] if config.store.journal else ())
-    return SqlStore.restore(config.store.url, backup, journals=chosen)
+    own = config.store.journal
+    is_chosen = own is not None and own != config.path.parent / DEFAULT_JOURNAL  # where nobody left, there is none
+    if own and is_chosen and not own.exists() and not journals and not without_journal:
+        remedy = "mount or copy it there, name others with --journal, or say --no-journal if nobody left since"
+        raise StoreError(str(own), "the journal is not there, and who left since would be mailed", remedy=remedy)
+    return SqlStore.restore(config.store.url, backup, journals=journals, own=own)
 
 
 def replay_journals(store: "SqlStore", journals: Sequence[Path]) -> str:

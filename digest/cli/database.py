@@ -68,6 +68,9 @@ def restore_database(
     context: typer.Context,
     backup: Annotated[Path, typer.Argument(help="What `digest db backup` wrote.")],
     journal: JournalOption = None,
+    without_journal: Annotated[
+        bool, typer.Option("--no-journal", help="Also where there is none: nobody left since, or nobody can know.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -78,7 +81,7 @@ def restore_database(
     from digest.upkeep import restore_store
 
     with open_app(context, config) as app:
-        result = restore_store(app.config, backup, journal or ())
+        result = restore_store(app.config, backup, journal or (), without_journal=without_journal)
     _put_result(result, as_json=as_json)
 
 

@@ -15,6 +15,7 @@ from digest.config import delivering, schema
 from digest.config.schema import Config
 from digest.errors import ConfigError
 
+DEFAULT_JOURNAL = "digest.leavers"  # beside the configuration, of a database on a server
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-]+)\s*\]\]?\s*(?:#.*)?$")
 _SHAPES = {
@@ -271,7 +272,7 @@ def _find_journal(config: Config, folder: Path) -> Path | None:
     """A server's database has none beside it; that of a file follows the file."""
     if config.store.journal is not None:
         return folder / config.store.journal
-    return folder / "digest.leavers" if config.store.url.startswith("postgresql") else None
+    return folder / DEFAULT_JOURNAL if config.store.url.startswith("postgresql") else None
 
 
 def _resolve_transport(table: Any, folder: Path) -> Any:

@@ -25,9 +25,9 @@ class Beginnings:
         """That something of it is about to leave. Raises StoreError."""
         if edition in self._noted:
             return
-        query = select(editions).where(editions.c.id == edition)
-        with self._database.read() as connection:
-            row = connection.execute(query).one()
-        begun = Begun(newsletter=row.newsletter, cadence=row.cadence, date=row.date, cutoff_at=row.cutoff_at, at=now)
-        self._journal.add_begun(self._keys.key(KEY, lambda: secrets.token_hex(32)), begun)
+        key = self._keys.key(KEY, lambda: secrets.token_hex(32))
+        with self._database.write_beside() as connection:
+            row = connection.execute(select(editions).where(editions.c.id == edition)).one()
+            which = {"newsletter": row.newsletter, "cadence": row.cadence, "date": row.date}
+            self._journal.note_begun(connection, key, Begun(**which, cutoff_at=row.cutoff_at, at=now))
         self._noted.add(edition)

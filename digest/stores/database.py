@@ -6,7 +6,7 @@ senders write at once, each under the locks that its own statements take.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -161,8 +161,15 @@ class Database(ABC):
         """A consistent copy in a file, also while others write. Raises StoreError."""
 
     @abstractmethod
-    def restore(self, backup: Path) -> None:
-        """Become what a backup of this kind of database holds, where nothing is yet. Raises StoreError."""
+    def restore(self, backup: Path, notes: Mapping[str, str]) -> None:
+        """Become what a backup of this kind of database holds, where nothing is yet, and `notes` beside its keys.
+
+        All of it at once: nobody sees the one without the other. Raises StoreError.
+        """
+
+    def is_replaced(self) -> bool:
+        """Whether something else is now where it was, as files are put in the place of files."""
+        return False
 
     @abstractmethod
     def scratch(self, *, takes_readers: bool = False) -> "Database":

@@ -22,6 +22,7 @@ from digest.stores import claiming, opening, planning, settling, telling
 from digest.stores.beginnings import Beginnings
 from digest.stores.columns import AFTER_OTHERS, AT_ONCE, BEFORE_OTHERS
 from digest.stores.database import Database
+from digest.stores.lineage import Lineage
 from digest.stores.partitions import read_month
 from digest.stores.rounds import SqlRounds
 from digest.stores.suppressing import Suppressing
@@ -35,9 +36,15 @@ class SqlLedger:
     """protocols.Ledger."""
 
     def __init__(
-        self, database: Database, suppressing: Suppressing, rounds: SqlRounds, beginnings: Beginnings | None = None
+        self,
+        database: Database,
+        suppressing: Suppressing,
+        rounds: SqlRounds,
+        lineage: Lineage,
+        beginnings: Beginnings | None = None,
     ) -> None:
         """Over an open database; `rounds` hear of what becomes due, `beginnings` of what leaves from here."""
+        self._lineage = lineage
         self._database = database
         self._suppressing = suppressing
         self._rounds = rounds
@@ -88,9 +95,10 @@ class SqlLedger:
     def claim(
         self, edition: int, owner: Owner, *, lease_until: datetime, now: datetime, besides: Collection[str] = ()
     ) -> Claim | None:
-        """Take the next batch that is free; None when there is none now, `besides` some zones'."""
+        """Take the next batch that is free; None when there is none now, `besides` some zones'. Raises StoreError."""
         while True:
             with self._database.write_beside() as connection:
+                self._lineage.require(connection)
                 claim = claiming.claim(connection, self._suppressing, edition, owner, lease_until, now, besides)
             if claim is None or claim.recipients:
                 if claim and self._beginnings:

@@ -5,7 +5,7 @@ time is at work, as with SQLite. Senders use `write_beside` and `write_marks`, a
 work at once. A view is of one moment (REPEATABLE READ).
 """
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from hashlib import blake2b
@@ -57,7 +57,7 @@ _SET_UP: Final = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10
 
 # What composing an edition never writes, and what there may be millions of.
 _AUDIENCE: Final = frozenset(
-    ["people", "subscriptions", "suppressions", "imports", "deliveries", "batches", "events", "counts", "tallies"]
+    "people subscriptions suppressions imports deliveries batches events counts tallies journal_lines".split()
 )
 _TAKEN_IN: Final = frozenset(["people", "subscriptions", "suppressions", "imports"])
 
@@ -165,12 +165,12 @@ class PostgresDatabase(Database):
         """By pg_dump. Raises StoreError."""
         dump(self._url, self.name, target)
 
-    def restore(self, backup: Path) -> None:
+    def restore(self, backup: Path, notes: Mapping[str, str]) -> None:
         """By pg_restore. Raises StoreError."""
         if not begins_with(backup, MAGIC):
             remedy = "make one with `digest db backup`; `digest db copy` moves a SQLite file here"
             raise StoreError(str(backup), "it is no dump of PostgreSQL's", remedy=remedy)
-        restore(self._url, self.name, backup)
+        restore(self._url, self.name, backup, notes)
 
     def scratch(self, *, takes_readers: bool = False) -> "Database":
         """This database, with tables of one's own in front of those that are written. Raises StoreError."""

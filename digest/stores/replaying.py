@@ -5,29 +5,45 @@ that began to be sent since is not sent a second time. What it was about to send
 may have been made are unknown, and named.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+import json
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, EditionState, SubscriberState
 from digest.stores.database import Database, count_rows, upsert
-from digest.stores.journal import TAIL, Begun, Journal, Journaled, Left
+from digest.stores.journal import Begun, Journal, Line, Reading, name_key
 from digest.stores.keys import KEY, SqlKeys
+from digest.stores.lineage import LINEAGE, OWED
 from digest.stores.managing import SqlManaging
 from digest.stores.partitions import read_month
-from digest.stores.schema import batches, deliveries, editions, keys, people, subscriptions, suppressions
+from digest.stores.schema import (
+    batches,
+    deliveries,
+    editions,
+    journal_lines,
+    keys,
+    people,
+    subscriptions,
+    suppressions,
+)
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing, hash_address
 
-_OWED: Final = "replay_owed"  # a key that is there from a restoring on until the journal was replayed
+_T = TypeVar("_T")
 _CHUNK: Final = 500
 _PEOPLE: Final = 5000
 _EVERY_NEWSLETTER: Final = ""
-_UNBEGUN: Final = (EditionState.DRAFT.value, EditionState.HELD.value, EditionState.READY.value)
+_UNBEGUN: Final = tuple(
+    state.value for state in (EditionState.DRAFT, EditionState.HELD, EditionState.READY, EditionState.MISSED)
+)
 _UNDER_WAY: Final = (EditionState.SENDING.value, EditionState.STOPPED.value)
 _OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 _DOUBT: Final = "the database was put back to an earlier state: it may have been sent since"
@@ -62,10 +78,36 @@ class Replayed:
         return "; ".join(told) or "nothing was missing"
 
 
-def owe_replay(database: Database) -> None:
-    """Have the journal replayed before a restored database is used. Raises StoreError."""
-    with database.write() as connection:
-        connection.execute(upsert(keys).values(name=_OWED, value="1").on_conflict_do_nothing())
+def owe_replay(journals: Sequence[Path]) -> dict[str, str]:
+    """What to note in a database that is restored, to have these journals and its own replayed before it is used."""
+    return {OWED: json.dumps([str(path.absolute()) for path in journals]), LINEAGE: secrets.token_hex(8)}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Missing:
+    """What journals say, and a database does not know."""
+
+    left: dict[tuple[str, str], Line] = field(default_factory=dict)  # by newsletter and address: the last word
+    begun: dict[tuple[str, str, date], Begun] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
+
+    def add(self, line: Line) -> None:
+        """One more line, in whatever order."""
+        self.numbers.append(line.number)
+        for address in line.left:
+            known = self.left.get((line.newsletter, address))
+            if known is None or known.at <= line.at:
+                self.left[line.newsletter, address] = line
+        if one := line.begun:
+            known_one = self.begun.get(which := (one.newsletter, one.cadence, one.date))
+            if known_one is None or known_one.at <= one.at:
+                self.begun[which] = one
+
+    def drop(self, back: Mapping[tuple[str, str], datetime]) -> None:
+        """Leave out who came back after having left."""
+        for which, at in back.items():
+            if which in self.left and self.left[which].at <= at:
+                del self.left[which]
 
 
 class Replaying:
@@ -89,64 +131,103 @@ class Replaying:
         StoreError.
         """
         with self._database.read() as connection:
-            is_owed = self._keys.kept_in(connection, _OWED) is not None
-            if not is_owed and (journal is None or not self._is_behind(connection, journal)):
+            owed = self._keys.kept_in(connection, OWED)
+            if owed is None and (journal is None or not self._is_behind(connection, journal)):
                 return None
-        return self.replay([journal] if journal else [], now=now, doubts=is_owed)
+        if owed is None and journal is not None:
+            # What another process had written, and was about to commit, is committed by now.
+            with self._database.write() as connection:
+                if not self._is_behind(connection, journal):
+                    return None
+        named = [Journal(Path(path)) for path in json.loads(owed)] if owed else []
+        own = [journal] if journal and journal.path.exists() else []
+        done = self.replay([*named, *own], now=now, doubts=owed is not None)
+        return done if owed is not None or done != Replayed() else None
 
     def _is_behind(self, connection: Connection, journal: Journal) -> bool:
         key = self._keys.kept_in(connection, KEY)
         if key is None:
             return False
         try:
-            tail = journal.read(key, last=TAIL)
+            end = journal.read_end(name_key(key))
         except StoreError:
             return False  # of which `digest check` tells, and an incident; it keeps no edition from its readers
-        # What another process has just noted may not be in the database yet: to write it twice does no harm.
-        return bool(_find_unlisted(connection, tail.left) or _find_unbegun(connection, tail))
+        return bool(_find_unknown(connection, end))
 
     def replay(self, journals: Collection[Journal], *, now: datetime, doubts: bool) -> Replayed:
-        """Bring the database up to journals. Raises StoreError.
+        """Bring the database up to journals, all of which must be there. Raises StoreError.
 
         `doubts`: what was under way when the database was copied may have been done since. So it is in any case when an
-        edition began since then.
+        edition began since then. May be done again, also after it was cut off.
         """
         with self._database.read() as connection:
             key = self._keys.kept_in(connection, KEY)
-        left, erased, begun, unknown, others, broken = 0, 0, 0, 0, 0, 0
-        for journal in journals:
-            found = journal.read(key) if key else Journaled()
-            others, broken = others + found.of_others, broken + found.broken
-            if key:
-                more, forgotten = self._end(found.left, key, now)
-                left, erased = left + more, erased + forgotten
-            with self._database.write() as connection:
-                for one in _find_unbegun(connection, found):
-                    unknown += _close(connection, one, now)
-                    begun += 1
+        reading = Reading(by=name_key(key or ""))
+        missing = self._read(journals, reading)
+        left, erased = self._end(missing.left, key, now) if key else (0, 0)
+        begun, unknown = 0, 0
         with self._database.write() as connection:
+            for one in _find_unbegun(connection, missing.begun.values()):
+                unknown += _close(connection, one, now)
+                begun += 1
             if doubts or begun:
                 unknown += _doubt(connection, now)
-            connection.execute(delete(keys).where(keys.c.name == _OWED))
-        return Replayed(left=left, erased=erased, editions=begun, unknown=unknown, of_others=others, broken=broken)
+            for chunk in _chunks(missing.numbers):
+                rows = [{"line": number} for number in chunk]
+                connection.execute(upsert(journal_lines).on_conflict_do_nothing(), rows)
+            connection.execute(delete(keys).where(keys.c.name == OWED))
+        return Replayed(
+            left=left, erased=erased, editions=begun, unknown=unknown, of_others=reading.of_others,
+            broken=reading.broken,
+        )  # fmt: skip
 
-    def _end(self, left: Mapping[tuple[str, str], Left], key: str, now: datetime) -> tuple[int, int]:
+    def _read(self, journals: Collection[Journal], reading: Reading) -> _Missing:
+        """Line by line: of what is known only who came back is kept."""
+        missing, back = _Missing(), dict[tuple[str, str], datetime]()
+        with self._database.read_all() as connection:
+            for journal in journals:
+                lines = journal.read(reading)
+                while chunk := list(islice(lines, _CHUNK)):
+                    for line in _find_unknown(connection, chunk):
+                        missing.add(line)
+                    for line in chunk:
+                        for address in line.back:
+                            which = (line.newsletter, address)
+                            back[which] = max(back.get(which, line.at), line.at)
+        missing.drop(back)
+        return missing
+
+    def _end(self, left: Mapping[tuple[str, str], Line], key: str, now: datetime) -> tuple[int, int]:
         """Put on the lists who is not on them; how many addresses those were, and how many were forgotten."""
-        with self._database.write() as connection:
-            missing = _find_unlisted(connection, left)
-            for (newsletter, address), one in missing.items():
-                self._suppressing.put(connection, newsletter, [address], one.reason, at=one.at)
-        erased = 0
-        for newsletter, reason, person, email in self._find_people(missing, key):
-            if reason == SubscriberState.ERASED.value:
+        staying, erased = set(), 0
+        for which, line, person, email in self._find_people(left, key):
+            newsletter, _ = which
+            if self._came_back(person, newsletter, line.at):
+                staying.add(which)  # which was noted elsewhere, or could not be noted
+            elif line.reason == SubscriberState.ERASED.value:
                 erased += self._forget(newsletter, email, now)
-                continue
-            change = update(subscriptions).where(subscriptions.c.person == person, subscriptions.c.state.in_(_STAYING))
-            if newsletter != _EVERY_NEWSLETTER:
-                change = change.where(subscriptions.c.newsletter == newsletter)
-            with self._database.write() as connection:
-                connection.execute(change.values(state=reason, changed_at=now))
-        return len({address for _, address in missing}), erased
+            else:
+                change = update(subscriptions).where(
+                    subscriptions.c.person == person, subscriptions.c.state.in_(_STAYING)
+                )
+                if newsletter != _EVERY_NEWSLETTER:
+                    change = change.where(subscriptions.c.newsletter == newsletter)
+                with self._database.write() as connection:
+                    connection.execute(change.values(state=line.reason, changed_at=now))
+        with self._database.write() as connection:
+            unlisted = _find_unlisted(connection, [which for which in left if which not in staying])
+            for newsletter, address in unlisted:
+                one = left[newsletter, address]
+                self._suppressing.put(connection, newsletter, [address], one.reason, at=one.at)
+        return len({address for newsletter, address in left if (newsletter, address) not in staying}), erased
+
+    def _came_back(self, person: int, newsletter: str, at: datetime) -> bool:
+        """Whether they agreed anew after that."""
+        query = select(subscriptions.c.id).where(subscriptions.c.person == person, subscriptions.c.consent_at > at)
+        if newsletter != _EVERY_NEWSLETTER:
+            query = query.where(subscriptions.c.newsletter == newsletter)
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def _forget(self, newsletter: str, email: str, now: datetime) -> bool:
         if newsletter == _EVERY_NEWSLETTER:
@@ -154,11 +235,13 @@ class Replaying:
         reader = self._subscribers.find(newsletter, email)
         return reader is not None and self._managing.erase(newsletter, reader.key, now=now)
 
-    def _find_people(self, missing: Mapping[tuple[str, str], Left], key: str) -> Iterator[tuple[str, str, int, str]]:
-        """Newsletter, reason, person and address of those who are known."""
+    def _find_people(
+        self, left: Mapping[tuple[str, str], Line], key: str
+    ) -> Iterator[tuple[tuple[str, str], Line, int, str]]:
+        """Newsletter and address, line, person and address in clear of those who are known."""
         wanted: dict[str, list[tuple[str, str]]] = {}
-        for (newsletter, address), one in missing.items():
-            wanted.setdefault(address, []).append((newsletter, one.reason))
+        for which in left:
+            wanted.setdefault(which[1], []).append(which)
         last = 0
         while wanted:
             query = select(people.c.id, people.c.email, people.c.email_key).where(people.c.id > last)
@@ -168,34 +251,44 @@ class Replaying:
                 return
             last = rows[-1].id
             for row in rows:
-                for newsletter, reason in wanted.get(hash_address(key, row.email_key), ()):
-                    yield newsletter, reason, row.id, row.email
+                for which in wanted.get(hash_address(key, row.email_key), ()):
+                    yield which, left[which], row.id, row.email
 
 
-def _find_unlisted(connection: Connection, left: Mapping[tuple[str, str], Left]) -> dict[tuple[str, str], Left]:
+def _find_unknown(connection: Connection, lines: Sequence[Line]) -> list[Line]:
+    """The lines that this database does not know."""
+    known: set[int] = set()
+    for chunk in _chunks([line.number for line in lines]):
+        query = select(journal_lines.c.line).where(journal_lines.c.line.in_(chunk))
+        known.update(connection.execute(query).scalars())
+    return [line for line in lines if line.number not in known]
+
+
+def _find_unlisted(connection: Connection, left: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of whom the lists know nothing."""
-    found = dict(left)
-    addresses = sorted({address for _, address in left})
-    for start in range(0, len(addresses), _CHUNK):
-        query = select(suppressions.c.newsletter, suppressions.c.address).where(
-            suppressions.c.address.in_(addresses[start : start + _CHUNK])
-        )
-        for row in connection.execute(query):
-            found.pop((row.newsletter, row.address), None)
-    return found
+    listed: set[tuple[str, str]] = set()
+    for chunk in _chunks(sorted({address for _, address in left})):
+        query = select(suppressions.c.newsletter, suppressions.c.address).where(suppressions.c.address.in_(chunk))
+        listed.update((row.newsletter, row.address) for row in connection.execute(query))
+    return [which for which in left if which not in listed]
 
 
-def _find_unbegun(connection: Connection, journaled: Journaled) -> list[Begun]:
+def _find_unbegun(connection: Connection, begun: Iterable[Begun]) -> list[Begun]:
     """The editions of which the database does not know that they began to be sent."""
     found = []
-    for one in journaled.begun.values():
-        query = select(editions.c.state).where(
+    for one in begun:
+        query = select(editions.c.state, editions.c.changed_at).where(
             editions.c.newsletter == one.newsletter, editions.c.cadence == one.cadence, editions.c.date == one.date
         )
-        state = connection.execute(query).scalar()
-        if state is None or state in _UNBEGUN:
+        row = connection.execute(query).first()
+        if row is None or (row.state in _UNBEGUN and row.changed_at <= one.at):
             found.append(one)
     return found
+
+
+def _chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
 
 
 def _close(connection: Connection, begun: Begun, now: datetime) -> int:

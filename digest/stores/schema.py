@@ -1,6 +1,7 @@
 """The tables. What is searched or compared is a column of its own; the rest of a noun is kept beside it as JSON."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Date,
@@ -43,6 +44,7 @@ __all__ = [
     "events",
     "imports",
     "incidents",
+    "journal_lines",
     "keys",
     "metadata",
     "paces",
@@ -61,6 +63,9 @@ __all__ = [
 ]
 
 keys = Table("keys", metadata, Column("name", words(64), primary_key=True), Column("value", Text, nullable=False))
+
+# The lines of journals that this database knows of, each by a number that is made from its bytes.
+journal_lines = Table("journal_lines", metadata, Column("line", BigInteger, primary_key=True, autoincrement=False))
 
 sources = Table(
     "sources",

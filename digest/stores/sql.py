@@ -24,6 +24,7 @@ from digest.stores.incidents import SqlIncidents
 from digest.stores.journal import Journal
 from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
+from digest.stores.lineage import Lineage
 from digest.stores.managing import SqlManaging
 from digest.stores.pruning import SqlCensus, SqlPruning
 from digest.stores.rates import SqlRates
@@ -68,7 +69,8 @@ class SqlStore:
         if journal:
             journal.follow(database.engine)
         beginnings = Beginnings(database, self.keys, journal) if journal else None
-        self.ledger = SqlLedger(database, suppressing, self.rounds, beginnings)
+        self._lineage = Lineage(database)
+        self.ledger = SqlLedger(database, suppressing, self.rounds, self._lineage, beginnings)
         self.rates = SqlRates(database)
         self.workers = SqlWorkers(database)
         self.incidents = SqlIncidents(database)
@@ -108,6 +110,7 @@ class SqlStore:
             store = cls(database, journal=Journal(path) if path else None)
             if done := store._replaying.catch_up(store.journal, now=store.clock()):
                 on_replayed(done)
+            store._lineage.learn()
         except BaseException:
             database.close()
             raise
@@ -154,8 +157,10 @@ class SqlStore:
         return {"place": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
 
     def require_revision(self) -> None:
-        """Raises StoreError when the database is not of this version any more: somebody upgraded or replaced it."""
+        """Raises StoreError when the database is not the one any more that was opened, of this version."""
         _make_or_recognize(self._database, create=False)
+        with self._database.read() as connection:
+            self._lineage.require(connection)
 
     def find_risk(self) -> str | None:
         """What a power cut may take of that which was written, as it is set up; None: nothing. Raises StoreError."""
@@ -191,30 +196,30 @@ class SqlStore:
             database.close()
 
     @classmethod
-    def restore(cls, url: str, backup: Path, *, journals: Sequence[Path] = ()) -> str:
-        """Put a backup where there is no database, or an empty one, and replay the journal or those that are named.
+    def restore(cls, url: str, backup: Path, *, journals: Sequence[Path] = (), own: Path | None = None) -> str:
+        """Put a backup where there is no database, or an empty one; replay its `own` journal and those that are named.
 
-        Returns what was done. A backup of an older version is brought up to its journal when it is opened, upgraded.
+        Returns what was done. A backup of an older version is brought up to its journals when it is opened, upgraded.
         Raises StoreError.
         """
+        for path in journals:
+            if not path.is_file():
+                raise StoreError(str(path), "there is no such journal", remedy="name it where it is; nothing was done")
         database = find_database(url)
         try:
             _require_empty(database)
-            database.restore(backup)
-            owe_replay(database)
+            database.restore(backup, owe_replay(journals))
             revision, _ = _inspect(database)
             done = f"{database.name}: restored from {backup}, at revision {revision}"
             if revision != _head():
                 return f"{done}; what happened since is looked up in its journal when it is opened, upgraded"
         finally:
             database.close()
-        own = journals[0] if len(journals) == 1 else None
         replayed: list[Replayed] = []
         with closing(cls.open(url, create=False, journal=own, on_replayed=replayed.append)) as store:
-            if len(journals) > 1:
-                replayed.append(store.replay(journals))
-            paths = journals or ([store.journal.path] if store.journal else [])
-        where = f"by the journal {', '.join(map(str, paths))}" if paths else "without a journal"
+            beside = [store.journal.path] if store.journal and store.journal.path.exists() else []
+        paths = ", ".join(dict.fromkeys(map(str, [*journals, *beside])))
+        where = f"by the journal {paths}" if paths else "without a journal, of which there is none"
         return f"{done}; {where}: {'; '.join(map(str, replayed))}"
 
     def replay(self, journals: Sequence[Path]) -> Replayed:

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, date, datetime
 from hashlib import blake2b
@@ -64,6 +64,7 @@ class SqliteDatabase(Database):
         super().__init__()
         self.path = path
         self.journal_path = path.with_name(f"{path.name}.leavers")
+        self._opened: tuple[int, int] | None = None  # which file
         self.name = str(path)
         self.engine: Engine = create_engine(
             URL.create("sqlite", database=str(path)),
@@ -107,6 +108,15 @@ class SqliteDatabase(Database):
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise self.explain(error) from None
 
+    def is_replaced(self) -> bool:
+        """Whether another file lies there than the one that this process opened first."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return True
+        self._opened = self._opened or (found.st_dev, found.st_ino)
+        return self._opened != (found.st_dev, found.st_ino)
+
     def find_damage(self) -> str | None:
         """The first thing that is wrong with the file; None when it is sound. Raises StoreError."""
         with self.read() as connection:
@@ -120,7 +130,7 @@ class SqliteDatabase(Database):
         except sqlite3.Error as error:
             raise StoreError(str(target), "it cannot be written") from error
 
-    def restore(self, backup: Path) -> None:
+    def restore(self, backup: Path, notes: Mapping[str, str]) -> None:
         """In the place of this file, which holds nothing. Raises StoreError."""
         if not begins_with(backup, _MAGIC):
             remedy = "make one with `digest db backup`; `digest db copy` moves what lies on a server here"
@@ -129,6 +139,7 @@ class SqliteDatabase(Database):
         try:
             SqliteDatabase(backup.resolve())._copy(draft)  # noqa: SLF001 - another of these
             _require_whole(draft, backup)
+            _note(draft, notes)
             self.delete()
             draft.replace(self.path)
         except sqlite3.Error as error:
@@ -214,6 +225,11 @@ class SqliteDatabase(Database):
             kind = StoreUnavailable if code & 0xFF in _MAY_PASS else StoreError
             return kind(self.name, message, remedy=remedy)
         return StoreError(self.name, " ".join(str(original).split()))
+
+
+def _note(path: Path, notes: Mapping[str, str]) -> None:
+    with closing(sqlite3.connect(path)) as draft, draft:
+        draft.executemany("INSERT OR REPLACE INTO keys (name, value) VALUES (?, ?)", list(notes.items()))
 
 
 def _require_whole(draft: Path, backup: Path) -> None:

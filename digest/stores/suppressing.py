@@ -13,6 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, or_, select, union, update
 
+from digest.models import SubscriberState
 from digest.stores.database import count_rows, upsert
 from digest.stores.journal import Journal
 from digest.stores.keys import KEY, SqlKeys
@@ -41,6 +42,9 @@ class Suppressing:
     ) -> None:
         """The same, of addresses by what the list knows them."""
         wanted = dict.fromkeys(addresses)
+        if reason == SubscriberState.ERASED.value:
+            # Also of who is on the list already: it is not that alone which a restore must not undo.
+            self._note_left(connection, newsletter, list(wanted), reason, at)
         for chunk in _chunks(list(wanted)):
             query = select(suppressions.c.address).where(
                 suppressions.c.address.in_(chunk), suppressions.c.newsletter == newsletter
@@ -53,7 +57,8 @@ class Suppressing:
             {"address": address, "newsletter": newsletter, "reason": reason, "created_at": at} for address in wanted
         ]
         connection.execute(upsert(suppressions).on_conflict_do_nothing(), rows)
-        self._note_left(connection, newsletter, list(wanted), reason, at)
+        if reason != SubscriberState.ERASED.value:
+            self._note_left(connection, newsletter, list(wanted), reason, at)
 
     def _note_left(
         self, connection: Connection, newsletter: str, addresses: Sequence[str], reason: str, at: datetime

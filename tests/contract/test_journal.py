@@ -1,16 +1,23 @@
 """What a backup must not make undone: who left since, and which editions began to be sent since."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy import update
 
+from digest.errors import OtherRevision, StoreError, StoreUnavailable
 from digest.models import EditionState, SubscriberState
-from digest.stores.sql import SqlStore
-from tests.contract.editions import LEASE, NOW, add_readers, make_edition, make_owner, plan
+from digest.stores.schema import editions, subscriptions
+from digest.stores.sql import SqlStore, find_database
+from tests.contract.editions import LEASE, NOW, add_readers, make_edition, make_owner, plan, save_edition
 
 LATER = NOW + timedelta(hours=1)
 Open = Callable[[], SqlStore]
@@ -151,7 +158,8 @@ def test_an_edition_that_only_became_ready_is_sent_after_a_restore(
     with closing(reopen()) as store:
         edition = plan(store, 3)
         store.backup(tmp_path / "backup")
-    assert "nothing was missing" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    said = SqlStore.restore(other_url, tmp_path / "backup", own=journal)
+    assert "without a journal, of which there is none: nothing was missing" in said
     with closing(SqlStore.open(other_url, journal=journal)) as restored:
         assert restored.ledger.begin(edition, as_of=None, now=NOW)
         assert restored.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
@@ -229,3 +237,220 @@ def test_a_list_that_is_compared_each_day_adds_nothing_the_second_time(reopen: O
         for _ in range(2):
             store.reconciling.suppress("morning", ["gone@rehearsal.test"], SubscriberState.BOUNCED, now=LATER)
     assert len(journal.read_text().splitlines()) == 1
+
+
+def put_back(store_url: str, backup: Path, journal: Path) -> None:
+    """Empty the database under whoever has it open, and restore a backup there."""
+    if store_url.startswith("sqlite"):
+        for file in Path(store_url.removeprefix("sqlite:///")).parent.glob("digest.db*"):
+            file.unlink()
+    else:
+        with closing(psycopg.connect(store_url.replace("+psycopg", ""), autocommit=True)) as server:
+            server.execute("DROP SCHEMA public CASCADE")
+            server.execute("CREATE SCHEMA public")
+    SqlStore.restore(store_url, backup, own=journal)
+
+
+def test_who_lived_through_a_restoring_begins_nothing_in_the_restored_database(
+    reopen: Open, store_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as living:
+        edition = plan(living, 3)
+        assert living.ledger.begin(edition, as_of=None, now=NOW)
+        living.backup(tmp_path / "backup")
+        assert living.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        put_back(store_url, tmp_path / "backup", journal)
+        with pytest.raises(StoreError):  # the first of a lost connection, or of a file that is gone
+            living.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        with pytest.raises(OtherRevision, match="put back from a backup while this was running"):
+            living.require_revision()
+        with closing(reopen()) as restored:
+            restored.require_revision()
+            assert restored.ledger.counts(edition) == {"unknown": 3}
+
+
+def test_nothing_is_claimed_before_the_journal_is_replayed(reopen: Open, store_url: str) -> None:
+    with closing(reopen()) as store:
+        edition = plan(store, 3)
+        assert store.ledger.begin(edition, as_of=None, now=NOW)
+        store.keys.note("replay_owed", "[]")
+        with pytest.raises(StoreUnavailable, match="being put back"):
+            store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+    told: list[str] = []
+    with closing(SqlStore.open(store_url, on_replayed=lambda done: told.append(str(done)))):
+        assert told == ["3 deliveries may have been made since, and are unknown"]
+
+
+def test_an_edition_that_was_missed_at_the_backup_and_sent_since_is_not_sent_again(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        save_edition(store, EditionState.MISSED)
+        store.backup(tmp_path / "backup")
+        edition = plan(store, 3)
+        assert store.ledger.begin(edition, as_of=None, now=LATER)
+        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=LATER)
+    assert "1 editions that began" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert restored.editions.state(edition) is EditionState.SENT
+
+
+def test_an_edition_that_is_made_anew_after_it_began_is_left_alone_while_nothing_was_put_back(reopen: Open) -> None:
+    with closing(reopen()) as store:
+        edition = plan(store, 3)
+        assert store.ledger.begin(edition, as_of=None, now=NOW)
+        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        with store._database.write() as connection:
+            connection.execute(update(editions).where(editions.c.id == edition).values(state="held"))
+    with closing(reopen()) as store:
+        assert store.editions.state(edition) is EditionState.HELD
+        assert str(store.replay([])) == "nothing was missing"
+
+
+def test_who_left_by_one_machine_and_came_back_by_another_stays(reopen: Open, store_url: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.leavers"
+    with closing(reopen()) as store:
+        (reader,) = add_readers(store, 1)
+        store.subscribers.remove("morning", reader.email, now=NOW)
+    with closing(SqlStore.open(store_url, journal=other)) as elsewhere:
+        come_back(elsewhere, reader.email)
+    with closing(reopen()) as store:
+        assert state_of(store, reader.email) is SubscriberState.ACTIVE
+        assert not store.subscribers.is_suppressed("morning", reader.email)
+
+
+def come_back(store: SqlStore, email: str) -> None:
+    """By a confirmed request, an hour later."""
+    with store._database.write() as connection:
+        store.subscribers._suppressing.lift(connection, "morning", email, now=LATER)
+        back = update(subscriptions).values(state=SubscriberState.ACTIVE.value, consent_at=LATER, changed_at=LATER)
+        connection.execute(back)
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_restoring_takes_the_journals_of_all_machines_in_the_order_of_time(
+    reopen: Open, store_url: str, other_url: str, journal: Path, tmp_path: Path, is_noted: bool
+) -> None:
+    other = tmp_path / "other.leavers"
+    with closing(reopen()) as store:
+        (reader,) = add_readers(store, 1)
+        store.subscribers.remove("morning", reader.email, now=NOW)
+    if not is_noted:
+        other.mkdir()
+    with closing(SqlStore.open(store_url, journal=other)) as elsewhere:
+        come_back(elsewhere, reader.email)
+        elsewhere.backup(tmp_path / "backup")
+    if not is_noted:
+        other.rmdir()
+        other.touch()
+    SqlStore.restore(other_url, tmp_path / "backup", journals=[other, journal])
+    with closing(SqlStore.open(other_url)) as restored:
+        assert state_of(restored, reader.email) is SubscriberState.ACTIVE
+
+
+def test_who_bounced_and_then_asked_to_be_forgotten_is_forgotten_again(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        one, _ = (reader.email for reader in add_readers(store, 2))
+        store.reconciling.suppress("morning", [one], SubscriberState.BOUNCED, now=NOW)
+        store.backup(tmp_path / "backup")
+        assert store.subscribers.erase(one, now=LATER)
+    assert "1 people who asked" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert state_of(restored, one) is None
+
+
+def test_a_journal_that_is_not_where_it_was_named_restores_nothing(
+    reopen: Open, other_url: str, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        store.backup(tmp_path / "backup")
+    with pytest.raises(StoreError, match="there is no such journal"):
+        SqlStore.restore(other_url, tmp_path / "backup", journals=[tmp_path / "typo"])
+    assert SqlStore.is_new(other_url)
+
+
+def test_many_who_leave_at_once_are_looked_for_beyond_the_end_of_the_journal(
+    reopen: Open, store_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        readers = [reader.email for reader in add_readers(store, 1501)]
+        store.backup(tmp_path / "backup")
+        store.reconciling.suppress("morning", readers[:1500], SubscriberState.BOUNCED, now=LATER)
+    assert max(len(line) for line in journal.read_bytes().splitlines()) < 50_000
+    if store_url.startswith("sqlite"):
+        Path(store_url.removeprefix("sqlite:///")).write_bytes((tmp_path / "backup").read_bytes())
+        with closing(reopen()) as put_back:
+            assert [reader.email for reader in put_back.subscribers.reached("morning")] == readers[1500:]
+
+
+def test_what_could_not_be_noted_is_noted_when_there_is_room_again(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        first, second = (reader.email for reader in add_readers(store, 2))
+        store.backup(tmp_path / "backup")
+        journal.mkdir()
+        store.subscribers.remove("morning", first, now=LATER)
+        assert store.journal
+        assert str(journal) in store.journal.find_fault()
+        journal.rmdir()
+        store.subscribers.remove("morning", second, now=LATER)
+        assert store.journal.fault == ""
+    assert "2 addresses" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import event
+from digest.stores.sql import SqlStore, find_database
+import digest.stores.sql as sql
+
+left = int(sys.argv[4])
+
+def count(connection):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+found = find_database
+def watch(*arguments):
+    database = found(*arguments)
+    event.listen(database.engine, "commit", count)
+    return database
+sql.find_database = watch
+SqlStore.open(sys.argv[1], create=False, journal=Path(sys.argv[2])).close()
+"""
+
+
+def test_a_replay_that_is_killed_at_any_commit_is_done_by_the_next_command(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        leaver, erased, stays = (reader.email for reader in add_readers(store, 3))
+        store.backup(tmp_path / "backup")
+        store.subscribers.remove("morning", leaver, now=LATER)
+        store.subscribers.erase(erased, now=LATER)
+        save_edition(store)
+        store.ledger._beginnings.note(1, now=LATER)  # type: ignore[union-attr]
+    database = find_database(other_url)
+    database.restore(tmp_path / "backup", {"replay_owed": json.dumps([str(journal)])})
+    database.close()
+    kills = 0
+    while True:
+        arguments = [other_url, str(tmp_path / "own.leavers"), "", str(kills)]
+        done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False, timeout=60)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        kills += 1
+    assert kills >= 4
+    with closing(SqlStore.open(other_url)) as restored:
+        assert [reader.email for reader in restored.subscribers.reached("morning")] == [stays]
+        assert state_of(restored, erased) is None
+        found = restored.editions.find("morning", "daily", make_edition().date)
+        assert found
+        assert found.state is EditionState.SENT

@@ -14,6 +14,7 @@ from digest.errors import ConfigError, StoreError
 from digest.models import Claim, DeliveryState
 from digest.stores.database import Straight
 from digest.stores.ledger import SqlLedger
+from digest.stores.lineage import Lineage
 from digest.stores.sql import SqlStore
 from digest.stores.sqlite import SqliteDatabase
 from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
@@ -210,7 +211,9 @@ def test_recovering_leaves_alone_what_its_owner_released_and_claimed_again_meanw
 
     database = Interrupted(path_of(store_url))
     database.happens = claim_again
-    assert SqlLedger(database, store.ledger._suppressing, store.rounds).recover(edition, now=late) == 0
+    assert (
+        SqlLedger(database, store.ledger._suppressing, store.rounds, Lineage(database)).recover(edition, now=late) == 0
+    )
     database.engine.dispose()
     assert held
     assert store.ledger.counts(edition) == {DeliveryState.ATTEMPTED: 3}

@@ -35,6 +35,11 @@ def upgrade() -> None:
         sa.Column("asked_at", columns.in_order(32), nullable=False),
         sa.PrimaryKeyConstraint("newsletter", "email", name="pk_erasures"),
     )
+    op.create_table(
+        "journal_lines",
+        sa.Column("line", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("line", name="pk_journal_lines"),
+    )
     op.add_column("editions", sa.Column("counted", columns.in_order()))
     op.add_column("entries", sa.Column("texts", sa.Integer(), server_default="1"))
     has_texts = sa.text("texts IS NOT NULL")
