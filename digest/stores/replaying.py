@@ -8,11 +8,10 @@ may have been made are unknown, and named.
 import json
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from itertools import islice
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -23,6 +22,7 @@ from digest.stores.journal import Begun, Journal, Line, Reading, name_key
 from digest.stores.keys import KEY, SqlKeys
 from digest.stores.lineage import LINEAGE, OWED
 from digest.stores.managing import SqlManaging
+from digest.stores.missing import find_unknown, in_chunks, read_missing
 from digest.stores.partitions import read_month
 from digest.stores.schema import (
     batches,
@@ -37,8 +37,6 @@ from digest.stores.schema import (
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import Suppressing, hash_address
 
-_T = TypeVar("_T")
-_CHUNK: Final = 500
 _PEOPLE: Final = 5000
 _EVERY_NEWSLETTER: Final = ""
 _UNBEGUN: Final = tuple(
@@ -83,33 +81,6 @@ def owe_replay(journals: Sequence[Path]) -> dict[str, str]:
     return {OWED: json.dumps([str(path.absolute()) for path in journals]), LINEAGE: secrets.token_hex(8)}
 
 
-@dataclass(slots=True, kw_only=True)
-class _Missing:
-    """What journals say, and a database does not know."""
-
-    left: dict[tuple[str, str], Line] = field(default_factory=dict)  # by newsletter and address: the last word
-    begun: dict[tuple[str, str, date], Begun] = field(default_factory=dict)
-    numbers: list[int] = field(default_factory=list)
-
-    def add(self, line: Line) -> None:
-        """One more line, in whatever order."""
-        self.numbers.append(line.number)
-        for address in line.left:
-            known = self.left.get((line.newsletter, address))
-            if known is None or known.at <= line.at:
-                self.left[line.newsletter, address] = line
-        if one := line.begun:
-            known_one = self.begun.get(which := (one.newsletter, one.cadence, one.date))
-            if known_one is None or known_one.at <= one.at:
-                self.begun[which] = one
-
-    def drop(self, back: Mapping[tuple[str, str], datetime]) -> None:
-        """Leave out who came back after having left."""
-        for which, at in back.items():
-            if which in self.left and self.left[which].at <= at:
-                del self.left[which]
-
-
 class Replaying:
     """Compares a database with journals, and brings it up to them."""
 
@@ -152,7 +123,7 @@ class Replaying:
             end = journal.read_end(name_key(key))
         except StoreError:
             return False  # of which `digest check` tells, and an incident; it keeps no edition from its readers
-        return bool(_find_unknown(connection, end))
+        return bool(find_unknown(connection, end))
 
     def replay(self, journals: Collection[Journal], *, now: datetime, doubts: bool) -> Replayed:
         """Bring the database up to journals, all of which must be there. Raises StoreError.
@@ -163,7 +134,7 @@ class Replaying:
         with self._database.read() as connection:
             key = self._keys.kept_in(connection, KEY)
         reading = Reading(by=name_key(key or ""))
-        missing = self._read(journals, reading)
+        missing = read_missing(self._database, journals, reading)
         left, erased = self._end(missing.left, key, now) if key else (0, 0)
         begun, unknown = 0, 0
         with self._database.write() as connection:
@@ -172,7 +143,7 @@ class Replaying:
                 begun += 1
             if doubts or begun:
                 unknown += _doubt(connection, now)
-            for chunk in _chunks(missing.numbers):
+            for chunk in in_chunks(missing.numbers):
                 rows = [{"line": number} for number in chunk]
                 connection.execute(upsert(journal_lines).on_conflict_do_nothing(), rows)
             connection.execute(delete(keys).where(keys.c.name == OWED))
@@ -180,22 +151,6 @@ class Replaying:
             left=left, erased=erased, editions=begun, unknown=unknown, of_others=reading.of_others,
             broken=reading.broken,
         )  # fmt: skip
-
-    def _read(self, journals: Collection[Journal], reading: Reading) -> _Missing:
-        """Line by line: of what is known only who came back is kept."""
-        missing, back = _Missing(), dict[tuple[str, str], datetime]()
-        with self._database.read_all() as connection:
-            for journal in journals:
-                lines = journal.read(reading)
-                while chunk := list(islice(lines, _CHUNK)):
-                    for line in _find_unknown(connection, chunk):
-                        missing.add(line)
-                    for line in chunk:
-                        for address in line.back:
-                            which = (line.newsletter, address)
-                            back[which] = max(back.get(which, line.at), line.at)
-        missing.drop(back)
-        return missing
 
     def _end(self, left: Mapping[tuple[str, str], Line], key: str, now: datetime) -> tuple[int, int]:
         """Put on the lists who is not on them; how many addresses those were, and how many were forgotten."""
@@ -255,19 +210,10 @@ class Replaying:
                     yield which, left[which], row.id, row.email
 
 
-def _find_unknown(connection: Connection, lines: Sequence[Line]) -> list[Line]:
-    """The lines that this database does not know."""
-    known: set[int] = set()
-    for chunk in _chunks([line.number for line in lines]):
-        query = select(journal_lines.c.line).where(journal_lines.c.line.in_(chunk))
-        known.update(connection.execute(query).scalars())
-    return [line for line in lines if line.number not in known]
-
-
 def _find_unlisted(connection: Connection, left: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of whom the lists know nothing."""
     listed: set[tuple[str, str]] = set()
-    for chunk in _chunks(sorted({address for _, address in left})):
+    for chunk in in_chunks(sorted({address for _, address in left})):
         query = select(suppressions.c.newsletter, suppressions.c.address).where(suppressions.c.address.in_(chunk))
         listed.update((row.newsletter, row.address) for row in connection.execute(query))
     return [which for which in left if which not in listed]
@@ -284,11 +230,6 @@ def _find_unbegun(connection: Connection, begun: Iterable[Begun]) -> list[Begun]
         if row is None or (row.state in _UNBEGUN and row.changed_at <= one.at):
             found.append(one)
     return found
-
-
-def _chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(values), _CHUNK):
-        yield values[start : start + _CHUNK]
 
 
 def _close(connection: Connection, begun: Begun, now: datetime) -> int:
@@ -326,8 +267,7 @@ def _lose(connection: Connection, edition: int, now: datetime, *, only_due: bool
         waits.append(batches.c.due_at <= now)
     numbers = connection.execute(select(batches.c.id).where(*waits).order_by(batches.c.id)).scalars().all()
     month, lost = read_month(connection, edition), 0
-    for start in range(0, len(numbers), _CHUNK):
-        chunk = numbers[start : start + _CHUNK]
+    for chunk in in_chunks(numbers):
         change = update(deliveries).where(
             deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_OPEN)
         )
