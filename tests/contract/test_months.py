@@ -69,12 +69,11 @@ def recount(store: SqlStore, edition: int) -> dict[str, int]:
 
 def send_all(store: SqlStore, edition: int) -> None:
     assert store.ledger.begin(edition, as_of=None, now=NOW)
-    claim = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
-    assert claim
-    store.ledger.mark(claim, [one.delivery for one in claim.recipients], "smtp", now=NOW)
-    outcomes = [Outcome(delivery=one.delivery, state=DeliveryState.ACCEPTED, raw="250") for one in claim.recipients]
-    store.ledger.settle(claim, outcomes, now=NOW)
-    store.ledger.release(claim, now=NOW)
+    while claim := store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW):
+        store.ledger.mark(claim, [one.delivery for one in claim.recipients], "smtp", now=NOW)
+        outcomes = [Outcome(delivery=one.delivery, state=DeliveryState.ACCEPTED, raw="250") for one in claim.recipients]
+        store.ledger.settle(claim, outcomes, now=NOW)
+        store.ledger.release(claim, now=NOW)
     assert store.ledger.finish(edition, now=NOW)
 
 
