@@ -35,6 +35,8 @@ from digest.config.values import (
 )
 from digest.models import Rights
 
+_WEEKLY = timedelta(days=8)  # what a weekly edition is made of, and how late that may be read
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -284,6 +286,11 @@ class Config(_Table):
                 raise ValueError(f'segment "{segment.id}" names the topic "{topic}", which no [[topics]] has')
         if self.retention.pages is not None and self.retention.pages < self.edition.window:
             raise ValueError("[retention] pages is shorter than [edition] window: an edition would lack its texts")
+        if self.schedule.weekly is not None and self.retention.pages is not None and self.retention.pages < _WEEKLY:
+            raise ValueError(
+                "[retention] pages is shorter than 8 days: the weekly edition would lack its texts;"
+                ' keep them longer, or write [schedule] weekly = "off"'
+            )
         if self.engine.kind == "procrastinate" and not self.store.url.startswith("postgresql"):
             raise ValueError('[engine] kind = "procrastinate" needs PostgreSQL: write its address as [store] url')
         segments = [segment.id for segment in self.segments]

@@ -125,6 +125,15 @@ def test_a_schedule_that_cannot_be_kept_is_a_fault(tmp_path: Path, table: str, n
     assert named in fault
 
 
+def test_texts_are_kept_for_the_weekly_edition_where_there_is_one(tmp_path: Path) -> None:
+    short = f'{MINIMAL}[retention]\npages = "2d"\n'
+    (fault,) = _faults(tmp_path, short)
+    assert "[retention] pages is shorter than 8 days" in fault
+    assert 'weekly = "off"' in fault
+    for text in (short + '[schedule]\nweekly = "off"\n', f'{MINIMAL}[retention]\npages = "8d"\n'):
+        assert load_config(_write(tmp_path, text), {}).retention.pages
+
+
 @pytest.mark.parametrize(
     ("table", "named"),
     [
