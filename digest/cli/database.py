@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from digest.cli.options import ConfigOption, JsonOption, load, open_app
-from digest.cli.output import put, put_json, put_rows, say
+from digest.cli.output import PARTIAL, leave, put, put_json, put_rows, say
 
 commands = typer.Typer(help="The database: bring it up to date, check it, copy it.", no_args_is_help=True)
 
@@ -113,14 +113,16 @@ def _put_result(result: str, *, as_json: bool) -> None:
 @commands.command("prune")
 def prune_database(context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Forget what \\[retention] keeps no longer. `digest serve`, and each run, does it once a day."""
-    from digest.operate.housekeeping import keep_house, say_kept
+    from digest.operate.housekeeping import Kept, keep_house, say_kept
 
     with open_app(context, config) as app:
-        done = keep_house(app, at_once=True)
+        kept = keep_house(app, at_once=True) or Kept(faults=["another process is at it now"])
     if as_json:
-        put_json(done or {})
+        put_json({**kept.done, "faults": kept.faults})
     else:
-        put((say_kept(done) if done else None) or "nothing is older than [retention] says")
+        put(say_kept(kept) or "nothing is older than [retention] says")
+    if kept.faults:
+        leave(PARTIAL)
 
 
 @commands.command("copy")

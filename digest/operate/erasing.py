@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from digest.errors import ConfigError, TransportError
+from digest.models import SubscriberState
 from digest.operate.reconciling import find_table, open_lists
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ def erase_subscription(app: "App", key: str) -> bool:
     """The same of one subscription's reader, who stays in other newsletters; False when nobody has that key."""
     slug = app.config.newsletter.slug
     reader = app.store.subscribers.by_key(slug, key)
-    erased = app.store.managing.erase(slug, key, now=app.clock())
-    if erased and reader is not None and find_table(app) is not None:
+    if reader is None or reader.state is SubscriberState.ERASED:
+        return False
+    if find_table(app) is not None:  # first, as above
         app.store.erasures.owe(slug, reader.email, now=app.clock())
-    return erased
+    return app.store.managing.erase(slug, key, now=app.clock())
 
 
 def erase_owed(app: "App", lists: "Lists | None" = None) -> int:

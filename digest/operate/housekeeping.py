@@ -3,12 +3,12 @@
 A year of operation leaves a database that grows with its readers and sources, and not with its age.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from digest.operate.erasing import erase_owed
-from digest.operate.reconciling import find_table
+from digest.errors import StoreError
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -18,8 +18,24 @@ _EVERY: Final = timedelta(
 )  # less than a day: a job that begins some minutes earlier than yesterday does it, too
 
 
-def keep_house(app: "App", *, at_once: bool = False) -> dict[str, int] | None:
-    """What was done, by name; None: it was done within the day, or somebody else is at it. Raises StoreError.
+@dataclass(slots=True, kw_only=True)
+class Kept:
+    """What was done: how much was forgotten, by name, and why some of it was not."""
+
+    done: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def forget(self, name: str, work: Callable[[], int]) -> None:
+        """One part. A fault of it keeps no other from being done."""
+        self.done[name] = 0
+        try:
+            self.done[name] = work()
+        except StoreError as error:
+            self.faults.append(f"{name} wait for another day: {error}")
+
+
+def keep_house(app: "App", *, at_once: bool = False) -> Kept | None:
+    """What was done; None: it was done within the day, or somebody else is at it. Raises StoreError.
 
     `at_once`: also when it was done today.
     """
@@ -31,29 +47,32 @@ def keep_house(app: "App", *, at_once: bool = False) -> dict[str, int] | None:
         if not is_alone:
             return None
         store.census.keep(slug, app.today(), store.managing.count(slug))
-        done = prune(app, now)
+        kept = prune(app, now)
         store.keys.note(mark, now.isoformat())
-    return done
+    return kept
 
 
-def prune(app: "App", now: datetime) -> dict[str, int]:
-    """Forget what [retention] keeps no longer; how much that was, by name. Raises StoreError."""
-    pruning, rules, slug = app.store.pruning, app.config.retention, app.config.newsletter.slug
-    done = {"pages": 0, "events": 0, "networks": 0, "editions": 0, "runs": 0}
+def prune(app: "App", now: datetime) -> Kept:
+    """Forget what [retention] keeps no longer."""
+    pruning, rules, slug, kept = app.store.pruning, app.config.retention, app.config.newsletter.slug, Kept()
     if app.config.pages_kept:
-        done["pages"] = pruning.forget_pages(slug, before=now - app.config.pages_kept)
+        before_pages = now - app.config.pages_kept
+        kept.forget("pages", lambda: pruning.forget_pages(slug, before=before_pages))
     if rules.events:
-        done["events"] = pruning.forget_events(before=now - rules.events)
+        before_events = now - rules.events
+        kept.forget("events", lambda: pruning.forget_events(before=before_events))
     if rules.consent_networks:
-        done["networks"] = pruning.forget_networks(slug, before=now - rules.consent_networks)
+        before_networks = now - rules.consent_networks
+        kept.forget("networks", lambda: pruning.forget_networks(slug, before=before_networks))
     if rules.deliveries:
-        done["editions"] = pruning.forget_deliveries(slug, before=(now - rules.deliveries).date())
-        done["runs"] = pruning.forget_runs(slug, before=now - rules.deliveries)
-    return done
+        before_all = now - rules.deliveries
+        kept.forget("editions", lambda: pruning.forget_deliveries(slug, before=before_all.date()))
+        kept.forget("runs", lambda: pruning.forget_runs(slug, before=before_all))
+    return kept
 
 
-def say_kept(done: Mapping[str, int]) -> str | None:
-    """What went, in one line; None when nothing did. Pure."""
+def say_kept(kept: Kept) -> str | None:
+    """What went, and what should have, a line each; None when nothing did. Pure."""
     words = {
         "pages": "texts of entries",
         "events": "events' own words",
@@ -61,16 +80,15 @@ def say_kept(done: Mapping[str, int]) -> str | None:
         "editions": "editions' deliveries",
         "runs": "reports of runs",
     }
-    told = [f"{done[name]:,} {what}" for name, what in words.items() if done.get(name)]
-    return f"retention: forgotten were {', '.join(told)}" if told else None
+    told = [f"{kept.done[name]:,} {what}" for name, what in words.items() if kept.done.get(name)]
+    lines = [f"retention: forgotten were {', '.join(told)}"] if told else []
+    return "\n".join([*lines, *(f"retention: {fault}" for fault in kept.faults)]) or None
 
 
 def do_housekeeping(app: "App") -> str | None:
-    """The chore of a server: both halves of it, each for itself."""
-    done = keep_house(app)
-    if find_table(app) is not None:
-        erase_owed(app)
-    return say_kept(done) if done else None
+    """The chore of a server."""
+    kept = keep_house(app)
+    return say_kept(kept) if kept else None
 
 
 def _is_due(noted: str | None, now: datetime) -> bool:

@@ -171,11 +171,8 @@ def read_standing(app: "App", now: datetime) -> Standing:
     last = store.runs.last(slug)
     peers = store.workers.present(slug, now=store.clock()) if queue else ()
     configured = {table.id for table in app.config.sources}
-    failing = [
-        str(row["id"])
-        for row in store.entries.health(slug, now=now)
-        if row["id"] in configured and int(str(row["failures"])) >= _IN_A_ROW
-    ]
+    failures = store.entries.failures(slug)
+    failing = [one for one, number in failures.items() if one in configured and number >= _IN_A_ROW]
     return Standing(
         editions=[one for one in newest if _is_news(one, now)],
         last_run=last[1] if last and abs(now - last[0]) < _NEWS else None,

@@ -12,7 +12,6 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from digest import __version__
-from digest.models import EditionState
 from digest.operate.incidents import find_incidents, read_standing
 from digest.operate.status import read_status
 
@@ -33,7 +32,7 @@ FIGURES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "digest_subscribers": (("state",), "Readers, by state."),
     "digest_sources_failing": ((), "Sources whose last visit failed."),
     "digest_source_failures": (("source",), "Visits that failed in a row, by source."),
-    "digest_entries": (("source",), "Entries that are kept, by source."),
+    "digest_entries": (("source",), "Entries of the last 30 days, by source."),
     "digest_last_run_timestamp_seconds": ((), "When the newest run ended."),
     "digest_last_run_status": (("status",), "1 for how the newest run ended."),
     "digest_stage_seconds": (("stage",), "How long each stage of the newest run took."),
@@ -68,6 +67,8 @@ def _list_metrics(app: "App") -> Iterator[Metric]:
     yield InfoMetricFamily("digest", FIGURES["digest_info"][1], {"version": __version__})
     yield from _measure_runs(last[1] if last else None, last[0] if last else None)
     yield from _measure_editions(found)
+    if sent_at := app.store.editions.last_sent_at(app.config.newsletter.slug):  # also when it was long ago
+        yield _one("digest_last_success_timestamp_seconds", sent_at)
     yield from _measure_sources(found)
     yield _gauge("digest_subscribers", found["subscribers"])
     if found["next_due_at"]:
@@ -96,19 +97,15 @@ def _measure_runs(report: "Report | None", finished_at: datetime | None) -> Iter
 
 def _measure_editions(found: Mapping[str, Any]) -> Iterator[Metric]:
     deliveries = _family("digest_deliveries")
-    unknown, oldest, sent_at = 0, 0, None
+    unknown, oldest = 0, 0
     for stored in found["editions"]:
         for state, number in stored["deliveries"].items():
             deliveries.add_metric([f"{stored['date']}", stored["cadence"], state], number)
         unknown += stored["deliveries"].get("unknown", 0)
         oldest = max(oldest, stored["oldest_claim_seconds"] or 0)
-        if stored["state"] is EditionState.SENT and stored["sent_at"]:
-            sent_at = max(sent_at or stored["sent_at"], stored["sent_at"])
     yield deliveries
     yield _one("digest_deliveries_unknown", unknown)
     yield _one("digest_oldest_claim_seconds", oldest)
-    if sent_at:
-        yield _one("digest_last_success_timestamp_seconds", sent_at)
 
 
 def _measure_sources(found: Mapping[str, Any]) -> Iterator[Metric]:

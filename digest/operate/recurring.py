@@ -11,7 +11,7 @@ from digest.operate.asking import find_activity, make_asking
 from digest.operate.chores import Chore
 from digest.operate.collecting import list_collecting_chores
 from digest.operate.delivering import make_sweep
-from digest.operate.erasing import try_to_erase_owed
+from digest.operate.erasing import erase_owed, try_to_erase_owed
 from digest.operate.events import take_refusals
 from digest.operate.housekeeping import do_housekeeping, keep_house, say_kept
 from digest.operate.inbox import open_mailbox, read_inbox, say_read
@@ -36,6 +36,7 @@ def list_chores(app: "App") -> list[Chore]:
     if app.config.inbox.kind != "none":
         chores.append(Chore(name="inbox", every=app.config.inbox.every, work=_make_reading(app)))
     if find_table(app) is not None:
+        chores.append(Chore(name="erasures", every=_HOUR, first=_MINUTE, work=lambda: _erase(app)))
         # Not at once: whoever restarts the server again and again would ask for whole lists each time.
         chores.append(
             Chore(name="suppression lists", every=_DAY, first=_SOON, work=lambda: say_reconciled(reconcile(app)))
@@ -50,9 +51,14 @@ def list_chores(app: "App") -> list[Chore]:
 def look_after(app: "App", report: Report) -> Iterator[str]:
     """What a run by hand does afterwards, for where no server runs; lines for the log. Raises StoreError."""
     take_refusals(app)
-    if done := keep_house(app):
-        yield from filter(None, [say_kept(done)])
+    if kept := keep_house(app):
+        yield from filter(None, [say_kept(kept)])
     yield from filter(None, [try_to_erase_owed(app), tell_incidents(app), beat(app, report)])
+
+
+def _erase(app: "App") -> None:
+    """A chore of its own: whether the provider can be told has nothing to do with what is forgotten here."""
+    erase_owed(app)
 
 
 def _make_reading(app: "App") -> Callable[[], str | None]:

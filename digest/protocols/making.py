@@ -81,8 +81,12 @@ class EntryStore(Protocol):
         """
         ...
 
+    def failures(self, newsletter: str) -> dict[str, int]:
+        """Visits that failed in a row, by source."""
+        ...
+
     def health(self, newsletter: str, *, now: datetime) -> list[Mapping[str, object]]:
-        """One row a source: how it does, since when, why, and how many entries it brings a day."""
+        """One row a source: how it does, since when, why, its entries of the last 30 days, and how many a day."""
         ...
 
 
@@ -116,6 +120,10 @@ class EditionStore(Protocol):
         cadence: Cadence | None = None,
     ) -> list[StoredEdition]:
         """The newest first: behind the one numbered `before` in that order, in one state, of one day or cadence."""
+        ...
+
+    def last_sent_at(self, newsletter: str) -> datetime | None:
+        """When one was sent last, of any cadence."""
         ...
 
     def making(self, newsletter: str, cadence: Cadence) -> AbstractContextManager[bool]:

@@ -14,9 +14,10 @@ from digest.models import month_of
 from digest.stores.database import Database, fill, number_on
 from digest.stores.keys import KEY
 from digest.stores.partitions import add_months, list_months, name_table
-from digest.stores.schema import batches, deliveries, editions, keys, metadata, tallies
+from digest.stores.schema import batches, deliveries, editions, events, keys, metadata, tallies
 
 _AT_ONCE: Final = 5000  # rows that are held
+_OF_DELIVERIES: Final = " LEFT JOIN deliveries ON deliveries.id = events.delivery"
 
 
 def copy_all(source: Database, target: Database) -> dict[str, int]:
@@ -85,8 +86,10 @@ def _list_parts(theirs: Connection, table: Table) -> list[tuple[str, str]]:
 def _copy_part(ours: Connection, theirs: Connection, table: Table, which: str, into: str) -> int:
     columns = list(table.columns)
     # As the driver gives them: a million instants read and written again take longer than the rest.
-    names = ", ".join(f'"{column.name}"' for column in columns)
+    names = ", ".join(f'{table.name}."{column.name}"' for column in columns)
     query = f"SELECT {names} FROM {table.name}{which}"  # noqa: S608 - our own names
+    if table is events:  # what was heard of a delivery that went with its month is of none
+        query = query.replace('events."delivery"', "deliveries.id") + _OF_DELIVERIES
     plain = [_writer(column.type) for column in columns]
     is_plain = not any(plain)
     count = 0

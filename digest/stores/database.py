@@ -6,7 +6,7 @@ senders write at once, each under the locks that its own statements take.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -184,6 +184,9 @@ class Database(ABC):
 
     def make_room(self, month: date) -> None:  # noqa: B027 - most have all that they need
         """Before deliveries of editions of that month are written. Raises StoreError."""
+
+    def drop_month(self, month: date, numbers: Collection[int]) -> None:  # noqa: B027 - most have one table for all
+        """Forget a month's deliveries at once, if they are all of editions with these numbers. Raises StoreError."""
 
     def close(self) -> None:
         """Let go of the connections. May be called twice."""

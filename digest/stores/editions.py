@@ -86,6 +86,13 @@ class SqlEditions:
         with self._database.read() as connection:
             return [stored_of(row) for row in connection.execute(query)]
 
+    def last_sent_at(self, newsletter: str) -> datetime | None:
+        """When one was sent last, of any cadence."""
+        is_sent = (editions.c.newsletter == newsletter, editions.c.state == EditionState.SENT.value)
+        query = select(editions.c.sent_at).where(*is_sent, editions.c.sent_at.is_not(None))
+        with self._database.read() as connection:
+            return connection.execute(query.order_by(editions.c.sent_at.desc()).limit(1)).scalar()
+
     def making(self, newsletter: str, cadence: Cadence) -> AbstractContextManager[bool]:
         """Whether this caller alone makes editions of a cadence until it leaves; False: another one does."""
         return self._database.alone(f"making {newsletter}/{cadence}")

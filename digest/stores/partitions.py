@@ -10,7 +10,7 @@ and subscriptions. Who cannot have these locks soon lets the others pass, and tr
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Final
 
@@ -88,6 +88,17 @@ def list_triggers(table: str) -> list[str]:
         " FOR EACH STATEMENT EXECUTE FUNCTION tally_deliveries()"
         for name, event, rows in TRIGGERS
     ]
+
+
+def holds_only(connection: Connection, month: date, numbers: Collection[int]) -> bool:
+    """Whether a month has a table of its own in which is nothing but the deliveries of editions with these numbers."""
+    if connection.dialect.name != "postgresql" or month not in list_months(connection):
+        return False
+    of_month = (editions.c.date >= month, editions.c.date < following(month))
+    others = connection.execute(select(editions.c.id).where(*of_month, editions.c.id.not_in(numbers))).scalars().all()
+    # One by one, by the index of editions: asked of all at once, the whole month may be read.
+    of_it = [select(deliveries.c.id).where(deliveries.c.month == month, deliveries.c.edition == one) for one in others]
+    return all(connection.execute(query.limit(1)).first() is None for query in of_it)
 
 
 def drop_month(connection: Connection, month: date) -> None:

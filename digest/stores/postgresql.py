@@ -5,7 +5,7 @@ time is at work, as with SQLite. Senders use `write_beside` and `write_marks`, a
 work at once. A view is of one moment (REPEATABLE READ).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from hashlib import blake2b
@@ -24,7 +24,7 @@ from digest.stores import patience
 from digest.stores.columns import passing
 from digest.stores.database import OPTION, Database, Spelling
 from digest.stores.dumping import MAGIC, begins_with, dump, restore
-from digest.stores.partitions import add_months, following, list_months
+from digest.stores.partitions import add_months, drop_month, following, holds_only, list_months, name_table
 from digest.stores.postgresql_faults import explain
 from digest.stores.schema import metadata
 
@@ -189,6 +189,21 @@ class PostgresDatabase(Database):
                 self._add_month(ahead, 1)
 
     def _add_month(self, month: date, tries: int) -> None:
+        self._change_months(lambda connection: add_months(connection, [month]), tries)
+
+    def drop_month(self, month: date, numbers: Collection[int]) -> None:
+        """With its table, under a lock for which everybody waits. Raises StoreUnavailable where it cannot be had."""
+
+        def drop(connection: Connection) -> None:
+            # In the order in which everybody takes them; then nobody adds to it while we look.
+            names = f"deliveries, {name_table(month)}"
+            connection.exec_driver_sql(f"LOCK TABLE ONLY {names} IN ACCESS EXCLUSIVE MODE")
+            if holds_only(connection, month, numbers):
+                drop_month(connection, month)
+
+        self._change_months(drop, _LOCK_TRIES)
+
+    def _change_months(self, change: Callable[[Connection], None], tries: int) -> None:
         """Beside others, who must not be kept waiting by one that waits."""
         for left in reversed(range(tries)):
             try:
@@ -197,7 +212,7 @@ class PostgresDatabase(Database):
                         f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1000 / _LOCK_TRIES)};"
                         f" SELECT pg_advisory_xact_lock({_MONTHS})"
                     )
-                    add_months(connection, [month])
+                    change(connection)
             except StoreUnavailable:
                 if not left:
                     raise

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Executable, delete, exists, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Delete, Update, delete, exists, or_, select, update
 
 from digest.models import EditionState, month_of
 from digest.stores import telling
-from digest.stores.database import Database, upsert
-from digest.stores.partitions import drop_month
+from digest.stores.database import Database, count_rows, upsert
+from digest.stores.matching import chunks
+from digest.stores.partitions import holds_only
 from digest.stores.schema import (
     batches,
     censuses,
@@ -29,6 +30,7 @@ from digest.stores.schema import (
 )
 
 _CHUNK: Final = 500
+_READ: Final = 5000  # deliveries whose events are looked for at once
 _TEXTS: Final = ("summary", "content", "text")  # of an entry, as it was published
 _OPEN: Final = (EditionState.SENDING.value, EditionState.STOPPED.value, EditionState.READY.value)
 
@@ -57,96 +59,108 @@ class SqlPruning:
 
     def forget_events(self, *, before: datetime) -> int:
         """Providers' own words of before that; and what says no more than that a mail arrived, unless it counts yet."""
-        spoken = self._repeat(
-            lambda chosen: update(events).where(events.c.id.in_(chosen)).values(raw=None),
-            select(events.c.id).where(events.c.occurred_at < before, events.c.raw.is_not(None)),
-        )
+        is_old = events.c.occurred_at < before
+        has_words = or_(events.c.raw.is_not(None), events.c.answer.is_not(None))  # which may repeat the address
+        spoken = self._repeat(events.c.id, (is_old, has_words), update(events).values(raw=None, answer=None))
         # Against whom something stands: what arrived between two refusals is why they do not add up.
         is_watched = exists().where(
             people.c.id == events.c.person, or_(people.c.soft_bounces > 0, people.c.hard_bounced_on.is_not(None))
         )
-        arrived = select(events.c.id).where(
-            events.c.occurred_at < before, events.c.weight.is_(None), events.c.effect == "none", ~is_watched
-        )
-        return spoken + self._repeat(lambda chosen: delete(events).where(events.c.id.in_(chosen)), arrived)
+        arrived = (is_old, events.c.weight.is_(None), events.c.effect == "none", ~is_watched)
+        return spoken + self._repeat(events.c.id, arrived, delete(events))
 
     def forget_networks(self, newsletter: str, *, before: datetime) -> int:
         """From where readers agreed before that; when, and to what, stays."""
-        query = select(subscriptions.c.id).where(
+        old = (
             subscriptions.c.newsletter == newsletter,
             subscriptions.c.consent_at < before,
             subscriptions.c.consent_from.is_not(None),
         )
-        return self._repeat(
-            lambda chosen: update(subscriptions).where(subscriptions.c.id.in_(chosen)).values(consent_from=None), query
-        )
+        return self._repeat(subscriptions.c.id, old, update(subscriptions).values(consent_from=None))
 
     def forget_deliveries(self, newsletter: str, *, before: date) -> int:
-        """Who was sent the editions of whole months before that day; their numbers stay. Returns how many editions."""
+        """Who was sent the editions of whole months before that day; their numbers stay. Returns how many editions.
+
+        What was killed is gone on with: of an edition there is a tally, or a batch, until nothing is left of it.
+        """
         closed = (
             editions.c.newsletter == newsletter,
             editions.c.date < month_of(before),
             editions.c.state.not_in(_OPEN),
-            editions.c.counted.is_(None),
+            or_(exists().where(tallies.c.edition == editions.c.id), exists().where(batches.c.edition == editions.c.id)),
         )
-        query = select(editions.c.id, editions.c.date).where(*closed).order_by(editions.c.date)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(select(editions.c.id, editions.c.date).where(*closed)).all()
         for month in sorted({month_of(row.date) for row in rows}):
             self._forget_month(month, [row.id for row in rows if month_of(row.date) == month])
         return len(rows)
 
     def forget_runs(self, newsletter: str, *, before: datetime) -> int:
         """The reports of runs that ended before that."""
-        query = select(runs.c.id).where(runs.c.newsletter == newsletter, runs.c.finished_at < before)
-        return self._repeat(lambda chosen: delete(runs).where(runs.c.id.in_(chosen)), query)
+        return self._repeat(runs.c.id, (runs.c.newsletter == newsletter, runs.c.finished_at < before), delete(runs))
 
     def _forget_month(self, month: date, numbers: Sequence[int]) -> None:
         for number in numbers:
             with self._database.write() as connection:
                 counted = json.dumps(telling.count(connection, number))
-                connection.execute(update(editions).where(editions.c.id == number).values(counted=counted))
+                uncounted = (editions.c.id == number, editions.c.counted.is_(None))
+                connection.execute(update(editions).where(*uncounted).values(counted=counted))
         with self._database.read() as connection:
-            others = connection.execute(
-                select(func.count())
-                .select_from(deliveries)
-                .where(deliveries.c.month == month, deliveries.c.edition.not_in(numbers))
-                .limit(1)
-            ).scalar_one()
-        if others == 0 and self._database.has_clock:  # a server's, which has a table for it
-            with self._database.write() as connection:
-                drop_month(connection, month)
+            has_table = holds_only(connection, month, numbers)
+        if has_table:
+            self._unlink(month)
+            self._database.drop_month(month, numbers)
         for number in numbers:
             self._forget_edition(month, number)
 
+    def _unlink(self, month: date) -> None:
+        """No event is of a delivery of that month any more. Few are: what says that a mail arrived went before."""
+        last = 0
+        while True:
+            query = select(deliveries.c.id).where(deliveries.c.month == month, deliveries.c.id > last)
+            with self._database.read() as connection:
+                numbers = connection.execute(query.order_by(deliveries.c.id).limit(_READ)).scalars().all()
+                heard = [
+                    number
+                    for chunk in chunks(numbers)
+                    for number in connection.execute(select(events.c.id).where(events.c.delivery.in_(chunk))).scalars()
+                ]
+            for chunk in chunks(heard):
+                with self._database.write() as connection:
+                    connection.execute(update(events).where(events.c.id.in_(chunk)).values(delivery=None))
+            if len(numbers) < _READ:
+                return
+            last = numbers[-1]
+
     def _forget_edition(self, month: date, number: int) -> None:
         theirs = (deliveries.c.month == month, deliveries.c.edition == number)
-
-        def unlink(chosen: Sequence[int]) -> Executable:
-            return update(events).where(events.c.delivery.in_(chosen)).values(delivery=None)
-
         while True:
             with self._database.write() as connection:
                 chosen = connection.execute(select(deliveries.c.id).where(*theirs).limit(_CHUNK)).scalars().all()
-                connection.execute(unlink(chosen))
+                connection.execute(update(events).where(events.c.delivery.in_(chosen)).values(delivery=None))
                 connection.execute(delete(deliveries).where(deliveries.c.month == month, deliveries.c.id.in_(chosen)))
             if len(chosen) < _CHUNK:
                 break
-        with self._database.write() as connection:
-            connection.execute(delete(batches).where(batches.c.edition == number))
+        self._repeat(batches.c.id, (batches.c.edition == number,), delete(batches))
+        with self._database.write() as connection:  # last of all: see forget_deliveries
             connection.execute(delete(tallies).where(tallies.c.edition == number))
 
-    def _repeat(self, change: Any, query: Any) -> int:
-        """A change, again and again, of the next rows that a query finds."""
-        changed = 0
+    def _repeat(self, key: Column[Any], conditions: Sequence[ColumnElement[bool]], change: Update | Delete) -> int:
+        """A change of all rows that meet conditions, a few at a time; how many those were.
+
+        They are looked for, once through the table, while others write; and written by their keys, if they still do.
+        """
+        changed, last = 0, 0
         while True:
-            with self._database.write() as connection:
-                chosen = connection.execute(query.limit(_CHUNK)).scalars().all()
-                if chosen:
-                    connection.execute(change(chosen))
-            changed += len(chosen)
+            query = select(key).where(key > last, *conditions).order_by(key).limit(_CHUNK)
+            with self._database.read_all() as connection:
+                chosen = connection.execute(query).scalars().all()
+            if chosen:
+                with self._database.write() as connection:
+                    changed += count_rows(connection, change.where(key.in_(chosen), *conditions))
             if len(chosen) < _CHUNK:
                 return changed
+            last = chosen[-1]
 
 
 class SqlCensus:

@@ -116,7 +116,8 @@ entries = Table(
         sqlite_where=text("read_due_at IS NOT NULL"),
         postgresql_where=text("read_due_at IS NOT NULL"),
     ),
-    Index("ix_entries_seen", "newsletter", "seen_at"),
+    # With what is counted of each source: else SQLite reads the texts, too.
+    Index("ix_entries_seen", "newsletter", "seen_at", "source", "first_contact"),
     Index("ix_entries_source", "newsletter", "source", "seen_at"),
 )
 
@@ -163,6 +164,8 @@ editions = Table(
     Column("canary", words(16)),  # passed, waived
     Column("counted", Text),  # deliveries by state, when these themselves were forgotten
     UniqueConstraint("newsletter", "cadence", "date"),
+    Index("ix_editions_date", "newsletter", "date", "id"),
+    Index("ix_editions_sent", "newsletter", "state", "sent_at"),
 )
 
 renditions = Table(

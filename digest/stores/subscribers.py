@@ -182,8 +182,11 @@ class SqlSubscribers:
 
         The address stays suppressed, as a keyed hash: nobody who asked to be forgotten is mailed by the next import.
         """
+        key = fold(email)
+        with self._database.read_all() as connection:  # while others write
+            unclaimed = erasing.find_unclaimed(connection, key)
         with self._database.write() as connection:
-            return erasing.forget_person(connection, self._suppressing, fold(email), now)
+            return erasing.forget_person(connection, self._suppressing, key, now, unclaimed=unclaimed)
 
     def history(self, email: str) -> list[Subscription]:
         """Everything that is kept of one person, newsletter by newsletter, with what they were sent."""

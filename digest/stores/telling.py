@@ -20,26 +20,29 @@ MISSING: Final = tuple(state for state in DeliveryState if state not in _GOT_IT)
 
 def count(connection: Connection, edition: int, since: datetime | None = None) -> dict[str, int]:
     """Deliveries by state: all, or those that were handed over since an instant."""
-    if since is None:  # which is asked all the time, of ten million too
-        query = select(tallies.c.state, func.sum(tallies.c.number)).where(tallies.c.edition == edition)
-        query = query.group_by(tallies.c.state).having(func.sum(tallies.c.number) != 0)
-    else:
-        query = select(deliveries.c.state, func.count()).where(
-            deliveries.c.month == read_month(connection, edition),
-            deliveries.c.edition == edition,
-            deliveries.c.attempted_at >= since,
-        )
-        query = query.group_by(deliveries.c.state)
-    found = {row[0]: int(row[1]) for row in connection.execute(query)}
-    if since is None and not found:
-        found = _read_counted(connection, edition)
+    found = _count_all(connection, edition) if since is None else _count_since(connection, edition, since)
     return {state.value: found[state.value] for state in DeliveryState if state.value in found}
 
 
-def _read_counted(connection: Connection, edition: int) -> dict[str, int]:
-    """As they were when the deliveries themselves were forgotten."""
-    counted = connection.execute(select(editions.c.counted).where(editions.c.id == edition)).scalar()
-    return dict(json.loads(counted)) if counted else {}
+def _count_all(connection: Connection, edition: int) -> dict[str, int]:
+    """Which is asked all the time, of ten million too."""
+    # As they were when the deliveries began to be forgotten: from then on the tallies say how many are left.
+    counted = select(editions.c.counted).where(editions.c.id == edition)
+    query = select(tallies.c.state, func.sum(tallies.c.number), counted.scalar_subquery())
+    query = query.where(tallies.c.edition == edition)
+    query = query.group_by(tallies.c.state).having(func.sum(tallies.c.number) != 0)
+    rows = connection.execute(query).all()
+    kept = rows[0][2] if rows else connection.execute(counted).scalar()
+    return dict(json.loads(kept)) if kept else {row[0]: int(row[1]) for row in rows}
+
+
+def _count_since(connection: Connection, edition: int, since: datetime) -> dict[str, int]:
+    query = select(deliveries.c.state, func.count()).where(
+        deliveries.c.month == read_month(connection, edition),
+        deliveries.c.edition == edition,
+        deliveries.c.attempted_at >= since,
+    )
+    return {row[0]: int(row[1]) for row in connection.execute(query.group_by(deliveries.c.state))}
 
 
 def next_due(connection: Connection, edition: int, besides: Collection[str] = ()) -> datetime | None:

@@ -3,17 +3,31 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import select
 
+from digest.audience.bounces import BounceRules
 from digest.errors import StoreError
-from digest.models import Collected, DeliveryState, Entry, Outcome, Page, Subscriber, SubscriberState
-from digest.stores.schema import metadata
+from digest.models import (
+    Collected,
+    DeliveryState,
+    Entry,
+    Event,
+    EventKind,
+    Outcome,
+    Page,
+    Subscriber,
+    SubscriberState,
+)
+from digest.stores.schema import events, metadata
 from digest.stores.sql import SqlStore
 from tests.contract.editions import LEASE, NOW, make_owner, plan, save_edition
+
+RULES = BounceRules(hard_days=2, soft_run=5, wave=20, wave_within=timedelta(hours=1))
 
 
 def fill_store(store: SqlStore) -> int:
@@ -65,6 +79,17 @@ def test_a_store_is_the_same_on_a_server_and_back_in_a_file(server_url: str, tmp
     with closing(SqlStore.open(back)) as store:
         assert rows_of(store) == before
         assert save_edition(store, day=NOW.date().replace(day=3)).id == edition + 1
+
+
+def test_what_was_heard_of_a_delivery_that_is_gone_is_copied_as_of_none(server_url: str, tmp_path: Path) -> None:
+    said = Event(provider="sendgrid", event_id="e", kind=EventKind.DELIVERED, occurred_at=NOW, email="a@far.test")
+    with closing(SqlStore.open(server_url)) as store:
+        store.events.take("morning", [said], RULES, now=NOW)
+        with store._database.write() as connection:  # its month was dropped while it was heard
+            connection.execute(events.update().values(delivery=999))
+        store.copy(f"sqlite:///{tmp_path / 'digest.db'}")
+    with closing(SqlStore.open(f"sqlite:///{tmp_path / 'digest.db'}")) as copied:
+        assert [one.event_id for one in copied.events.newest()] == ["e"]
 
 
 def test_nothing_is_copied_over_what_is_there_or_from_under_a_sender(server_url: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, datetime, timedelta
 
@@ -64,6 +65,16 @@ def recount(store: SqlStore, edition: int) -> dict[str, int]:
     with store._database.read() as connection:
         states = connection.execute(select(deliveries.c.state).where(deliveries.c.edition == edition)).scalars().all()
     return {state.value: states.count(state.value) for state in DeliveryState if state.value in states}
+
+
+def send_all(store: SqlStore, edition: int) -> None:
+    assert store.ledger.begin(edition, as_of=None, now=NOW)
+    while claim := store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW):
+        store.ledger.mark(claim, [one.delivery for one in claim.recipients], "smtp", now=NOW)
+        outcomes = [Outcome(delivery=one.delivery, state=DeliveryState.ACCEPTED, raw="250") for one in claim.recipients]
+        store.ledger.settle(claim, outcomes, now=NOW)
+        store.ledger.release(claim, now=NOW)
+    assert store.ledger.finish(edition, now=NOW)
 
 
 def heard(name: str, at: datetime = NOW) -> Event:
@@ -162,6 +173,37 @@ def test_a_month_that_is_dropped_takes_its_deliveries_and_nothing_else(store: Sq
     assert [one.newsletter for one in store.events.newest()] == ["morning"] * 3 + [None] * 3
     assert store.events.take("morning", [heard(keys[0], NOW + timedelta(days=1))], RULES, now=NOW).repeated == 1
     assert plan_on(store, date(2026, 2, 27)) > kept
+
+
+def test_a_month_that_somebody_reads_is_forgotten_another_day(server: SqlStore, url: str) -> None:
+    edition = plan(server, 3)
+    send_all(server, edition)
+    server._database._lock_seconds = 0.5
+    with psycopg.connect(url.replace("+psycopg", "")) as reader:
+        reader.execute("SELECT count(*) FROM deliveries")  # as pg_dump does
+        with pytest.raises(StoreUnavailable, match="locked by another process"):
+            server.pruning.forget_deliveries("morning", before=APRIL)
+        assert server.ledger.counts(edition) == {"accepted": 3}
+    assert server.pruning.forget_deliveries("morning", before=APRIL) == 1
+    assert months_of(server) == [APRIL]
+    assert server.ledger.counts(edition) == {"accepted": 3}
+
+
+def test_whoever_claims_passes_a_month_that_waits_to_be_dropped(server: SqlStore, url: str) -> None:
+    send_all(server, plan(server, 3))
+    later = plan_on(server, APRIL)
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+    with closing(SqlStore.open(url)) as sender, ThreadPoolExecutor() as threads:
+        sender._database._lock_seconds = 5
+        address = url.replace("+psycopg", "")
+        with psycopg.connect(address) as reader, psycopg.connect(address, autocommit=True) as watcher:
+            reader.execute("SELECT count(*) FROM deliveries")
+            pruned = threads.submit(server.pruning.forget_deliveries, "morning", before=APRIL)
+            while not watcher.execute(waiting).fetchone():
+                assert not pruned.done(), pruned.result()
+            assert sender.ledger.claim(later, make_owner(), lease_until=LEASE, now=NOW)
+        assert pruned.result(60) == 1
+    assert months_of(server) == [APRIL, date(2026, 5, 1)]
 
 
 def test_names_of_deliveries_lead_to_the_month_and_those_from_before_are_found_too(store: SqlStore) -> None:

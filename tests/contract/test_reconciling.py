@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from digest.app import App
 from digest.audience.reconciling import WaveRule, compare, find_waves
 from digest.config import load_config
-from digest.errors import ConfigError, Refused, Unavailable
+from digest.errors import ConfigError, Refused, StoreError, Unavailable
 from digest.models import Footing, Listed, ProviderList, Subscriber, SubscriberState
 from digest.operate.erasing import erase_owed, erase_reader, erase_subscription, try_to_erase_owed
-from digest.operate.housekeeping import do_housekeeping
 from digest.operate.reconciling import Reconciled, reconcile, say_reconciled
 from digest.operate.recurring import list_chores
 from digest.stores.audience_tables import events, page_requests, people, subscriptions
@@ -450,8 +449,8 @@ def test_a_provider_that_is_away_is_told_later(desk: Desk) -> None:
     assert said
     assert "was not told yet" in said
     assert "leaver" not in said
-    assert "housekeeping" in [chore.name for chore in list_chores(desk.app)]
-    assert do_housekeeping(desk.app) is None
+    (chore,) = [chore for chore in list_chores(desk.app) if chore.name == "erasures"]
+    assert chore.work() is None
     assert desk.api.erased == ["leaver@far.test"]
 
 
@@ -465,6 +464,22 @@ def test_one_subscription_that_is_erased_is_told_of_and_a_stranger_is_not(desk: 
     assert erase_subscription(desk.app, reader.key)
     assert erase_owed(desk.app) == 1
     assert desk.states("evening") == {"leaver": "active"}
+
+
+def test_what_the_provider_is_owed_is_written_before_a_subscription_is_erased(desk: Desk) -> None:
+    desk.add("leaver")
+    reader = desk.app.store.subscribers.find("morning", "leaver@far.test")
+    assert reader
+    with desk.app.store._database.write() as connection:  # so that the second of the two steps fails
+        connection.execute(text("CREATE TRIGGER no BEFORE UPDATE ON subscriptions BEGIN SELECT RAISE(FAIL, 'no'); END"))
+    with pytest.raises(StoreError):
+        erase_subscription(desk.app, reader.key)
+    assert desk.app.store.erasures.owed("morning") == ["leaver@far.test"]
+    with desk.app.store._database.write() as connection:
+        connection.execute(text("DROP TRIGGER no"))
+    assert erase_subscription(desk.app, reader.key)
+    assert not erase_subscription(desk.app, reader.key), "it was erased before"
+    assert desk.app.store.erasures.owed("morning") == ["leaver@far.test"]
 
 
 def test_a_rehearsal_keeps_no_address_for_a_provider(desk: Desk) -> None:

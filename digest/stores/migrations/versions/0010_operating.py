@@ -46,3 +46,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_entries_texts", "entries", ["newsletter", "seen_at"], sqlite_where=has_texts, postgresql_where=has_texts
     )
+    op.drop_index("ix_entries_seen", "entries")
+    op.create_index("ix_entries_seen", "entries", ["newsletter", "seen_at", "source", "first_contact"])
+    op.create_index("ix_editions_date", "editions", ["newsletter", "date", "id"])
+    op.create_index("ix_editions_sent", "editions", ["newsletter", "state", "sent_at"])
