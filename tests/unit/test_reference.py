@@ -1,18 +1,14 @@
 """The reference of the configuration has every key, with a type, and with a default that can be written back."""
 
 import re
-import sys
 import tomllib
-from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import pytest
+from keys import list_tables, write_configuration
 from pydantic import BaseModel, TypeAdapter
 
 from digest.config.schema import Config, Secrets
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
-from keys import list_tables, write_configuration
 
 Rows = dict[str, dict[str, tuple[str, str]]]
 
