@@ -8,15 +8,12 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+from keys import write_configuration
 
 ROOT = Path(__file__).parents[1]
-_COMMENTED = re.compile(r"^(?:# {0,3})?(?P<key>[a-z_.]+) = (?P<value>.*?)\s+#\s+(?P<words>.*)$")
 
 
 def write_commands() -> Iterator[str]:
@@ -61,79 +58,6 @@ def _unmark(text: str | None) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
-
-
-def write_configuration() -> Iterator[str]:
-    """Every key with its type and default, and what the shipped file says of it."""
-    from digest.config.schema import Config
-
-    said = _read_comments()
-    yield "# Configuration keys\n"
-    yield "Every key that this version reads. What they are for, in words: [configuration](../configuration.md).\n"
-    for name, field in Config.model_fields.items():
-        if name in {"path", "secrets"}:
-            continue
-        models = list(_find_models(field.annotation))
-        is_list = "tuple" in str(field.annotation)
-        for model in models:
-            kind = getattr(model.model_fields.get("kind"), "annotation", None)
-            kinds = re.findall(r"'([a-z]+)'", str(kind))
-            header = f"[[{name}]]" if is_list else f"[{name}]"
-            suffix = f' with kind = "{kinds[0]}"' if len(models) > 1 and kinds else ""
-            yield f"## {header}{suffix}\n"
-            yield "| key | default | |\n| --- | --- | --- |"
-            for key, value in model.model_fields.items():
-                written, words = said.get((name, key), ("", ""))
-                yield f"| `{key}` | {_show_default(value, written)} | {_cell(words)} |"
-            yield ""
-
-
-def _find_models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The tables that a key may hold."""
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-        yield annotation
-        return
-    for inner in getattr(annotation, "__args__", ()):
-        yield from _find_models(inner)
-
-
-def _show_default(field: Any, written: str) -> str:
-    """As the file writes it, where it does."""
-    if field.default is PydanticUndefined and field.default_factory is None:
-        return "*needed*"
-    value = field.get_default(call_default_factory=True)
-    if (
-        value is None
-        or (isinstance(value, (str, tuple, dict, frozenset)) and not value)
-        or isinstance(value, BaseModel)
-    ):
-        return "–"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, frozenset | time) and written:
-        return f"`{_cell(written)}`"
-    if hasattr(value, "total_seconds"):
-        return f"`{_show_span(value.total_seconds())}`"
-    return f"`{_cell(str(getattr(value, 'value', value)))}`"
-
-
-def _show_span(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
-
-
-def _read_comments() -> dict[tuple[str, str], tuple[str, str]]:
-    """The values of the shipped config.toml, and what stands behind them."""
-    found: dict[tuple[str, str], tuple[str, str]] = {}
-    table = ""
-    for line in (ROOT / "config.toml").read_text(encoding="utf-8").splitlines():
-        if header := re.match(r"^(?:#\s*)?\[+([a-z_.]+)\]+", line):
-            table = header[1]
-        elif match := _COMMENTED.match(line):
-            found.setdefault((table.split(".")[0], match["key"].split(".")[-1]), (match["value"], match["words"]))
-    return found
 
 
 def write_errors() -> Iterator[str]:

@@ -42,6 +42,8 @@ What would be sent?  digest preview, or digest send-test EMAIL
 
 Is everything right?  digest check
 
+How does my shell complete what I type?  digest --install-completion
+
 How is it sent?  digest run now, digest serve every morning; both are safe to repeat
 
 When is the next one due?  digest schedule

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from digest.config import Config
     from digest.models import Report, StageReport
 
-_ADDRESS: Final = re.compile(r"([\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]*@((?:[\w-]+\.)+[\w-]{2,})")
+# As mail programs take them, and as they stand in links: reader%40example.org. One begins where a word does: no part of
+# a word is read again and again, however long it is.
+_ATOM: Final = r"[\w.!#$%&'*+/=?^`{|}~-]"
+_QUOTED: Final = r'\\?"(?:[^"\\\r\n]|\\.){1,128}?\\?"'
+_ADDRESS: Final = re.compile(
+    rf"(?:(?<!{_ATOM})(?<!@)(?!\*\*\*@)(@*{_ATOM})(?:{_ATOM}|@)*|{_QUOTED})"
+    r"(@|%(?:25)*40)(\[[\w.:-]+\]|[\w-]+(?:\.[\w-]+)*)"
+)
 _PASSWORD: Final = re.compile(r"(://[^/\s:@]+:)[^/\s@]+@")
 _TOKEN: Final = re.compile(r"\bdigest_[A-Za-z0-9_-]{20,}")
 _SHORTEST_SECRET: Final = 6  # characters; a shorter one would be found in ordinary words
@@ -31,14 +38,14 @@ def mask(text: str, secrets: Collection[str] = ()) -> str:
         text = text.replace(secret, "***")
     text = _PASSWORD.sub(r"\1***@", text)
     text = _TOKEN.sub("digest_***", text)
-    return _ADDRESS.sub(r"\1…@\2", text)
+    return _ADDRESS.sub(r"\1…\2\3", text)
 
 
 def list_secrets(config: "Config") -> list[str]:
     """All that came from the environment, and is to stand nowhere."""
     given = config.secrets
     found = [secret for name in type(given).model_fields if (secret := getattr(given, name)) and name[-1] != "s"]
-    found += given.canary_passwords.values()
+    found += [*given.canary_passwords.values(), *given.variables.values()]
     parts = [part for secret in found for part in secret.get_secret_value().split()]
     hooks = [url for url in (config.alerts.webhook, config.alerts.heartbeat) if url]
     return sorted({part for part in [*parts, *hooks] if len(part) >= _SHORTEST_SECRET}, key=len, reverse=True)

@@ -17,18 +17,31 @@ def list_subscribers(
     context: typer.Context,
     state: Annotated[SubscriberState | None, typer.Option(help="Only those in this state.", show_default=False)] = None,
     segment: SegmentOption = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Only who chose this topic, alone or among others; who chose none gets all, and is not listed.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Everyone, by address."""
     from digest.operate.segments import find_members
 
+    if topic is not None:
+        nobody = "nobody has chosen that topic"  # which may be one that was taken out of the configuration
+    elif segment:
+        nobody = "nobody is of that segment"
+    else:
+        nobody = "nobody is subscribed; `digest subscribers add EMAIL` adds a reader"
     with open_app(context, config) as app:
         is_member = find_members(app, segment)
         everyone = app.store.subscribers.everyone(app.config.newsletter.slug, state)
-        rows = [_row(reader) for reader in everyone if is_member(reader)]
-    nobody = "nobody is subscribed; `digest subscribers add EMAIL` adds a reader"
-    put_rows(rows, as_json=as_json, empty="nobody is of that segment" if segment else nobody)
+        chosen = (reader for reader in everyone if topic is None or topic in reader.topics)
+        put_rows((_row(reader) for reader in chosen if is_member(reader)), as_json=as_json, empty=nobody)
 
 
 @commands.command("segments")

@@ -65,6 +65,7 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"it is not valid TOML: {error}", remedy="mend that line") from None
     faults = _find_missing_variables(tables, environment, path)
+    variables = {name: environment[name] for name in _find_variables(tables) if environment.get(name)}
     tables = _fill_variables(tables, environment)
     if url := environment.get("DIGEST_STORE_URL"):
         tables.setdefault("store", {})["url"] = url
@@ -72,11 +73,12 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
     tables["secrets"] = {
         name: environment[f"DIGEST_{name.upper()}"]
         for name in schema.Secrets.model_fields
-        if name != "canary_passwords" and environment.get(f"DIGEST_{name.upper()}")
+        if name not in {"canary_passwords", "variables"} and environment.get(f"DIGEST_{name.upper()}")
     } | {
         "canary_passwords": {
             name: secret for name, secret in environment.items() if name.startswith("DIGEST_CANARY_PASSWORD_")
-        }
+        },
+        "variables": variables,
     }
     try:
         config = Config.model_validate(tables)
@@ -229,6 +231,10 @@ def _find_places(tables: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any
         headers = source.get("headers") if isinstance(source, dict) else None
         if isinstance(headers, dict):
             yield from ((f"sources[{index}].headers.{header}", headers, header) for header in headers)
+
+
+def _find_variables(tables: Mapping[str, Any]) -> list[str]:
+    return [name for _, table, key in _find_places(tables) for name in _VARIABLE.findall(str(table[key]))]
 
 
 def _find_missing_variables(tables: Mapping[str, Any], environment: Mapping[str, str], path: Path) -> list[str]:

@@ -234,6 +234,7 @@ class Secrets(_Table):
     canary_password: SecretStr | None = None
     canary_passwords: dict[str, SecretStr] = Field(default_factory=dict)  # of [[canary.mailboxes]], by variable
     llm_api_key: SecretStr | None = None
+    variables: dict[str, SecretStr] = Field(default_factory=dict)  # that the file names, as ${NAME}
 
 
 class Config(_Table):

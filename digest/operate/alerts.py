@@ -4,6 +4,8 @@ A dead process tells of nothing: who calls the heartbeat's address after each go
 """
 
 import hashlib
+import platform
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +14,7 @@ from digest.decisions import alert_addresses
 from digest.models import EditionState, Report
 from digest.operate.calling import call
 from digest.operate.events import mail_operator
-from digest.operate.incidents import Incident, find_incidents, read_standing
+from digest.operate.incidents import Incident, Kind, find_incidents, read_standing
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -21,39 +23,78 @@ _GOOD_SHARE: Final = 0.95  # of those who were sent it: dead addresses are in ev
 _SAID: Final = ("held", "empty", "stopped", "failed")  # in the log already, by the run that met it
 _FAILED: Final = ("unknown", "refused", "bounced", "dropped", "complained")
 _HAVE_IT: Final = ("accepted", "delivered")
+_WEBHOOK: Final = "webhook"
+_UNKNOWN: Final = "-"  # the scope of what nothing is known of here
 
 
 def tell_incidents(app: "App") -> str | None:
     """Look, and tell what is new; lines for the log. Raises StoreError."""
-    store, slug = app.store, app.config.newsletter.slug
+    store, slug, scopes = app.store, app.config.newsletter.slug, find_scopes(app)
     now = store.clock() if app.is_on_system_clock else app.clock()
-    incidents = {one.name: one for one in find_incidents(read_standing(app, now))}
-    since = store.incidents.observe(slug, incidents.keys(), now=now)
+    found = find_incidents(read_standing(app, now))
+    incidents = {_name(one, scopes): one for one in found}
+    since = store.incidents.observe(
+        slug,
+        {name: scopes.get(one.kind, "") for name, one in incidents.items()},
+        scopes={"", *scopes.values()} - {_UNKNOWN},
+        now=now,
+    )
     told = []
     for name, one in incidents.items():
-        if now - since[name] < one.after or not store.incidents.take(slug, name, now=now):
+        if now - since[name] < one.after:
             continue
-        faults, ways = _tell(app, one, since[name])
-        if faults and len(faults) == ways:
-            store.incidents.give_back(slug, name)
+        before = store.incidents.take(slug, name, now=now)
+        if before is None:
+            continue
+        faults, ways = _tell(app, name, one, since[name], before)
+        store.incidents.settle(slug, name, is_told=not faults, now=now)
         if ways or one.kind not in _SAID:
             told.append(f"digest: {one.words}" + "".join(f" {fault}" for fault in faults))
     return "\n".join(told) or None
 
 
-def _tell(app: "App", incident: Incident, since: datetime) -> tuple[list[str], int]:
-    """What went wrong, and by how many ways it was to be told. Where there is none, the log tells."""
+def find_scopes(app: "App") -> Mapping[Kind, str]:
+    """Who can judge of an incident of a kind, where that is not everybody who is at the same database.
+
+    The journal is a file of this machine; which sources there are, and whether there is a queue, is in a configuration,
+    and others may have another: what they find there passes or lasts without regard to what is found here.
+    """
+    place = hashlib.blake2b(str(app.config.path).encode(), digest_size=4).hexdigest()
+    sources = " ".join(sorted(table.id for table in app.config.sources))
+    return {
+        "journal": f"{platform.node()[:200]} {place}",
+        "sources": f"sources {hashlib.blake2b(sources.encode(), digest_size=8).hexdigest()}",
+        "tasks": "queue" if app.queue else _UNKNOWN,
+    }
+
+
+def _name(incident: Incident, scopes: Mapping[Kind, str]) -> str:
+    """Its identity. Pure."""
+    return f"{incident.name} {scopes[incident.kind]}" if incident.kind in scopes else incident.name
+
+
+def _tell(app: "App", name: str, incident: Incident, since: datetime, before: Collection[str]) -> tuple[list[str], int]:
+    """What went wrong, and by how many ways it was to be told, but for `before`. Where there is none, the log tells."""
     alerts, faults, ways = app.config.alerts, [], 0
-    if alert_addresses(app.config) and not incident.is_mailed:
+    store, slug = app.store.incidents, app.config.newsletter.slug
+    rendition = write_incident_alert(app.config.newsletter.name, incident.words, incident.command)
+    for email in () if incident.is_mailed else alert_addresses(app.config):
+        # One by one: where one address is refused again and again, the others are told once all the same.
+        way = f"mail:{hashlib.blake2b(email.encode(), digest_size=6).hexdigest()}"
+        if way in before:
+            continue
         ways += 1
-        rendition = write_incident_alert(app.config.newsletter.name, incident.words, incident.command)
-        key = hashlib.blake2b(f"{incident.name} {since.isoformat()}".encode(), digest_size=16).hexdigest()
-        if fault := mail_operator(app, rendition, key=f"incident-{key}"):
+        key = hashlib.blake2b(f"{name} {since.isoformat()} {way}".encode(), digest_size=16).hexdigest()
+        if fault := mail_operator(app, rendition, key=f"incident-{key}", to=[email]):
             faults.append(f"No alert was mailed: {fault}")
-    if alerts.webhook:
+        else:
+            store.note(slug, name, way)
+    if alerts.webhook and _WEBHOOK not in before:
         ways += 1
         if fault := call(alerts.webhook, write_payload(app.config.newsletter.name, incident, since), wait=app.wait):
             faults.append(f"The webhook was not told: {fault}")
+        else:
+            store.note(slug, name, _WEBHOOK)
     return faults, ways
 
 

@@ -97,8 +97,11 @@ def _name_mail(wave: Wave) -> str:
     return f"wave-{hashlib.blake2b(seen, digest_size=16).hexdigest()}"
 
 
-def mail_operator(app: "App", rendition: Rendition, *, key: str) -> str | None:
-    """To [alerts] to, by transports of its own: those of the app may be at work elsewhere. Returns what went wrong."""
+def mail_operator(app: "App", rendition: Rendition, *, key: str, to: Sequence[str] | None = None) -> str | None:
+    """To [alerts] to, or some of them, by transports of its own: those of the app may be at work elsewhere.
+
+    Returns what went wrong.
+    """
     config = app.config
     if not config.alerts.to:
         return "[alerts] to is empty"
@@ -113,6 +116,6 @@ def mail_operator(app: "App", rendition: Rendition, *, key: str) -> str | None:
     )
     try:
         with open_transports(config.transports, config.secrets) as transports:
-            return aside.hand_over(transports, letterhead, rendition, alert_addresses(config), key=key)
+            return aside.hand_over(transports, letterhead, rendition, to or alert_addresses(config), key=key)
     except DigestError as error:
         return str(error)

@@ -4,6 +4,7 @@ An edition was missed, is held, has stopped or has nothing to say; a run failed;
 tasks wait and no worker is there; an edition that is being sent makes no progress; the journal cannot be written.
 """
 
+import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,6 +61,7 @@ class Standing:
     stuck: Sequence[Stuck] = ()
     has_workers: bool = False
     journal_fault: str = ""
+    host: str = ""  # whose journal that is
 
 
 def find_incidents(standing: Standing) -> list[Incident]:
@@ -118,11 +120,12 @@ def _find_failures(standing: Standing) -> list[Incident]:
             )
         )
     if standing.journal_fault:
+        on = f" of {standing.host}" if standing.host else ""
         found.append(
             Incident(
                 kind="journal",
                 name="journal",
-                words=f"Who leaves is not noted in the journal: {standing.journal_fault}."
+                words=f"Who leaves is not noted in the journal{on}: {standing.journal_fault}."
                 " After a restore they would be mailed again.",
                 command="digest check",
             )
@@ -182,6 +185,7 @@ def read_standing(app: "App", now: datetime) -> Standing:
         waiting=dict(queue.waiting()) if queue else None,
         stuck=_find_stuck(app, now),
         has_workers=any(SCHEDULE not in peer.queues for peer in peers),
+        host=platform.node(),
         journal_fault=store.journal.find_fault() if store.journal else "",
     )
 

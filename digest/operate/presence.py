@@ -111,6 +111,12 @@ class Presence:
         """Why nothing may be composed, delivered or collected here now; "" when it may."""
         return str(self._other) if self._other else self._clock or self._away
 
+    def find_public_obstacle(self) -> str:
+        """The same for who may not know where the database lies."""
+        if self._other:
+            return "the database is of another version"
+        return self._clock or ("the database does not answer" if self._away else "")
+
     def may_send(self) -> bool:
         """Whether a send under way may go on. Where only the database is away, it waits for that itself."""
         return not self._other and not self._clock

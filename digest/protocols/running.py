@@ -46,6 +46,10 @@ class Watch(Protocol):
         """Why nothing may be composed or delivered from here now; "" when it may."""
         ...
 
+    def find_public_obstacle(self) -> str:
+        """The same in words that name no place."""
+        ...
+
     def may_send(self) -> bool:
         """Whether a send under way may go on. Where only the database is away, it waits for that itself."""
         ...
@@ -59,6 +63,10 @@ class Unwatched:
     """Watch of a process that does one thing, and ends: nothing is in its way, and it tells its faults itself."""
 
     def find_obstacle(self) -> str:
+        """Nothing."""
+        return ""
+
+    def find_public_obstacle(self) -> str:
         """Nothing."""
         return ""
 

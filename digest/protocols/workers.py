@@ -45,14 +45,27 @@ GONE_AFTER = timedelta(seconds=60)
 class IncidentStore(Protocol):
     """What the operator is told of once, until it has passed. Raises StoreError."""
 
-    def observe(self, newsletter: str, names: Collection[str], *, now: datetime) -> Mapping[str, datetime]:
-        """What is the case now, all of it: what is not named has passed. Since when each of these is seen."""
+    def observe(
+        self, newsletter: str, seen: Mapping[str, str], *, scopes: Collection[str], now: datetime
+    ) -> Mapping[str, datetime]:
+        """What is the case now: names, each with its scope. Since when each of them is seen.
+
+        What is not named and of one of these `scopes`, which are those that the caller can judge, has passed; what is
+        of another has when nobody saw it for a day: that machine is gone.
+        """
         ...
 
-    def take(self, newsletter: str, name: str, *, now: datetime) -> bool:
-        """Whether it falls to this caller to tell of it: to one, once."""
+    def take(self, newsletter: str, name: str, *, now: datetime) -> Collection[str] | None:
+        """By which ways it was told already, where it falls to this caller to tell the rest; None: it does not.
+
+        For ten minutes: what is not settled by then falls to somebody else, as when the caller was killed.
+        """
         ...
 
-    def give_back(self, newsletter: str, name: str) -> None:
-        """It could not be told: somebody else, or the same a while later, may try."""
+    def note(self, newsletter: str, name: str, way: str) -> None:
+        """It was told by this way, and is not told by it again."""
+        ...
+
+    def settle(self, newsletter: str, name: str, *, is_told: bool, now: datetime) -> None:
+        """It was told by all ways; or not, and somebody else, or the same a while later, may try."""
         ...

@@ -230,8 +230,13 @@ incidents = Table(
     metadata,
     Column("newsletter", words(64), primary_key=True),
     Column("name", words(255), primary_key=True),
+    # Who can judge of it: "" everybody, else those of that machine, or of that configuration.
+    Column("scope", words(255), nullable=False, server_default=""),
     Column("since", Instant, nullable=False),
-    Column("told_at", Instant),
+    Column("seen_at", Instant),  # to the hour
+    Column("taken_at", Instant),  # by one who tells it now
+    Column("ways", Text, nullable=False, server_default=""),  # by which it was told, parted by blanks
+    Column("told_at", Instant),  # by all of them
 )
 
 batches = Table(

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from digest.errors import StoreError, StoreUnavailable
 from digest.stores.database import OPTION, Database, Spelling
-from digest.stores.dumping import begins_with
+from digest.stores.dumping import begins_with, make_private
 
 _MAGIC = b"SQLite format 3\0"  # with which the file begins
 _BUSY_SECONDS = 10.0
@@ -126,8 +126,9 @@ class SqliteDatabase(Database):
     def back_up(self, target: Path) -> None:
         """A consistent copy, also while others write. Raises StoreError."""
         try:
+            make_private(target)
             self._copy(target)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(str(target), "it cannot be written") from error
 
     def restore(self, backup: Path, notes: Mapping[str, str]) -> None:
@@ -137,6 +138,7 @@ class SqliteDatabase(Database):
             raise StoreError(str(backup), "it is no SQLite database", remedy=remedy)
         draft = self.path.with_name(f".{self.path.name}.part")
         try:
+            make_private(draft)
             SqliteDatabase(backup.resolve())._copy(draft)  # noqa: SLF001 - another of these
             _require_whole(draft, backup)
             _note(draft, notes)

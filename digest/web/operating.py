@@ -15,7 +15,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from digest.errors import DigestError
+from digest.errors import DigestError, OtherRevision
 from digest.models import Scope
 from digest.operate.charts import GROUPS, plot_bars, plot_line
 from digest.operate.incidents import find_incidents, read_standing
@@ -36,9 +36,11 @@ def make_routes(site: Site) -> APIRouter:
     def tell_readiness() -> PlainTextResponse:
         try:
             app.store.require_revision()
+        except OtherRevision:
+            return PlainTextResponse("the database is of another version\n", 503)
         except DigestError:
             return PlainTextResponse("the database cannot be used now\n", 503)
-        obstacle = app.watch.find_obstacle()
+        obstacle = app.watch.find_public_obstacle()
         return PlainTextResponse(f"{obstacle}\n" if obstacle else "ok\n", 503 if obstacle else 200)
 
     @router.api_route("/metrics", methods=["GET", "HEAD"])

@@ -160,6 +160,20 @@ def test_compose_runs_commands_that_there_are(compose: dict[str, Any]) -> None:
         assert ours[name]["stop_grace_period"]
 
 
+def test_the_journal_is_kept_in_a_volume_that_its_writers_own(
+    compose: dict[str, Any], stages: list[list[tuple[str, str]]], repository: Path
+) -> None:
+    page = (repository / "docs/deploying.md").read_text(encoding="utf-8")
+    journal = Path(re.search(r'^journal = "(.*)"$', page, re.MULTILINE)[1])  # type: ignore[index]
+    for name in ("upgrade", "serve", "worker"):
+        assert f"kept:{journal.parent}" in compose["services"][name]["volumes"], name
+    final = stages[-1]
+    user = dict(final)["USER"].partition(":")[0]
+    made = " ".join(arguments for name, arguments in final if name == "RUN")
+    assert f"install --directory --owner={user} --group={user} --mode=0750 {journal.parent}" in made
+    assert "/etc/digest:ro" in str(compose["services"]["serve"]["volumes"])
+
+
 def test_compose_names_only_what_is_there(compose: dict[str, Any], deploy: Path) -> None:
     for name, service in compose["services"].items():
         for other in service.get("depends_on", {}):

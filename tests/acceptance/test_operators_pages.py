@@ -18,7 +18,9 @@ from playwright.sync_api import Browser, sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 
 from digest.app import App
+from digest.errors import OtherRevision, StoreUnavailable
 from digest.models import Collected, EditionState, Entry, Scope, Subscriber, SubscriberState
+from digest.operate.presence import Presence
 from digest.operate.tokens import create_token
 from tests.acceptance.public_site import DAY, NOON, keep_edition, open_app, serving_app
 
@@ -69,7 +71,19 @@ def test_readiness_is_for_everybody_and_names_nothing(desk: Desk, tmp_path: Path
         database.execute("UPDATE alembic_version SET version_num = '9999'")
         database.commit()
     status, words, _ = desk.get("/readyz")
-    assert (status, words) == (503, "the database cannot be used now\n")
+    assert (status, words) == (503, "the database is of another version\n")
+
+
+def test_readiness_names_no_place_whatever_is_in_the_way(desk: Desk, tmp_path: Path) -> None:
+    for fault, words in (
+        (StoreUnavailable(str(tmp_path / "digest.db"), "it is locked"), "the database does not answer\n"),
+        (OtherRevision(str(tmp_path / "digest.db"), "it is newer"), "the database is of another version\n"),
+    ):
+        presence = Presence(desk.app, queues=(), tell=lambda _: None)
+        with presence:
+            presence.note_lost(fault)
+            assert str(tmp_path) in presence.find_obstacle()
+            assert desk.get("/readyz")[:2] == (503, words)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/status"])

@@ -51,6 +51,18 @@ def test_segments_are_counted_listed_and_exported(segmented: Desk) -> None:
     assert (refused.code, "one of press, german, nobody" in refused.err) == (2, True)
 
 
+def test_readers_are_listed_by_a_topic_that_they_chose(segmented: Desk) -> None:
+    for email, topics in (("dora@mail.org", "world,sport"), ("emil@mail.org", "science")):
+        assert segmented.digest("subscribers", "add", email, "--topics", topics).code == 0
+    listed = segmented.digest("subscribers", "list", "--topic", "sport", "--json").rows
+    assert [row["email"] for row in listed] == ["dora@mail.org"]
+    both = segmented.digest("subscribers", "list", "--topic", "world", "--segment", "press", "--json")
+    assert (both.code, both.rows) == (0, [])
+    nobody = segmented.digest("subscribers", "list", "--topic", "gone")
+    assert (nobody.code, nobody.out) == (0, "")
+    assert "nobody has chosen that topic" in nobody.err
+
+
 def test_only_members_get_the_edition_and_the_others_are_named_with_the_reason(segmented: Desk) -> None:
     choose(segmented, "german")
     assert segmented.digest("run").code == 0

@@ -1,6 +1,7 @@
 """Incidents over a webhook, once each; a heartbeat after a good edition, and after no other."""
 
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from digest.reporting import Held
 from digest.stores.sql import SqlStore
 from tests.contract.editions import make_edition
 from tests.doubles.hook import Hook
+from tests.doubles.smtp_server import SmtpServer
 
 SECRET = "/hooks/T0KEN"
 SENT = Report(
@@ -38,16 +40,21 @@ def hook() -> Iterator[Hook]:
         yield hook
 
 
+def open_app(folder: Path, store_url: str, alerts: str, sources: Sequence[str] = ("one", "two")) -> App:
+    """One of those at the same database, with a configuration of its own."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.toml").write_text(
+        '[newsletter]\nname = "Morning Brief"\nslug = "morning"\nsender = "brief@news.test"\n'
+        f"[alerts]\n{alerts}\n"
+        + "".join(f'[[sources]]\nid = "{one}"\nkind = "feed"\nurl = "https://{one}.test/"\n' for one in sources)
+    )
+    return App(load_config(folder / "config.toml", {"DIGEST_STORE_URL": store_url}), wait=lambda _: None)
+
+
 @pytest.fixture
 def app(store: SqlStore, store_url: str, tmp_path: Path, hook: Hook) -> Iterator[App]:
-    (tmp_path / "config.toml").write_text(
-        '[newsletter]\nname = "Morning Brief"\nslug = "morning"\nsender = "brief@news.test"\n'
-        f'[alerts]\nwebhook = "{hook.url}{SECRET}"\nheartbeat = "{hook.url}/beat"\n'
-        '[[sources]]\nid = "one"\nkind = "feed"\nurl = "https://one.test/"\n'
-        '[[sources]]\nid = "two"\nkind = "feed"\nurl = "https://two.test/"\n'
-    )
-    config = load_config(tmp_path / "config.toml", {"DIGEST_STORE_URL": store_url})
-    with closing(App(config, wait=lambda _: None)) as app:
+    alerts = f'webhook = "{hook.url}{SECRET}"\nheartbeat = "{hook.url}/beat"'
+    with closing(open_app(tmp_path, store_url, alerts)) as app:
         yield app
 
 
@@ -85,6 +92,100 @@ def test_a_webhook_that_fails_is_tried_again_and_its_address_is_named_nowhere(ap
     assert "not told" not in (tell_incidents(app) or "not told")
     assert len(hook.told) == 1
     assert SECRET not in repr(app.config)
+
+
+def test_what_was_mailed_is_not_mailed_again_while_the_webhook_is_tried(
+    store: SqlStore, store_url: str, tmp_path: Path, hook: Hook
+) -> None:
+    to = 'to = ["a@news.test", "b@news.test"]'
+    with closing(open_app(tmp_path, store_url, f'{to}\nwebhook = "{hook.url}"')) as app:
+        fail_both(app)
+        hook.answers = [503] * 6
+        for _ in range(2):
+            assert "The webhook was not told" in (tell_incidents(app) or "")
+        assert len(list((tmp_path / "outbox" / "new").iterdir())) == 2, "each address once"
+        assert hook.told == []
+        tell_incidents(app)
+        assert tell_incidents(app) is None
+    assert [told["kind"] for _, told in hook.told] == ["sources"]
+    assert len(list((tmp_path / "outbox" / "new").iterdir())) == 2
+
+
+def test_an_address_that_is_refused_has_the_others_told_once(store: SqlStore, store_url: str, tmp_path: Path) -> None:
+    with SmtpServer(on_rcpt=lambda address: "550 5.1.1 no" if "gone" in address else "250 2.1.5 ok") as server:
+        transport = f'[transport]\nkind = "smtp"\nhost = "127.0.0.1"\nport = {server.port}\ntls = "none"'
+        alerts = f'to = ["gone@news.test", "here@news.test"]\n{transport}'
+        with closing(open_app(tmp_path, store_url, alerts)) as app:
+            fail_both(app)
+            for _ in range(3):
+                assert "No alert was mailed" in (tell_incidents(app) or "")
+        assert [message.recipient for message in server.messages] == ["here@news.test"]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_an_alert_of_one_who_is_killed_while_telling_it_is_told_by_another(
+    store: SqlStore, store_url: str, tmp_path: Path, hook: Hook
+) -> None:
+    def die(_: float) -> None:
+        raise Killed
+
+    now = datetime.now(UTC)
+    clock = [now]
+    with closing(open_app(tmp_path, store_url, f'webhook = "{hook.url}"')) as other:
+        with closing(App(other.config, clock=lambda: clock[0], wait=die)) as app:
+            fail_both(app)
+            hook.answers = [503]
+            with pytest.raises(Killed):
+                tell_incidents(app)
+        with closing(App(other.config, clock=lambda: clock[0], wait=lambda _: None)) as again:
+            assert tell_incidents(again) is None, "it may still be at it"
+            clock[0] += timedelta(minutes=10)
+            tell_incidents(again)
+    assert len(hook.told) == 1
+
+
+def test_a_journal_that_one_machine_cannot_write_is_told_once_while_another_can(
+    store: SqlStore, store_url: str, tmp_path: Path, hook: Hook
+) -> None:
+    alerts = f'webhook = "{hook.url}"'
+    journal = tmp_path / "one" / "journal"
+    with (
+        closing(open_app(tmp_path / "one", store_url, f'{alerts}\n[store]\njournal = "journal"')) as one,
+        closing(open_app(tmp_path / "two", store_url, f'{alerts}\n[store]\njournal = "journal"')) as two,
+    ):
+        journal.unlink(missing_ok=True)
+        journal.mkdir()
+        for _ in range(5):
+            tell_incidents(one)
+            tell_incidents(two)
+        ((_, told),) = hook.told
+        assert told["kind"] == "journal"
+        assert platform.node() in told["words"]
+
+
+def test_sources_that_only_one_has_are_told_once_and_those_of_both_not_twice(
+    store: SqlStore, store_url: str, tmp_path: Path, hook: Hook
+) -> None:
+    alerts = f'webhook = "{hook.url}"'
+    with (
+        closing(open_app(tmp_path / "one", store_url, alerts)) as one,
+        closing(open_app(tmp_path / "like one", store_url, alerts)) as like_one,
+        closing(open_app(tmp_path / "two", store_url, alerts, ["three", "four"])) as two,
+    ):
+        fail_both(one)
+        for _ in range(3):
+            for app in (one, two, like_one):
+                tell_incidents(app)
+    assert [told["kind"] for _, told in hook.told] == ["sources"]
+
+
+def fail_both(app: App) -> None:
+    for source in ("one", "two"):
+        for _ in range(2):
+            app.store.entries.fail("morning", source, str(SourceError(source, "no answer")), now=app.clock())
 
 
 def test_a_run_that_failed_is_told_until_another_one_does_not(app: App, hook: Hook) -> None:

@@ -1,5 +1,6 @@
 """Backups, and moving from one database to another: all of it or nothing, and never over what is there."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -146,6 +147,20 @@ def test_a_backup_is_whole_overwrites_nothing_and_comes_back(
         assert set(before["keys"]) <= set(rows_of(restored)["keys"])
         assert restored.ledger.counts(edition) == store.ledger.counts(edition)
         assert save_edition(restored, day=NOW.date().replace(day=3)).id == edition + 1
+
+
+def test_what_is_copied_or_restored_is_read_by_its_owner_alone(store: SqlStore, store_url: str, tmp_path: Path) -> None:
+    fill_store(store)
+    umask = os.umask(0o022)
+    try:
+        store.backup(tmp_path / "backup")
+        made = [tmp_path / "backup"]
+        if store_url.startswith("sqlite"):
+            SqlStore.restore(f"sqlite:///{tmp_path / 'other.db'}", tmp_path / "backup")
+            made.append(tmp_path / "other.db")
+    finally:
+        os.umask(umask)
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o600] * len(made)
 
 
 def test_a_backup_may_take_the_place_of_tables_in_which_nothing_is(

@@ -155,6 +155,8 @@ class Unobstructed:
     def find_obstacle(self) -> str:
         return ""
 
+    find_public_obstacle = find_obstacle
+
 
 def test_how_long_the_oldest_claim_stands_is_said() -> None:
     now = datetime(2026, 3, 2, 7, tzinfo=UTC)

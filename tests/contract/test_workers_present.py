@@ -164,17 +164,53 @@ def test_the_database_tells_the_time(store: SqlStore) -> None:
     assert abs((store.clock() - datetime.now(UTC)).total_seconds()) < 30
 
 
+EVERYBODY = {"a": "", "b": ""}
+
+
 def test_an_incident_is_told_by_one_and_once_until_it_has_passed(store: SqlStore) -> None:
     incidents = store.incidents
-    assert incidents.observe("news", ["a", "b"], now=T) == {"a": T, "b": T}
-    assert incidents.observe("news", ["a", "b"], now=T + SECOND) == {"a": T, "b": T}
-    assert incidents.take("news", "a", now=T)
-    assert not incidents.take("news", "a", now=T)
-    incidents.give_back("news", "a")
-    assert incidents.take("news", "a", now=T)
-    assert incidents.observe("other", [], now=T) == {}
-    assert not incidents.take("news", "a", now=T)
-    assert incidents.observe("news", ["b"], now=T) == {"b": T}
-    assert not incidents.take("news", "a", now=T)
-    assert incidents.observe("news", ["a", "b"], now=T + SECOND) == {"a": T + SECOND, "b": T}
-    assert incidents.take("news", "a", now=T)
+    assert incidents.observe("news", EVERYBODY, scopes=[""], now=T) == {"a": T, "b": T}
+    assert incidents.observe("news", EVERYBODY, scopes=[""], now=T + SECOND) == {"a": T, "b": T}
+    assert incidents.take("news", "a", now=T) == []
+    assert incidents.take("news", "a", now=T) is None
+    incidents.settle("news", "a", is_told=False, now=T)
+    assert incidents.take("news", "a", now=T) == []
+    assert incidents.observe("other", {}, scopes=[""], now=T) == {}
+    incidents.settle("news", "a", is_told=True, now=T)
+    assert incidents.take("news", "a", now=T + timedelta(days=9)) is None
+    assert incidents.observe("news", {"b": ""}, scopes=[""], now=T) == {"b": T}
+    assert incidents.take("news", "a", now=T) is None
+    assert incidents.observe("news", EVERYBODY, scopes=[""], now=T + SECOND) == {"a": T + SECOND, "b": T}
+    assert incidents.take("news", "a", now=T) == []
+
+
+def test_what_was_taken_by_one_who_was_killed_falls_to_another(store: SqlStore) -> None:
+    incidents, soon, later = store.incidents, T + timedelta(minutes=9), T + timedelta(minutes=10)
+    incidents.observe("news", {"a": ""}, scopes=[""], now=T)
+    assert incidents.take("news", "a", now=T) == []
+    incidents.note("news", "a", "webhook")
+    assert incidents.take("news", "a", now=soon) is None
+    assert incidents.take("news", "a", now=later) == ["webhook"]
+    incidents.note("news", "a", "mail")
+    incidents.settle("news", "a", is_told=False, now=later)
+    assert incidents.take("news", "a", now=later) == ["webhook", "mail"]
+
+
+def test_what_only_one_machine_can_see_passes_when_that_one_sees_it_no_more(store: SqlStore) -> None:
+    incidents = store.incidents
+    incidents.observe("news", {"journal one": "one"}, scopes=["", "one"], now=T)
+    incidents.observe("news", {}, scopes=["", "two"], now=T)
+    assert incidents.observe("news", {"journal one": "one"}, scopes=["", "one"], now=T + SECOND) == {"journal one": T}
+    incidents.observe("news", {}, scopes=["", "one"], now=T + SECOND)
+    again = T + 2 * SECOND
+    assert incidents.observe("news", {"journal one": "one"}, scopes=["", "one"], now=again) == {"journal one": again}
+
+
+def test_what_a_machine_saw_that_is_gone_passes_after_a_day(store: SqlStore) -> None:
+    incidents, last = store.incidents, T + timedelta(hours=30)
+    for now in (T, last):
+        assert incidents.observe("news", {"journal one": "one"}, scopes=["", "one"], now=now) == {"journal one": T}
+    incidents.observe("news", {}, scopes=["", "two"], now=last + timedelta(hours=24))
+    assert incidents.observe("news", {"journal one": "one"}, scopes=["one"], now=last) == {"journal one": T}
+    incidents.observe("news", {}, scopes=["", "two"], now=last + timedelta(hours=25))
+    assert incidents.observe("news", {"journal one": "one"}, scopes=["one"], now=last) == {"journal one": last}

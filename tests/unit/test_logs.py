@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digest.about import about
 from digest.cli.logs import Log, list_secrets, mask
@@ -104,6 +106,70 @@ def test_neither_address_nor_secret_is_written_whoever_says_it(tmp_path: Path, f
         assert secret not in text
     if form == "json":
         assert len([json.loads(line) for line in text.splitlines()]) == 4
+
+
+LOCALS = st.from_regex(r"[a-z0-9](?:[a-z0-9.!#$&'*+/=?^_`{|}~-]|%2B){2,40}secret", fullmatch=True) | st.just(
+    '"a secret"'
+)
+HOSTS = st.sampled_from(["example.org", "localhost", "news-2", "mail.far.example", "[192.0.2.1]", "[IPv6:2001:db8::1]"])
+AROUND = st.sampled_from(["", " ", "<", ">", ",", "; ", "'", "(", "rcpt to:", "550 5.1.1 ", "\n", "mailto:", "é: "])
+
+
+@given(before=AROUND, local=LOCALS, at=st.sampled_from(["@", "%40", "%2540"]), host=HOSTS, after=AROUND)
+def test_an_address_is_masked_however_it_is_written_and_its_host_is_read(
+    before: str, local: str, at: str, host: str, after: str
+) -> None:
+    told = mask(f"{before}{local}{at}{host}{after}")
+    assert "secret" not in told
+    assert host in told
+    assert told.startswith(before) and told.endswith(after)
+    assert mask(told) == told
+
+
+@given(st.text().filter(lambda text: "@" not in text and "%" not in text and "_" not in text and "://" not in text))
+def test_a_text_without_an_address_stays_as_it_is(text: str) -> None:
+    assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("reader%40example.org", "r…%40example.org"),
+        ('"a b"@x.org', "…@x.org"),
+        (r'{"to": "\"a b\"@x.org"}', r'{"to": …@x.org"}'),
+        ("jo@[192.0.2.1]: no", "j…@[192.0.2.1]: no"),
+        ("jo@localhost.", "j…@localhost."),
+        ("jo@far.test@news.test", "j…@news.test"),
+        ("@jo@far.test", "@j…@far.test"),
+        ("https://" + "a" * 400 + "?jo@x.org", "https:/…@x.org"),
+        ("postgresql://me:pass@db.test/x", "postgresql://me:***@db.test/x"),
+        ("at 50 % of 40 readers, 12:00 @ noon", "at 50 % of 40 readers, 12:00 @ noon"),
+        ('said "yes" @ noon', 'said "yes" @ noon'),
+        ("<202611.4f2a@news.test> was refused", "<2…@news.test> was refused"),
+        ("https://news.test/edition?page=%41", "https://news.test/edition?page=%41"),
+    ],
+)
+def test_a_mask_hides_who_it_is_and_no_more(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+def test_a_long_line_is_masked_at_once() -> None:
+    text = "a" * 200_000 + ' "' * 100_000 + "%" * 200_000 + "x@." * 100_000
+    assert mask(text) == text
+
+
+def test_what_stood_in_a_variable_is_a_secret(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[newsletter]\nname = "M"\nslug = "brief"\nsender = "b@news.test"\n'
+        '[alerts]\nwebhook = "https://hooks.test/${HOOK}/x"\n'
+        '[[sources]]\nid = "wire"\nkind = "feed"\nurl = "https://wire.test/"\n'
+        'headers = { Authorization = "Bearer ${FEED_TOKEN}", Accept = "application/atom+xml" }\n'
+    )
+    config = load_config(path, {"FEED_TOKEN": "feed-t0ken", "HOOK": "hook-k3y", "OTHER": "something"})
+    said = mask("Bearer feed-t0ken, hook-k3y, application/atom+xml, something", list_secrets(config))
+    assert said == "Bearer ***, ***, application/atom+xml, something"
+    assert "feed-t0ken" not in repr(config)
 
 
 def test_what_libraries_find_worth_no_warning_is_not_written(tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ def upgrade() -> None:
         sa.Column("line", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("line", name="pk_journal_lines"),
     )
+    op.add_column("incidents", sa.Column("scope", columns.in_order(255), nullable=False, server_default=""))
+    op.add_column("incidents", sa.Column("seen_at", columns.in_order(32)))
+    op.add_column("incidents", sa.Column("taken_at", columns.in_order(32)))
+    op.add_column("incidents", sa.Column("ways", columns.in_order(), nullable=False, server_default=""))
     op.add_column("editions", sa.Column("counted", columns.in_order()))
     op.add_column("entries", sa.Column("texts", sa.Integer(), server_default="1"))
     has_texts = sa.text("texts IS NOT NULL")

@@ -1,0 +1,48 @@
+"""The source that docs/extending.md shows runs as it stands there."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.acceptance.conftest import Answer, Desk, Ran
+
+MEETINGS = {"meetings": [{"title": "The bridge is closed", "link": "https://council.test/1"}]}
+
+
+def put_in_place(desk: Desk, repository: Path, url: str) -> None:
+    page = (repository / "docs/extending.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (table,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    name = re.search(r"`(\w+\.py)`; it reads", page)
+    assert name
+    (desk.folder / name[1]).write_text(code)
+    desk.configure(
+        re.sub(r"https://council[^\"]*", f"{url}/minutes.json", table), '[fetch]\nallow_private = ["127.0.0.0/8"]\n'
+    )
+
+
+def check(desk: Desk, *options: str) -> Ran:
+    """In a process of its own, which finds the file by PYTHONPATH alone."""
+    process = desk.start("sources", "check", "minutes", *options, PYTHONPATH=str(desk.folder), PYTHONSAFEPATH="1")
+    out, err = process.communicate(timeout=60)
+    return Ran(process.returncode, out, err)
+
+
+def test_the_example_collects_what_a_place_gives(
+    desk: Desk, repository: Path, serve_web: Callable[[Callable[[str], Answer]], str]
+) -> None:
+    put_in_place(desk, repository, serve_web(lambda path: (200, {}, json.dumps(MEETINGS).encode())))
+    done = check(desk, "--json")
+    assert done.code == 0, done.err
+    (row,) = done.rows
+    assert (row["id"], row["entries"], row["ok"]) == ("minutes", 1, True)
+
+
+def test_the_example_says_what_it_cannot_read(
+    desk: Desk, repository: Path, serve_web: Callable[[Callable[[str], Answer]], str]
+) -> None:
+    put_in_place(desk, repository, serve_web(lambda path: (200, {}, b"<html>")))
+    done = check(desk)
+    assert "it is no list of meetings" in done.out + done.err
+    assert done.code in {1, 3}
