@@ -1,6 +1,8 @@
 """What every test may use."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,23 @@ from tests.doubles.postgresql import PostgresServer, find_binaries
 # `make fuzz` asks for many more documents of each property than a test run should cost.
 settings.register_profile("test", deadline=None, max_examples=int(os.environ.get("FUZZ_INPUTS", "400")))
 settings.load_profile("test")
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - Linux's folder in memory, in which all names are made up
+_ROOM = 4 << 30  # bytes; a run needs less than one
+
+
+def _find_temporary_folder() -> str | None:
+    """A folder in memory for what tests write: a database waits for the disk in each commit, for half of a run's time.
+
+    None where there is none, where nothing in it may be executed, as tests do, and where TMPDIR names another.
+    """
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK) or os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC:
+        return None
+    return str(_MEMORY) if shutil.disk_usage(_MEMORY).free >= _ROOM else None
+
+
+if folder := _find_temporary_folder():
+    os.environ["TMPDIR"] = tempfile.tempdir = folder  # that of pytest, and of the workers that it starts
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ takes a hundredth. What is forked is a process like any other, with an environme
 How a command starts is not tried by this: tests about that, and those that kill, start Python themselves.
 """
 
+import atexit
 import gc
 import importlib
 import importlib.util
@@ -21,13 +22,15 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import digest
 
 _BYTES: Final = 1 << 20  # of a request
 # What a command loads when it needs it; each by itself is cheap, and all of them are no harm to a command.
 _BESIDE: Final = ("sklearn.feature_extraction.text", "sqlalchemy.dialects.sqlite", "trafilatura", "psycopg")
+# What commands read once and keep: they find it read.
+_READ: Final = (("digest.months", "foreign_months"), ("digest.meaning", "_load_vectors"))
 _NOT_LOADED: Final = {"digest.__main__", "digest.stores.migrations.env"}  # they act when they are loaded
 
 
@@ -125,6 +128,8 @@ def _load() -> None:
             importlib.import_module(module.name)
     for name in _BESIDE:
         importlib.import_module(name)
+    for module_name, function in _READ:
+        getattr(importlib.import_module(module_name), function)()
 
 
 def main() -> None:
@@ -139,7 +144,22 @@ def main() -> None:
     sys.modules["__main__"].__spec__ = importlib.util.find_spec("digest.__main__")
     from digest.__main__ import main as run_command
 
-    run_command()
+    code: object = 0
+    try:
+        run_command()
+    except SystemExit as left:
+        code = left.code
+    _end(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but for the taking apart of all that is loaded: two thirds of a small command's time."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads that are to be waited for
+    atexit._run_exitfuncs()
+    gc.collect()  # what was left open is told of
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
