@@ -4,8 +4,6 @@ import atexit
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.forking import Forks
+from tests.forking import Forked, Forks
 
 NEWSLETTER = """\
 [newsletter]
@@ -73,16 +71,9 @@ class Desk:
         assert "Traceback" not in err, err
         return Ran(code, out, err)
 
-    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, **environment: str) -> Forked:
         """Start a command that goes on; its talk is on stderr."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "digest", *arguments],
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return find_forks().start(list(arguments), self.folder, self.environment | environment)
 
     def mails(self) -> list[Path]:
         """What lies in the outbox."""
