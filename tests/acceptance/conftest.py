@@ -86,11 +86,19 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-@pytest.fixture
-def sample_desk(desk: Desk) -> Desk:
-    """A folder that `digest init` filled, with one reader."""
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `digest init` filled, with one reader, to be copied."""
+    desk = Desk(tmp_path_factory.mktemp("samples"))
     assert desk.digest("init").code == 0
     assert desk.digest("subscribers", "add", "reader@rehearsal.test").code == 0
+    return desk.folder
+
+
+@pytest.fixture
+def sample_desk(desk: Desk, samples: Path) -> Desk:
+    """A folder that `digest init` filled, with one reader."""
+    shutil.copytree(samples, desk.folder, dirs_exist_ok=True)
     return desk
 
 
