@@ -4,8 +4,6 @@ import atexit
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.forking import Forks
+from tests.forking import Forked, Forks
 
 NEWSLETTER = """\
 [newsletter]
@@ -73,16 +71,9 @@ class Desk:
         assert "Traceback" not in err, err
         return Ran(code, out, err)
 
-    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, **environment: str) -> Forked:
         """Start a command that goes on; its talk is on stderr."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "digest", *arguments],
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return find_forks().start(list(arguments), self.folder, self.environment | environment)
 
     def mails(self) -> list[Path]:
         """What lies in the outbox."""
@@ -95,11 +86,19 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-@pytest.fixture
-def sample_desk(desk: Desk) -> Desk:
-    """A folder that `digest init` filled, with one reader."""
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `digest init` filled, with one reader, to be copied."""
+    desk = Desk(tmp_path_factory.mktemp("samples"))
     assert desk.digest("init").code == 0
     assert desk.digest("subscribers", "add", "reader@rehearsal.test").code == 0
+    return desk.folder
+
+
+@pytest.fixture
+def sample_desk(desk: Desk, samples: Path) -> Desk:
+    """A folder that `digest init` filled, with one reader."""
+    shutil.copytree(samples, desk.folder, dirs_exist_ok=True)
     return desk
 
 

@@ -28,7 +28,7 @@ def serving(desk: Desk, *command: str, said: list[str] | None = None) -> Iterato
     """
     process = desk.start(*(command or ("serve",)), "--port", "0")
     said = [] if said is None else said
-    reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")), daemon=True)  # type: ignore[union-attr]
+    reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")), daemon=True)
     reader.start()
     try:
         wait_for(lambda: any("http://" in line for line in said) or process.poll() is not None, 40, "an address")
@@ -44,7 +44,6 @@ def serving(desk: Desk, *command: str, said: list[str] | None = None) -> Iterato
             raise
         reader.join(10)
         for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
+            stream.close()
     assert "Traceback" not in "".join(said), "".join(said)
     assert ended == 0, "it was cut off: what it was at may be half done"

@@ -88,7 +88,6 @@ def test_a_sender_killed_again_and_again_mails_nobody_twice_and_loses_nobody(own
 
 def test_a_drill_that_is_stopped_leaves_nothing_behind(own: Desk) -> None:
     process = own.start("drill", "--subscribers", "500", "--kills", "500")
-    assert process.stderr
     for line in iter(process.stderr.readline, ""):
         if line.startswith("kill 1 of"):
             break

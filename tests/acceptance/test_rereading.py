@@ -22,6 +22,7 @@ from tests.acceptance.conftest import Desk
 from tests.acceptance.serving import wait_for
 from tests.acceptance.test_stopping import READERS, Gate, use
 from tests.doubles.postgresql import PostgresServer
+from tests.forking import Forked
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def enrol(desk: Desk) -> None:
 class Started:
     """A command that goes on, and what it says."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "Forked | subprocess.Popen[str]") -> None:
         self.process = process
         self.said: list[str] = []
         self._reader = threading.Thread(target=lambda: self.said.extend(process.stderr or ()), daemon=True)

@@ -44,7 +44,7 @@ def states(desk: Desk) -> dict[str, str]:
 @pytest.mark.timeout(240)
 def test_an_edition_goes_out_at_its_time_once(sample_desk: Desk) -> None:
     now = datetime.now(UTC)
-    due = (now + timedelta(minutes=1, seconds=5)).replace(second=0)
+    due = (now + timedelta(minutes=1, seconds=5)).replace(second=0, microsecond=0)
     config = sample_desk.folder / "config.toml"
     config.write_text(config.read_text().replace('at = "07:00"', f'at = "{due:%H:%M}"'))
 

@@ -19,6 +19,7 @@ import pytest
 from tests.acceptance.conftest import Desk, Ran
 from tests.acceptance.serving import wait_for
 from tests.doubles.smtp_server import SmtpServer
+from tests.forking import Forked
 
 READERS = 12
 
@@ -80,7 +81,7 @@ def use(desk: Desk, port: int, *more: str) -> None:
     config.write_text(text)
 
 
-def finish(process: "subprocess.Popen[str]") -> Ran:
+def finish(process: "Forked | subprocess.Popen[str]") -> Ran:
     """What a command said to its end."""
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err, err
@@ -115,9 +116,8 @@ def test_the_first_signal_settles_what_is_in_flight_and_says_how_to_go_on(ready:
     assert len(got) == READERS and set(got.values()) == {1}
 
 
-def read_until(process: "subprocess.Popen[str]", words: str) -> str:
+def read_until(process: Forked, words: str) -> str:
     """The first line of stderr with those words; the rest is left to be read."""
-    assert process.stderr
     for line in iter(process.stderr.readline, ""):
         if words in line:
             return line

@@ -1,5 +1,6 @@
 """The stores that the contract suites run over."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +21,13 @@ def migrated(postgresql: PostgresServer) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty database; of one of this version for those who open it at once."""
+    is_open = "store" in request.fixturenames
     if request.param == "sqlite":
+        if is_open:
+            shutil.copy(request.getfixturevalue("blank"), tmp_path / "digest.db")
         yield f"sqlite:///{tmp_path / 'digest.db'}"
         return
     server = request.getfixturevalue("postgresql")
-    is_open = "store" in request.fixturenames
     url = server.create(like=request.getfixturevalue("migrated")) if is_open else server.create()
     yield url
     server.drop(url)

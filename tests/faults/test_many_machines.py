@@ -6,7 +6,6 @@ The clock is the test's own; what workers do comes to them through the queue. Th
 import asyncio
 import contextlib
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -41,6 +40,7 @@ from tests.doubles.clock import Clock
 from tests.doubles.postgresql import PostgresServer
 from tests.doubles.smtp_server import SmtpServer
 from tests.faults.conftest import FULL
+from tests.forking import Forked
 
 SCHEDULERS, WORKERS = 10, 4
 READERS = 2  # in each zone
@@ -297,14 +297,13 @@ class Machines:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes: list[Forked] = []
         self._readers: list[threading.Thread] = []
         self.said: list[str] = []
 
-    def start(self, *command: str) -> "subprocess.Popen[str]":
+    def start(self, *command: str) -> Forked:
         process = self._desk.start(*command)
         for stream in (process.stdout, process.stderr):
-            assert stream
             reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
             reader.start()
             self._readers.append(reader)

@@ -1,6 +1,7 @@
 """Collecting: many sources at once, each for itself."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +21,8 @@ SINCE = NOON - timedelta(days=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
+def store(blank: Path, tmp_path: Path) -> Iterator[SqlStore]:
+    shutil.copy(blank, tmp_path)
     opened = SqlStore.open(f"sqlite:///{tmp_path / 'digest.db'}")
     yield opened
     opened.close()

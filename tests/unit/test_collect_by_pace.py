@@ -1,6 +1,7 @@
 """Visits through the day, beside others' visits to the same sources."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +21,8 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
+def store(blank: Path, tmp_path: Path) -> Iterator[SqlStore]:
+    shutil.copy(blank, tmp_path)
     opened = SqlStore.open(f"sqlite:///{tmp_path / 'digest.db'}")
     yield opened
     opened.close()
