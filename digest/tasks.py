@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from digest.due import is_past, last_due_at
 from digest.errors import ConfigError
 from digest.models import Cadence, EditionState, StoredEdition, Task, TaskKind
+from digest.operate.alerts import tell_of_machine
 from digest.operate.chores import Chore
 from digest.operate.collecting import collect_source, read_entry
 from digest.operate.delivering import Deliveries, make_sweep
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from digest.config.scheduling import Schedule
 
 _BUSY: Final = timedelta(seconds=15)
+_MINUTE: Final = timedelta(minutes=1)
 _CADENCES: Final[tuple[Cadence, ...]] = get_args(Cadence)
 
 
@@ -96,4 +98,5 @@ def read_subject(subject: str) -> tuple[Cadence, date]:
 
 def list_worker_chores(app: "App") -> Sequence[Chore]:
     """What each worker does beside its tasks."""
-    return [make_sweep(app)]
+    # Its own machine's journal; all else is told by `digest serve`.
+    return [make_sweep(app), Chore(name="incidents", every=_MINUTE, first=_MINUTE, work=lambda: tell_of_machine(app))]

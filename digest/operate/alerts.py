@@ -5,7 +5,7 @@ A dead process tells of nothing: who calls the heartbeat's address after each go
 
 import hashlib
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,7 @@ from digest.decisions import alert_addresses
 from digest.models import EditionState, Report
 from digest.operate.calling import call
 from digest.operate.events import mail_operator
-from digest.operate.incidents import Incident, Kind, find_incidents, read_standing
+from digest.operate.incidents import Incident, Kind, find_incidents, read_machine, read_standing
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -29,16 +29,25 @@ _UNKNOWN: Final = "-"  # the scope of what nothing is known of here
 
 def tell_incidents(app: "App") -> str | None:
     """Look, and tell what is new; lines for the log. Raises StoreError."""
+    now, scopes = _now(app), find_scopes(app)
+    return _tell_found(app, find_incidents(read_standing(app, now)), {"", *scopes.values()} - {_UNKNOWN}, now)
+
+
+def tell_of_machine(app: "App") -> str | None:
+    """The same of what is this machine's alone, where another looks for the rest. Raises StoreError."""
+    return _tell_found(app, find_incidents(read_machine(app)), {find_scopes(app)["journal"]}, _now(app))
+
+
+def _now(app: "App") -> datetime:
+    return app.store.clock() if app.is_on_system_clock else app.clock()
+
+
+def _tell_found(app: "App", found: Sequence[Incident], judged: Collection[str], now: datetime) -> str | None:
+    """Of what was found, what is new; `judged` are the scopes of which nothing else is the case."""
     store, slug, scopes = app.store, app.config.newsletter.slug, find_scopes(app)
-    now = store.clock() if app.is_on_system_clock else app.clock()
-    found = find_incidents(read_standing(app, now))
     incidents = {_name(one, scopes): one for one in found}
-    since = store.incidents.observe(
-        slug,
-        {name: scopes.get(one.kind, "") for name, one in incidents.items()},
-        scopes={"", *scopes.values()} - {_UNKNOWN},
-        now=now,
-    )
+    seen = {name: scopes.get(one.kind, "") for name, one in incidents.items()}
+    since = store.incidents.observe(slug, seen, scopes=judged, now=now)
     told = []
     for name, one in incidents.items():
         if now - since[name] < one.after:

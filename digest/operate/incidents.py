@@ -186,8 +186,17 @@ def read_standing(app: "App", now: datetime) -> Standing:
         stuck=_find_stuck(app, now),
         has_workers=any(SCHEDULE not in peer.queues for peer in peers),
         host=platform.node(),
-        journal_fault=store.journal.find_fault() if store.journal else "",
+        journal_fault=_find_journal_fault(app),
     )
+
+
+def read_machine(app: "App") -> Standing:
+    """What of it is this machine's alone. Raises StoreError."""
+    return Standing(host=platform.node(), journal_fault=_find_journal_fault(app))
+
+
+def _find_journal_fault(app: "App") -> str:
+    return app.store.journal.find_fault() if app.store.journal else ""
 
 
 def _is_news(stored: StoredEdition, now: datetime) -> bool:

@@ -13,7 +13,7 @@ from digest.app import App
 from digest.config import load_config
 from digest.errors import SourceError
 from digest.models import EditionState, Report, StageReport
-from digest.operate.alerts import beat, is_good, tell_incidents
+from digest.operate.alerts import beat, is_good, tell_incidents, tell_of_machine
 from digest.operate.calling import call
 from digest.operate.incidents import Incident, Standing, find_incidents
 from digest.reporting import Held
@@ -164,6 +164,26 @@ def test_a_journal_that_one_machine_cannot_write_is_told_once_while_another_can(
         ((_, told),) = hook.told
         assert told["kind"] == "journal"
         assert platform.node() in told["words"]
+
+
+def test_a_worker_tells_of_its_own_machines_journal_and_of_nothing_else(
+    store: SqlStore, store_url: str, tmp_path: Path, hook: Hook
+) -> None:
+    settings, journal = f'webhook = "{hook.url}"\n[store]\njournal = "journal"', tmp_path / "one" / "journal"
+    with (
+        closing(open_app(tmp_path / "one", store_url, settings)) as worker,
+        closing(open_app(tmp_path / "two", store_url, f'webhook = "{hook.url}"')) as server,
+    ):
+        for _ in range(2):  # it is told again when it comes again
+            journal.unlink(missing_ok=True)
+            journal.mkdir()
+            fail_both(server)
+            tell_of_machine(worker)
+            tell_incidents(server)
+            tell_of_machine(worker)
+            journal.rmdir()
+            tell_of_machine(worker)
+    assert [told["kind"] for _, told in hook.told] == ["journal", "sources", "journal"]
 
 
 def test_sources_that_only_one_has_are_told_once_and_those_of_both_not_twice(
