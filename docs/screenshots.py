@@ -72,9 +72,23 @@ def _make_newsletter(folder: Path) -> str:
         today = datetime.now(UTC).date()
         for back in range(1, 90):
             app.store.census.keep("morning", today - timedelta(days=back), {"active": _READERS - back})
-    for back in (2, 1, 0):
-        _digest(news, "run", "--on", f"{datetime.now(UTC).date() - timedelta(days=back)}")
+    _send_editions(news)
     return _digest(news, "tokens", "create", "pictures", "--scope", "status:read").strip()
+
+
+def _send_editions(news: Path) -> None:
+    """One of today by all outlets; before it one by each of two, for the archive: what was told is not told again."""
+    config = news / "config.toml"
+    whole = config.read_text()
+    head, *sources = re.split(
+        r"^(?=\[\[sources\]\])", whole.replace("memory_days = 7", "memory_days = 0"), flags=re.MULTILINE
+    )
+    rest = sources[-1][sources[-1].index("[summarizer]") :]
+    for back, source in ((2, sources[0]), (1, sources[1])):
+        config.write_text(head + source.replace('id = "', 'id = "earlier-') + rest)
+        _digest(news, "run", "--on", f"{datetime.now(UTC).date() - timedelta(days=back)}")
+    config.write_text(whole.replace("memory_days = 7", "memory_days = 0"))
+    _digest(news, "run")
 
 
 def take(out: Path) -> None:
