@@ -42,7 +42,8 @@ check: $(STAMP) ## format, lint, types, import rules, docs, known weaknesses of 
 audit: $(STAMP) ## known weaknesses of the locked packages (pip-audit)
 	@$(BIN)/python .ci/audit.py
 
-docs: $(STAMP) screenshots ## these pages as HTML, into docs/_build
+docs: $(STAMP) ## these pages as HTML, into docs/_build; with pictures where Chromium is installed
+	$(BIN)/python docs/screenshots.py docs/screenshots --if-possible
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs docs/_build
 
 screenshots: $(STAMP) ## the pictures in them, by Chromium

@@ -21,6 +21,7 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 nitpicky = True
+smartquotes = False  # what stands in quotes is copied into config.toml
 html_theme = "alabaster"
 html_theme_options = {
     "description": "The day's articles in one email",

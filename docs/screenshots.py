@@ -1,6 +1,7 @@
-"""The pictures of these pages, taken of the program itself: `python docs/screenshots.py FOLDER` (Chromium, Playwright).
+"""The pictures of these pages, taken of the program itself: `python docs/screenshots.py FOLDER [--if-possible]`.
 
-A newsletter of the invented outlets is made in a temporary folder, sent to a hundred invented readers, and served.
+By Chromium and Playwright. A newsletter of the invented outlets is made in a temporary folder, sent to a hundred
+invented readers, and served.
 """
 
 import base64
@@ -17,6 +18,8 @@ from pathlib import Path
 
 PICTURES = ("mail-light", "mail-dark", "preview", "subscribe", "archive", "approval", "status", "status-phone")
 _READERS = 100
+_EARLIER = 3  # stories of an edition before today's
+_EDITOR = "editor@example.com"
 # A PNG of one transparent pixel: where no picture was taken yet, the pages can be built all the same.
 _BLANK = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -77,33 +80,45 @@ def _make_newsletter(folder: Path) -> str:
 
 
 def _send_editions(news: Path) -> None:
-    """One of today by all outlets; before it one by each of two, for the archive: what was told is not told again."""
+    """Three: some stories of two outlets on the days before, for the archive, and all the others today.
+
+    Today's is held for approval first, and its page shown, before it goes out.
+    """
     config = news / "config.toml"
     whole = config.read_text()
-    head, *sources = re.split(
-        r"^(?=\[\[sources\]\])", whole.replace("memory_days = 7", "memory_days = 0"), flags=re.MULTILINE
-    )
+    head, *sources = re.split(r"^(?=\[\[sources\]\])", whole, flags=re.MULTILINE)
     rest = sources[-1][sources[-1].index("[summarizer]") :]
-    for back, source in ((2, sources[0]), (1, sources[1])):
-        config.write_text(head + source.replace('id = "', 'id = "earlier-') + rest)
-        _digest(news, "run", "--on", f"{datetime.now(UTC).date() - timedelta(days=back)}")
-    config.write_text(whole.replace("memory_days = 7", "memory_days = 0"))
+    today, later = datetime.now(UTC).date(), {}
+    for back, source, name in ((2, sources[0], "harbour-herald.xml"), (1, sources[1], "selwick-radio.xml")):
+        feed = news / "samples" / name
+        parts = re.split(r"(?=<item>|<entry[ >])|(?<=</item>)|(?<=</entry>)", feed.read_text())
+        stories = [part for part in parts if part.startswith(("<item>", "<entry"))]
+        first, last = stories[:-_EARLIER], stories[-_EARLIER:]
+        later[feed] = "".join(part for part in parts if part not in last)
+        feed.write_text("".join(part for part in parts if part not in first))
+        config.write_text(head + source + rest)
+        _digest(news, "run", "--on", f"{today - timedelta(days=back)}")
+    for feed, text in later.items():
+        feed.write_text(text)
+    asking = whole.replace('approval = "none"', 'approval = "required"')
+    config.write_text(asking.replace("to = []", f'to = ["{_EDITOR}"]'))
     _digest(news, "run")
 
 
-def take(out: Path) -> None:
+def find_chromium() -> str | None:
+    """The one that is installed."""
+    return next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+
+
+def take(out: Path, chromium: str) -> None:
     """All of them."""
     from playwright.sync_api import sync_playwright
 
-    chromium = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-    if chromium is None:
-        raise SystemExit("Chromium is not installed: apt install chromium")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         folder = Path(place)
         os.environ["HOME"] = str(folder)
         token, news = _make_newsletter(folder), folder / "news"
-        _digest(news, "preview", "--out", "mail.html")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
         def shoot(name: str, url: str, *, width: int = 1100, scheme: str = "light", height: int = 900) -> None:
@@ -117,6 +132,11 @@ def take(out: Path) -> None:
             page.screenshot(path=str(out / f"{name}.png"), full_page=height == 900)
             context.close()
 
+        with _running(news, "serve") as url:
+            shoot("approval", _find_approval(news, url), width=860, height=1200)
+        _digest(news, "editions", "approve", "latest", "--by", "Editor")
+        _digest(news, "run")
+        _digest(news, "preview", "--out", "mail.html")
         shoot("mail-light", (news / "mail.html").as_uri(), width=720, height=1200)
         shoot("mail-dark", (news / "mail.html").as_uri(), width=720, height=1200, scheme="dark")
         with _running(news, "preview", "--no-open") as url:
@@ -126,7 +146,6 @@ def take(out: Path) -> None:
             shoot("archive", f"{url}/morning/", width=720)
             shoot("status", f"{url}/status")
             shoot("status-phone", f"{url}/status", width=390, scheme="dark")
-            shoot("approval", _find_approval(news, url), width=860, height=1200)
         browser.close()
 
 
@@ -137,9 +156,20 @@ def _find_approval(news: Path, url: str) -> str:
 
     with App(load_config(news / "config.toml")) as app:
         (stored,) = app.store.editions.newest("morning", 1)
-        link = app.approval_url(stored.id, "editor@example.com")
+        link = app.approval_url(stored.id, _EDITOR)
     return url + link.removeprefix("https://news.example.com")
 
 
+def main(out: Path, *, must: bool) -> None:
+    """Where there is no Chromium and they need not be, blank ones hold their places."""
+    if chromium := find_chromium():
+        take(out, chromium)
+    elif must:
+        raise SystemExit("Chromium is not installed: apt install chromium")
+    else:
+        hold_places(out)
+        sys.stderr.write("Chromium is not installed: the pages are built without their pictures\n")
+
+
 if __name__ == "__main__":
-    take(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), must="--if-possible" not in sys.argv)
