@@ -23,6 +23,7 @@ myst_heading_anchors = 3
 nitpicky = True
 smartquotes = False  # what stands in quotes is copied into config.toml
 html_theme = "alabaster"
+html_static_path = ["static"]
 html_theme_options = {
     "description": "The day's articles in one email",
     "page_width": "1080px",
