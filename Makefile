@@ -50,8 +50,14 @@ docs: $(STAMP) ## these pages as HTML, into docs/_build; with pictures where Chr
 screenshots: $(STAMP) ## the pictures in them, by Chromium
 	$(BIN)/python docs/screenshots.py docs/screenshots
 
-coverage: $(STAMP) ## how much of the stages, the ledger and the audience the tests go through; FULL=1: by all of them
-	$(BIN)/python -m pytest -n logical --dist worksteal --cov --cov-config=pyproject.toml --cov-report=term-missing:skip-covered $(if $(FULL),,tests/unit tests/contract)
+coverage: $(STAMP) ## how much of the stages, the ledger and the audience all tests go through, and what they do not
+	$(BIN)/coverage erase
+	PYTHONDONTWRITEBYTECODE= $(BIN)/coverage run -m pytest -n logical --dist worksteal --timeout=600
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+	@$(BIN)/coverage json --quiet -o .coverage.json && $(BIN)/python -c 'import json; \
+	  found = json.load(open(".coverage.json"))["totals"]; \
+	  print("branches: {covered_branches} of {num_branches}, {percent_branches_covered:.1f} %".format(**found))'
 
 dist: $(STAMP) ## sdist and wheel into dist/, and the wheel tried in an empty environment
 	rm -rf dist && $(BIN)/python -m hatchling build --directory dist

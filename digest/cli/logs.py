@@ -58,13 +58,13 @@ class Log:
         """Takes over what libraries log, too."""
         import structlog
 
-        secrets = list_secrets(config)
+        self._secrets = list_secrets(config)
         shared: list[Any] = [
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _add_about,
             structlog.processors.format_exc_info,
-            _make_masking(secrets),
+            _make_masking(self._secrets),
         ]
         is_json = config.log.format == "json"
         renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False) if is_json else _write_plainly
@@ -87,6 +87,10 @@ class Log:
         )
         self._is_json = is_json
         self._newsletter = config.newsletter.slug
+
+    def learn(self, config: "Config") -> None:
+        """The secrets of another configuration, beside those that are known."""
+        self._secrets[:] = sorted({*self._secrets, *list_secrets(config)}, key=len, reverse=True)
 
     def say(self, line: str) -> None:
         """A line; what begins as our faults do is a warning."""

@@ -76,6 +76,7 @@ def serve(
         from digest.web.serving import listen
 
         found = read(load(context, config))
+        log.learn(found.app.config)
         try:
             found.app.require_ready()
             found.app.renderer.check()

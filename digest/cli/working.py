@@ -82,6 +82,7 @@ def worker(
 
     def read_again() -> "Means":
         found = load(context, config)
+        log.learn(found)
         table = require_engine(found)
         if (found.newsletter.slug, found.store.url) != (slug, first.store.url):
             remedy = "restart the worker"

@@ -1,14 +1,14 @@
 """How the newsletter does, for `digest status` and the API alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from digest import __version__
 from digest.deliver.lanes import LEASE
-from digest.due import find_next, gather_zones
-from digest.models import Cadence, TaskKind
+from digest.due import Due, find_next, gather_zones
+from digest.models import Cadence, EditionState, TaskKind
 from digest.operate.presence import find_wrong_clock
 from digest.stores.patience import hurried
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _EDITIONS = 7
 _ASIDE = 20
+_OVER = (EditionState.SENT, EditionState.MISSED, EditionState.WITHDRAWN)
 _SILENT = 60  # seconds after which a process is not counted as there
 
 
@@ -83,7 +84,8 @@ def read_next_due(app: "App") -> dict[str, Any] | None:
     zones = gather_zones(schedule, app.store.subscribers.zones(slug)) if schedule.per_subscriber_timezone else {}
     has_weekly = schedule.weekly is not None and app.store.subscribers.has_weekly(slug)
     cadences: tuple[Cadence, ...] = ("daily", "weekly") if has_weekly else ("daily",)
-    due = find_next(schedule, app.clock(), cadences=cadences, zones=zones)
+    found = [_find_open(app, cadence, zones) for cadence in cadences]
+    due = min((one for one in found if one), key=lambda one: one.at, default=None)
     if due is None:
         return None
     return {
@@ -94,6 +96,17 @@ def read_next_due(app: "App") -> dict[str, Any] | None:
         "utc": due.at,
         "machine": due.at.astimezone(),
     }
+
+
+def _find_open(app: "App", cadence: Cadence, zones: Collection[str]) -> Due | None:
+    """The next one that is not over with already, as one is that was sent by hand before its time."""
+    schedule, slug, now = app.config.schedule, app.config.newsletter.slug, app.clock()
+    while due := find_next(schedule, now, cadences=[cadence], zones=zones):
+        stored = app.store.editions.find(slug, cadence, due.day)
+        if stored is None or stored.state not in _OVER:
+            return due
+        now = due.at
+    return None
 
 
 def list_workers(app: "App") -> list[dict[str, Any]]:

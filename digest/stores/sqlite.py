@@ -101,10 +101,17 @@ class SqliteDatabase(Database):
             raise StoreError(self.name, "it may not be looked at", remedy=remedy) from None
 
     def prepare(self) -> None:
-        """The write-ahead log, kept in the file once and for all; not possible within a transaction."""
+        """The write-ahead log, kept in the file once and for all; not possible within a transaction.
+
+        A new file is its owner's alone: readers' addresses come into it.
+        """
         try:
+            if not self.path.exists():
+                make_private(self.path)
             with closing(self.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
                 cursor.execute("PRAGMA journal_mode = WAL")
+        except OSError as error:
+            raise StoreError(self.name, "it cannot be made", remedy="let this user write in its folder") from error
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise self.explain(error) from None
 

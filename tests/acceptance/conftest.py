@@ -29,6 +29,8 @@ base_url = "https://news.test"
 
 
 COMMON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+# That commands are measured, too, when tests are: `make coverage`.
+COMMON |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 @cache
