@@ -60,7 +60,7 @@ def require_extra(extra: str, *packages: str) -> None:
     """Raise ConfigError when a package of an optional extra is missing."""
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
-        remedy = f'pip install "digest[{extra}]"'
+        remedy = f"in Digest's folder: pip install '.[{extra}]'"
         raise ConfigError(f'the extra "{extra}"', f"it needs {', '.join(missing)}, not installed here", remedy=remedy)
 
 

@@ -64,7 +64,7 @@ def worker(
     try:
         from digest.engine.queue import ProcrastinateQueue
     except ImportError:
-        remedy = 'pip install "digest[postgresql]"'
+        remedy = "in Digest's folder: pip install '.[postgresql]'"
         raise ConfigError("[store] url", "PostgreSQL needs a driver, not installed here", remedy=remedy) from None
     from digest.health import Health, read_address
     from digest.stores.owners import this_owner

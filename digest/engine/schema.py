@@ -134,7 +134,7 @@ def _find_migrations() -> dict[str, Path]:
 def _find_folder() -> Path:
     spec = util.find_spec("procrastinate")
     if spec is None or not spec.submodule_search_locations:
-        remedy = 'pip install "digest[postgresql]"'
+        remedy = "in Digest's folder: pip install '.[postgresql]'"
         raise ConfigError("[engine] kind", "Procrastinate is not installed here", remedy=remedy)
     return Path(next(iter(spec.submodule_search_locations))) / "sql"
 

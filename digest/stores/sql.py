@@ -289,7 +289,7 @@ def find_database(url: str, connections: int | None = None) -> Database:
         try:
             from digest.stores.postgresql import CONNECTIONS, PostgresDatabase
         except ImportError:
-            remedy = 'pip install "digest[postgresql]"'
+            remedy = "in Digest's folder: pip install '.[postgresql]'"
             raise ConfigError("[store] url", "PostgreSQL needs a driver, not installed here", remedy=remedy) from None
         return PostgresDatabase(url, connections=connections or CONNECTIONS)
     path = url.removeprefix("sqlite:///")
