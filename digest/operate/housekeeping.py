@@ -66,7 +66,8 @@ def prune(app: "App", now: datetime) -> Kept:
         kept.forget("networks", lambda: pruning.forget_networks(slug, before=before_networks))
     if rules.deliveries:
         before_all = now - rules.deliveries
-        kept.forget("editions", lambda: pruning.forget_deliveries(slug, before=before_all.date()))
+        day = before_all.date()
+        kept.forget("editions", lambda: pruning.forget_deliveries(slug, before=day, untouched_since=before_all))
         kept.forget("runs", lambda: pruning.forget_runs(slug, before=before_all))
     return kept
 

@@ -35,8 +35,8 @@ FIGURES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "digest_entries": (("source",), "Entries of the last 30 days, by source."),
     "digest_last_run_timestamp_seconds": ((), "When the newest run ended."),
     "digest_last_run_status": (("status",), "1 for how the newest run ended."),
-    "digest_stage_seconds": (("stage",), "How long each stage of the newest run took."),
-    "digest_summaries": (("kind",), "Items of the newest run, by how they are said."),
+    "digest_stage_seconds": (("stage",), "How long each stage of the newest run that did something took."),
+    "digest_summaries": (("kind",), "Items of the newest run that did something, by how they are said."),
     "digest_processes": ((), "Servers and workers that showed themselves."),
     "digest_tasks_waiting": (("kind",), "Tasks that wait for a worker, by kind."),
     "digest_tasks_set_aside": ((), "Tasks that failed too often."),
@@ -63,9 +63,12 @@ class _Collected(Collector):
 
 def _list_metrics(app: "App") -> Iterator[Metric]:
     found, now = read_status(app), app.clock()
-    last = app.store.runs.last(app.config.newsletter.slug)
+    runs, slug = app.store.runs, app.config.newsletter.slug
     yield InfoMetricFamily("digest", FIGURES["digest_info"][1], {"version": __version__})
-    yield from _measure_runs(last[1] if last else None, last[0] if last else None)
+    if last := runs.last(slug):
+        yield from _measure_end(*last)
+    if worked := runs.last(slug, has_stages=True):
+        yield from _measure_stages(worked[1])
     yield from _measure_editions(found)
     if sent_at := app.store.editions.last_sent_at(app.config.newsletter.slug):  # also when it was long ago
         yield _one("digest_last_success_timestamp_seconds", sent_at)
@@ -81,12 +84,13 @@ def _list_metrics(app: "App") -> Iterator[Metric]:
     yield _gauge("digest_incidents", counts)
 
 
-def _measure_runs(report: "Report | None", finished_at: datetime | None) -> Iterator[Metric]:
-    if report is None or finished_at is None:
-        return
+def _measure_end(finished_at: datetime, report: "Report") -> Iterator[Metric]:
     yield _one("digest_last_run_timestamp_seconds", finished_at)
     states = {status: float(report.status == status) for status in ("done", "partial", "failed")}
     yield _gauge("digest_last_run_status", states)
+
+
+def _measure_stages(report: "Report") -> Iterator[Metric]:
     seconds: dict[str, float] = {}
     for stage in report.stages:
         seconds[stage.stage] = seconds.get(stage.stage, 0.0) + stage.seconds

@@ -252,8 +252,10 @@ class RunStore(Protocol):
         """Keep a report."""
         ...
 
-    def last(self, newsletter: str, *, edition: int | None = None) -> tuple[datetime, Report] | None:
-        """When the newest run ended, and its report: of all, or of one edition's."""
+    def last(
+        self, newsletter: str, *, edition: int | None = None, has_stages: bool = False
+    ) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report: of all, of one edition's, or of those that did something."""
         ...
 
     def note_look(self, newsletter: str, cadence: Cadence, *, now: datetime) -> None:

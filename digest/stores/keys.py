@@ -75,14 +75,18 @@ class SqlRuns:
         with self._database.write() as connection:
             connection.execute(insert(runs).values(**values))
 
-    def last(self, newsletter: str, *, edition: int | None = None) -> tuple[datetime, Report] | None:
-        """When the newest run ended, and its report: of all, or of one edition's."""
+    def last(
+        self, newsletter: str, *, edition: int | None = None, has_stages: bool = False
+    ) -> tuple[datetime, Report] | None:
+        """When the newest run ended, and its report: of all, of one edition's, or of those that did something."""
         query = (
             select(runs.c.finished_at, runs.c.report)
             .where(runs.c.newsletter == newsletter)
             .order_by(runs.c.id.desc())
             .limit(1)
         )
+        if has_stages:
+            query = query.where(runs.c.report.contains('"stages":[{'))
         if edition is not None:
             # As it stands in the report, and nowhere else in it: within a string a quotation mark is escaped.
             query = query.where(runs.c.report.contains(f'"edition":{edition},'))

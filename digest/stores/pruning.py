@@ -78,15 +78,21 @@ class SqlPruning:
         )
         return self._repeat(subscriptions.c.id, old, update(subscriptions).values(consent_from=None))
 
-    def forget_deliveries(self, newsletter: str, *, before: date) -> int:
+    def forget_deliveries(self, newsletter: str, *, before: date, untouched_since: datetime | None = None) -> int:
         """Who was sent the editions of whole months before that day; their numbers stay. Returns how many editions.
 
+        Without those that changed after `untouched_since`: an edition of an old date may have been sent today.
         What was killed is gone on with: of an edition there is a tally, or a batch, until nothing is left of it.
         """
         closed = (
             editions.c.newsletter == newsletter,
             editions.c.date < month_of(before),
             editions.c.state.not_in(_OPEN),
+            *(
+                [or_(editions.c.changed_at.is_(None), editions.c.changed_at < untouched_since)]
+                if untouched_since
+                else []
+            ),
             or_(exists().where(tallies.c.edition == editions.c.id), exists().where(batches.c.edition == editions.c.id)),
         )
         with self._database.read() as connection:

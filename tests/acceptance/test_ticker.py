@@ -87,7 +87,7 @@ def test_there_is_a_timer_for_each_zone_that_readers_live_by(tmp_path: Path) -> 
             return {job.id for job in ticker._scheduler.get_jobs() if job.id.startswith("due")}
 
         with ticker:
-            wait_for(lambda: timers() == {"due Asia/Bahrain", "due Europe/Berlin"}, 10, "timers of both zones")
+            wait_for(lambda: timers() == {"due Asia/Bahrain", "due Europe/Berlin"}, 30, "timers of both zones")
             app.store.subscribers.add(
                 "morning",
                 Subscriber(email="four@readers.test", state=SubscriberState.ACTIVE, timezone="Pacific/Niue"),

@@ -3,7 +3,7 @@
 from contextlib import closing
 from datetime import date, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from digest.audience.bounces import BounceRules
 from digest.models import (
@@ -194,3 +194,15 @@ def test_a_census_keeps_the_last_count_of_a_day(store: SqlStore) -> None:
     }
     add_readers(store, 2)
     assert store.managing.count("morning") == {"active": 2}
+
+
+def test_who_was_sent_an_edition_of_an_old_date_today_is_kept(store: SqlStore) -> None:
+    plan(store, 3)
+    count_of = store.ledger.counts(1)
+    assert store.ledger.begin(1, as_of=None, now=NOW)
+    with store._database.write() as connection:
+        connection.execute(update(editions).values(state="sent"))
+    assert store.pruning.forget_deliveries("morning", before=APRIL, untouched_since=NOW) == 0
+    assert count(store, deliveries) == sum(count_of.values()) == 3
+    assert store.pruning.forget_deliveries("morning", before=APRIL, untouched_since=NOW + timedelta(days=1)) == 1
+    assert count(store, deliveries) == 0
