@@ -13,8 +13,9 @@ from tests.golden.regenerate import THEMES, make_renderer, render_all
 MAILS = [f"{name} {theme}" for name in ("english", "arabic") for theme in THEMES]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
+    """One for all tests, each of which sets size, scheme and all that it shows: a new one takes half a second."""
     context = browser.new_context(color_scheme="light")
     # Nothing that is shown here may ask for anything elsewhere.
     context.route("**/*", lambda route: route.continue_() if "127.0.0.1" in route.request.url else route.abort())

@@ -3,6 +3,7 @@
 Each theme's HTML of each edition, and each edition's text, which is the same in every theme.
 """
 
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ def make_renderer(*own: Path, brand: Brand | None = None) -> Renderer:
     )
 
 
+@cache
 def render_all(theme: str = "plain") -> dict[str, Rendition]:
     """The golden editions in a theme, by name."""
     renderer = make_renderer(brand=Brand(theme=theme))
