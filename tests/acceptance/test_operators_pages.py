@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.message import Message
 from pathlib import Path
@@ -19,7 +19,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from digest.app import App
 from digest.errors import OtherRevision, StoreUnavailable
-from digest.models import Collected, EditionState, Entry, Scope, Subscriber, SubscriberState
+from digest.models import (
+    Collected,
+    EditionState,
+    Entry,
+    Report,
+    Scope,
+    StageReport,
+    Subscriber,
+    SubscriberState,
+)
 from digest.operate.presence import Presence
 from digest.operate.tokens import create_token
 from tests.acceptance.public_site import DAY, NOON, keep_edition, open_app, serving_app
@@ -105,6 +114,18 @@ def test_a_token_is_a_password_for_browsers_too(desk: Desk) -> None:
 
 
 def test_metrics_are_what_prometheus_reads(desk: Desk) -> None:
+    worked = Report(
+        newsletter=desk.app.config.newsletter.slug,
+        date=DAY,
+        status="done",
+        message="it went out",
+        state=EditionState.SENT,
+        stages=(StageReport(stage="collect", counts={"new": 3}, seconds=1.5),),
+    )
+    nothing_to_do = replace(worked, message="it was already sent", stages=())
+    for minutes, report in enumerate((worked, nothing_to_do)):
+        at = NOON + timedelta(minutes=minutes)
+        desk.app.store.runs.record(report, started_at=at, finished_at=at)
     status, text, headers = desk.read("/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -116,6 +137,8 @@ def test_metrics_are_what_prometheus_reads(desk: Desk) -> None:
     }
     assert values["digest_subscribers", "active"] == 12
     assert values["digest_entries", "wire"] == 1
+    assert values["digest_stage_seconds", "collect"] == 1.5, "of the last one that did something"
+    assert values["digest_last_run_timestamp_seconds",] == (NOON + timedelta(minutes=1)).timestamp()
     assert values["digest_source_failures", "post"] == 1
     assert values["digest_sources_failing",] == 1
     assert values["digest_deliveries_unknown",] == 0
