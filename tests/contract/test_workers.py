@@ -291,7 +291,7 @@ def test_tasks_of_a_later_version_are_left_to_others(url: str, queue: Procrastin
     wait_for(lambda: working.done("note:3 1"), 20, "what it knows is done")
     wait_for(lambda: working.has_said("left to other workers"), 20, "it is told")
     assert sum("left to other workers" in line for line in working.said) == 1
-    assert queue.waiting()["deliver"] == 2
+    wait_for(lambda: queue.waiting()["deliver"] == 2, 20, "what it knows is settled")
     assert not queue.set_aside()
 
 
