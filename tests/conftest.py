@@ -11,9 +11,10 @@ from hypothesis import settings
 
 from digest.stores.sql import SqlStore
 from tests.doubles.postgresql import PostgresServer, find_binaries
+from tests.forking import FOLDER, end_server
 
 # `make fuzz` asks for many more documents of each property than a test run should cost.
-settings.register_profile("test", deadline=None, max_examples=int(os.environ.get("FUZZ_INPUTS", "400")))
+settings.register_profile("test", deadline=None, max_examples=int(os.environ.get("FUZZ_INPUTS", "100")))
 settings.load_profile("test")
 
 # Files with tests that wait for tens of seconds, for a clock, a server or a deadline; the longest first.
@@ -48,6 +49,18 @@ def _find_temporary_folder() -> str | None:
 
 if folder := _find_temporary_folder():
     os.environ["TMPDIR"] = tempfile.tempdir = folder  # that of pytest, and of the workers that it starts
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the processes of this run find the one that forks commands."""
+    if not hasattr(config, "workerinput"):
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="digest-forks-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """It goes with the run."""
+    if not hasattr(config, "workerinput"):
+        end_server(Path(os.environ[FOLDER]))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -6,6 +6,8 @@ How a command starts is not tried by this: tests about that, and those that kill
 """
 
 import atexit
+import contextlib
+import fcntl
 import gc
 import importlib
 import importlib.util
@@ -14,6 +16,7 @@ import os
 import pkgutil
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,11 +25,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, NoReturn, TextIO
 
 import digest
 
+FOLDER: Final = "DIGEST_TEST_FORKS"  # in the environment: where a test run's server is
 _BYTES: Final = 1 << 20  # of a request
 _SECONDS: Final = 60.0  # until a command has begun
 # What a command loads when it needs it; each by itself is cheap, and all of them are no harm to a command.
@@ -92,32 +95,37 @@ class Forked:
 
 
 class Forks:
-    """Runs commands by a server of its own, in a process; close it at the end."""
+    """Runs commands by a server that listens at an address."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        """Python itself is started in that environment; a command may have more than that."""
-        self._environment = environment
-        self._folder = tempfile.TemporaryDirectory(prefix="digest-forks-")
-        self._address = str(Path(self._folder.name) / "socket")
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self._address)
-        self._listener.listen()
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.forking", str(self._listener.fileno())],
-            cwd=Path(__file__).parent.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            pass_fds=[self._listener.fileno()],
-        )
+    def __init__(self, address: Path) -> None:
+        """Connects to nothing yet."""
+        self._address = str(address)
 
-    def __enter__(self) -> "Forks":
-        return self
+    @classmethod
+    def share(cls, environment: dict[str, str]) -> "Forks":
+        """By one server for all of a test run's processes: to load the program takes it seven seconds.
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.kill()
-        self._server.wait()
-        self._listener.close()
-        self._folder.cleanup()
+        Who comes first starts it, with Python in that environment; `end_server` ends it.
+        """
+        folder = Path(os.environ[FOLDER])
+        address = folder / "socket"
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not address.exists():
+                with socket.socket(socket.AF_UNIX) as listener:
+                    listener.bind(str(address))
+                    listener.listen()
+                    started = subprocess.Popen(
+                        [sys.executable, "-m", "tests.forking", str(listener.fileno())],
+                        cwd=Path(__file__).parent.parent,
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        pass_fds=[listener.fileno()],
+                        start_new_session=True,  # it outlives the process that happens to start it
+                    )
+                (folder / "number").write_text(str(started.pid))
+                started.returncode = 0  # that is not its parent's to wait for
+        return cls(address)
 
     def run(
         self, arguments: list[str], folder: Path, environment: dict[str, str], seconds: float
@@ -161,6 +169,15 @@ class Forks:
             number += asking.recv(1)
         asking.settimeout(None)
         return int(number), asking
+
+
+def end_server(folder: Path) -> None:
+    """End the server of a test run, if there was any, and remove its folder."""
+    number = folder / "number"
+    if number.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(number.read_text()), signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _serve(listener: socket.socket) -> Any:

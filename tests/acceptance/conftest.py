@@ -1,6 +1,5 @@
 """The real command line, in real folders, against real servers on loopback."""
 
-import atexit
 import json
 import os
 import shutil
@@ -35,10 +34,8 @@ COMMON |= {name: value for name, value in os.environ.items() if name.startswith(
 
 @cache
 def find_forks() -> Forks:
-    """One for all tests of this process."""
-    forks = Forks(COMMON)
-    atexit.register(forks.__exit__, None, None, None)
-    return forks
+    """One for all tests."""
+    return Forks.share(COMMON)
 
 
 @dataclass(frozen=True)

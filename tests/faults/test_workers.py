@@ -18,6 +18,7 @@ READERS = 50_000 if FULL else 2_000
 KILLS = 20 if FULL else 4
 RESTARTS = 6 if FULL else 2
 CONCURRENCY = 4
+RATE = "100000/s" if FULL else "120/s"  # a short edition would be over before those who are killed were replaced
 SECONDS = 900.0 if FULL else 120.0
 RECOVERY = 15.0  # seconds after which work goes on, with the shipped settings
 REQUEST = 100  # readers of one request to SendGrid, or an edition would have as many as there are kills
@@ -35,7 +36,14 @@ def field(
     monkeypatch.setenv("DIGEST_SENDGRID_API_KEY", SendGridDouble.KEY)
     url = server.create()
     made = Field(
-        tmp_path, url, request.param, *ground, readers=READERS, connections=CONCURRENCY, engine="procrastinate"
+        tmp_path,
+        url,
+        request.param,
+        *ground,
+        readers=READERS,
+        connections=CONCURRENCY,
+        engine="procrastinate",
+        rate=RATE,
     )
     with (tmp_path / "config.toml").open("a") as config:
         config.write("\n[breakers]\nfailures = 1.0\n")  # each kill makes some unknown, and there are many
