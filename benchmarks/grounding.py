@@ -62,17 +62,22 @@ def _report(
     asked: Counter[str] = Counter()
     caught: Counter[str] = Counter()
     faithful = [pair for pair in pairs if pair[0]["kind"] == "faithful"]
-    for row, source in pairs:
-        asked[row["kind"]] += 1
-        caught[row["kind"]] += _is_refused(row, source, judged)
+    others = []
     for place, (row, own) in enumerate(faithful):
         later = faithful[place + 1 :] + faithful[:place]
         other = next(
             (source for _, source in later if source is not own and source.get("language") == own.get("language")), None
         )
         if other:
-            asked["other story"] += 1
-            caught["other story"] += _is_refused(row, other, judged)
+            others.append((row, other))
+    for row, source in sorted([*pairs, *others], key=lambda pair: id(pair[1])):  # each source is read once
+        _is_refused(row, source, judged)
+    for row, source in pairs:
+        asked[row["kind"]] += 1
+        caught[row["kind"]] += _is_refused(row, source, judged)
+    for row, source in others:
+        asked["other story"] += 1
+        caught["other story"] += _is_refused(row, source, judged)
     for label, kinds, aim in (("looked up", _LOOKED_UP, "; aim 98 %"), ("turned senses", _TURNED, "")):
         parts = ", ".join(f"{kind} {caught[kind]}/{asked[kind]}" for kind in kinds)
         total = sum(asked[kind] for kind in kinds)

@@ -64,8 +64,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each processor: a third of a run's time is spent in waiting, for a clock, a server or a deadline."""
-    return 2 * (os.cpu_count() or 1)
+    """Two for each processor, and one: a third of a run's time is waiting, for a clock, a server or a deadline."""
+    return 2 * (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly

@@ -21,7 +21,7 @@ from digest.summarizers.grounding.hedges import find_lost_hedge
 from digest.summarizers.grounding.moments import Moment, find_moments
 from digest.summarizers.grounding.names import find_unknown_name, find_unknown_run
 from digest.summarizers.grounding.quotations import find_misquoted
-from digest.summarizers.grounding.reading import Reading, ReadSentence, Token, read_sentence
+from digest.summarizers.grounding.reading import Reading, ReadSentence, Token, read_sentence, read_source
 from digest.summarizers.grounding.roles import find_swapped
 from digest.summarizers.grounding.senses import find_turned
 from digest.text import Span, is_dense
@@ -68,7 +68,7 @@ class Grounded:
 
 def ground(sentences: Sequence[str], text: str, *, language: str, title: str | None = None) -> list[Grounded]:
     """Each sentence of an answer against the source's title and text. `language` is an ISO 639-1 code."""
-    source = Reading(text, language, title=title)
+    source = read_source(text, language, title)
     whole = "\n".join(part for part in (title, text) if part)
     read = [read_sentence(sentence, language) for sentence in sentences]
     least = _LEAST_COVERED_IN_PAIRS if any(map(_is_in_pairs, read)) else _LEAST_COVERED

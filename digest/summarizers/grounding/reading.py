@@ -62,6 +62,12 @@ class ReadSentence:
         return list(self.tokens[max(0, at - reach) : at + reach + 1])
 
 
+@lru_cache(maxsize=4)
+def read_source(text: str, language: str, title: str | None) -> "Reading":
+    """Once, where several answers about the same text are judged, as when a model is asked again."""
+    return Reading(text, language, title=title)
+
+
 class Reading:
     """A whole text, read once for all checks."""
 
