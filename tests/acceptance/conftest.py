@@ -101,9 +101,8 @@ def sample_desk(desk: Desk, samples: Path) -> Desk:
     return desk
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The Chromium that is installed."""
+def launch_browser() -> Iterator[Browser]:
+    """The Chromium that is installed; the test is skipped where there is none."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         pytest.skip("needs chromium")
@@ -111,6 +110,18 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all tests of a file."""
+    yield from launch_browser()
+
+
+@pytest.fixture
+def phone() -> Iterator[Browser]:
+    """One for one test: while Playwright runs, this thread has a loop, and no edition could be made or read in it."""
+    yield from launch_browser()
 
 
 Answer = tuple[int, dict[str, str], bytes]

@@ -134,7 +134,7 @@ def test_every_table_in_the_docs_loads_beside_the_shipped_ones(name: str, block:
     environment = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "https://hooks.example/x")
     if "procrastinate" in block:
         environment["DIGEST_STORE_URL"] = "postgresql+psycopg://digest@db.example/digest"
-    load_config(path, environment)
+    assert load_config(path, environment).newsletter.slug == whole["newsletter"]["slug"]
 
 
 def test_every_page_is_linked_from_another_in_words(repository: Path) -> None:

@@ -1,7 +1,6 @@
 """What an operator asks a server: whether it is ready, figures for Prometheus, and a page with pictures."""
 
 import base64
-import shutil
 import sqlite3
 import urllib.error
 import urllib.request
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from prometheus_client.parser import text_string_to_metric_families
 
 from digest.app import App
@@ -165,18 +164,6 @@ def test_the_page_says_first_what_needs_its_operator(desk: Desk) -> None:
     _, html, _ = desk.read("/status")
     assert "1 thing needs you" in html
     assert "is held: preflight: a link is dead." in html
-
-
-@pytest.fixture
-def phone() -> Iterator[Browser]:
-    """Chromium for one test: while Playwright runs, this thread has a loop, and nothing could be read in it."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        pytest.skip("needs chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1100, "light")])

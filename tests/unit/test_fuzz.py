@@ -17,6 +17,7 @@ from digest.models import Feed
 from digest.sources.feed import parse_feed
 from digest.sources.markup import plain_name, sanitise, scrub
 from digest.sources.parsing import sniff
+from tests.unit.spoiling import EDITS, spoil
 
 URL = "https://news.example.com/feeds/main.xml"
 SEEDS = [
@@ -62,25 +63,6 @@ PIECES = [
     b' href="javascript:x()"',
     b"<xhtml:script xmlns:xhtml='http://www.w3.org/1999/xhtml'>x()</xhtml:script>",
 ]
-EDITS = st.lists(
-    st.tuples(st.sampled_from(["insert", "cut", "copy", "byte"]), st.integers(0, 4000), st.integers(0, 255)),
-    max_size=8,
-)
-
-
-def spoil(document: bytes, edits: list[tuple[str, int, int]]) -> bytes:
-    """The document after the edits, each of a kind, at a place, with a number whose meaning depends on the kind."""
-    for kind, place, number in edits:
-        at = place % (len(document) + 1)
-        if kind == "insert":
-            document = document[:at] + PIECES[number % len(PIECES)] + document[at:]
-        elif kind == "cut":
-            document = document[:at] + document[at + number :]
-        elif kind == "copy":
-            document = document[:at] + document[max(0, at - number) :]
-        else:
-            document = document[:at] + bytes([number]) + document[at + 1 :]
-    return document
 
 
 class Executable(HTMLParser):
@@ -147,7 +129,7 @@ def test_the_finder_finds() -> None:
 
 @given(st.sampled_from(SEEDS), EDITS)
 def test_any_document_is_a_harmless_feed_or_a_source_error(seed: bytes, edits: list[tuple[str, int, int]]) -> None:
-    assert_feed_or_fault(spoil(seed, edits))
+    assert_feed_or_fault(spoil(seed, edits, PIECES))
 
 
 FRAGMENTS = st.sampled_from(

@@ -23,14 +23,12 @@ from digest.errors import BadToken, ConfigError
 from digest.models import EventKind, SubscriberState
 from digest.web.operating import read_secret
 from tests.unit.returned_mails import ORIGINAL, TERMS, postfix
+from tests.unit.spoiling import EDITS, spoil
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 LINKS = Links(base_url="https://news.test", newsletter="morning", keys=["old", "new"])
 KEY = "0123456789abcdef" * 2
 PURPOSES = ("unsubscribe", "confirm", "preferences", "approval", "form", "click", "open")
-EDITS = st.lists(
-    st.tuples(st.sampled_from(["insert", "cut", "copy", "byte"]), st.integers(0, 4000), st.integers(0, 255)), max_size=8
-)
 SAID = {
     "email": "a@far.test",
     "event": "bounce",
@@ -52,21 +50,6 @@ _LINES = (
 )
 _BYTES = (b"\r\n\r\n", b"\r\n", b"\r", b"\n", b"\t", b"\0", b"\xff", b"\xfe\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80")
 PIECES = [*(word.encode() for word in _WORDS.split()), *(f"{line}\r\n".encode() for line in _LINES), *_BYTES]
-
-
-def spoil(document: bytes, edits: list[tuple[str, int, int]]) -> bytes:
-    """The document after some edits; see test_fuzz."""
-    for kind, place, number in edits:
-        at = place % (len(document) + 1)
-        if kind == "insert":
-            document = document[:at] + PIECES[number % len(PIECES)] + document[at:]
-        elif kind == "cut":
-            document = document[:at] + document[at + number :]
-        elif kind == "copy":
-            document = document[:at] + document[max(0, at - number) :]
-        else:
-            document = document[:at] + bytes([number]) + document[at + 1 :]
-    return document
 
 
 def assert_storable(value: object) -> None:
@@ -110,7 +93,7 @@ def test_any_posted_body_is_events_or_a_clear_refusal(kinds: list[int], edits: l
     ).encode()
     events, fault = [], "the body "
     try:
-        events = read_events(spoil(body, edits), now=NOW)
+        events = read_events(spoil(body, edits, PIECES), now=NOW)
     except ValueError as error:
         fault = str(error)
     assert fault.startswith("the body ")
@@ -146,7 +129,7 @@ def test_any_file_is_imported_or_refused_in_words(encoding: str, edits: list[tup
     terms = Terms(consent=None, topics=["world"], now=NOW)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "readers.csv"
-        path.write_bytes(spoil(TABLE.encode(encoding), edits))
+        path.write_bytes(spoil(TABLE.encode(encoding), edits, PIECES))
         try:
             with open_table(path, mapping={}) as table:
                 for chunk in read_chunks(table, terms, size=2):
@@ -161,7 +144,7 @@ def test_any_file_is_imported_or_refused_in_words(encoding: str, edits: list[tup
 
 @given(st.sampled_from([postfix(), ORIGINAL.encode(), b""]), EDITS)
 def test_any_mail_is_sorted_and_none_ends_the_reading(mail: bytes, edits: list[tuple[str, int, int]]) -> None:
-    found = sort_mail(spoil(mail, edits), TERMS, received_at=NOW)
+    found = sort_mail(spoil(mail, edits, PIECES), TERMS, received_at=NOW)
     if found.event is not None:
         assert found.event.occurred_at == NOW, "what a mail says of its date is anybody's"
         assert found.event.email is None
