@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from digest.stores.sql import SqlStore
 from tests.doubles.postgresql import PostgresServer, find_binaries
-from tests.forking import FOLDER, end_server
+from tests.forking import COMMON, ForkServer
 
 # `make fuzz` asks for many more documents of each property than a test run should cost.
 settings.register_profile("test", deadline=None, max_examples=int(os.environ.get("FUZZ_INPUTS", "100")))
@@ -51,16 +51,21 @@ if folder := _find_temporary_folder():
     os.environ["TMPDIR"] = tempfile.tempdir = folder  # that of pytest, and of the workers that it starts
 
 
+_FORKS = pytest.StashKey[ForkServer]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Where the processes of this run find the one that forks commands."""
+    """All processes of this run have their commands from one that forks them."""
+    missing = [name for name in _LONG if not (config.rootpath / name).is_file()]
+    assert not missing, f"there is no {missing}"
     if not hasattr(config, "workerinput"):
-        os.environ[FOLDER] = tempfile.mkdtemp(prefix="digest-forks-")
+        config.stash[_FORKS] = ForkServer(COMMON)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """It goes with the run."""
-    if not hasattr(config, "workerinput"):
-        end_server(Path(os.environ[FOLDER]))
+    if server := config.stash.get(_FORKS, None):
+        server.end()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -2,12 +2,11 @@
 
 To start Python and load the program takes one to three seconds of a core, several hundred times in this suite; a fork
 takes a hundredth. What is forked is a process like any other, with an environment, a folder and streams of its own.
-How a command starts is not tried by this: tests about that, and those that kill, start Python themselves.
+How a command starts is not tried by this: tests about that start Python themselves. Nor is how Python takes itself
+apart at the end; a fork ends before that.
 """
 
 import atexit
-import contextlib
-import fcntl
 import gc
 import importlib
 import importlib.util
@@ -25,11 +24,15 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final, NoReturn, TextIO
+from typing import Final, NoReturn, TextIO
 
 import digest
 
-FOLDER: Final = "DIGEST_TEST_FORKS"  # in the environment: where a test run's server is
+# With which commands are run: nothing of the tester's, but that they are measured when tests are (`make coverage`).
+COMMON: Final = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"} | {
+    name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")
+}
+ADDRESS: Final = "DIGEST_TEST_FORKS"  # in the environment: where a test run's server listens
 _BYTES: Final = 1 << 20  # of a request
 _SECONDS: Final = 60.0  # until a command has begun
 # What a command loads when it needs it; each by itself is cheap, and all of them are no harm to a command.
@@ -94,38 +97,39 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+class ForkServer:
+    """The process that is forked, for all of a test run's processes; it ends when this one does.
+
+    It loads the program, which takes it seven seconds, when it is first asked for a command.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        """Starts it, with Python in that environment, and says in this process's where it is."""
+        self._folder = Path(tempfile.mkdtemp(prefix="digest-forks-"))
+        os.environ[ADDRESS] = address = str(self._folder / "socket")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen(100)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.forking", str(listener.fileno())],
+                cwd=Path(__file__).parent.parent,
+                env=environment,
+                stdin=subprocess.PIPE,  # by which it learns that this process is gone
+                pass_fds=[listener.fileno()],
+            )
+
+    def end(self) -> None:
+        """End it, not the commands that are still under way."""
+        self._process.communicate()
+        shutil.rmtree(self._folder)
+
+
 class Forks:
     """Runs commands by a server that listens at an address."""
 
-    def __init__(self, address: Path) -> None:
+    def __init__(self, address: str) -> None:
         """Connects to nothing yet."""
-        self._address = str(address)
-
-    @classmethod
-    def share(cls, environment: dict[str, str]) -> "Forks":
-        """By one server for all of a test run's processes: to load the program takes it seven seconds.
-
-        Who comes first starts it, with Python in that environment; `end_server` ends it.
-        """
-        folder = Path(os.environ[FOLDER])
-        address = folder / "socket"
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not address.exists():
-                with socket.socket(socket.AF_UNIX) as listener:
-                    listener.bind(str(address))
-                    listener.listen()
-                    started = subprocess.Popen(
-                        [sys.executable, "-m", "tests.forking", str(listener.fileno())],
-                        cwd=Path(__file__).parent.parent,
-                        env=environment,
-                        stdin=subprocess.DEVNULL,
-                        pass_fds=[listener.fileno()],
-                        start_new_session=True,  # it outlives the process that happens to start it
-                    )
-                (folder / "number").write_text(str(started.pid))
-                started.returncode = 0  # that is not its parent's to wait for
-        return cls(address)
+        self._address = address
 
     def run(
         self, arguments: list[str], folder: Path, environment: dict[str, str], seconds: float
@@ -171,18 +175,17 @@ class Forks:
         return int(number), asking
 
 
-def end_server(folder: Path) -> None:
-    """End the server of a test run, if there was any, and remove its folder."""
-    number = folder / "number"
-    if number.exists():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(number.read_text()), signal.SIGKILL)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _serve(listener: socket.socket) -> Any:
-    """Fork for each request, for ever; in the fork, the arguments of the command that it is to be."""
+def _serve(listener: socket.socket) -> list[str] | None:
+    """Fork for each request; in the fork, the arguments of its command. None when the test run has ended."""
+    is_loaded = False
     while True:
+        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        if sys.stdin in ready:  # nothing is ever written to it: it was closed
+            listener.close()
+            return None
+        if not is_loaded:
+            _load()
+            is_loaded = True
         asked, _ = listener.accept()
         if os.fork():
             asked.close()
@@ -203,7 +206,7 @@ def _serve(listener: socket.socket) -> Any:
 
 
 def _become(streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> list[str]:
-    for number, stream in enumerate(streams, 1):  # its stdin is the server's, which is empty
+    for number, stream in enumerate((os.open(os.devnull, os.O_RDONLY), *streams)):
         os.dup2(stream, number)
         os.close(stream)
     os.chdir(folder)
@@ -222,16 +225,18 @@ def _load() -> None:
         importlib.import_module(name)
     for module_name, function in _READ:
         getattr(importlib.import_module(module_name), function)()
+    assert threading.active_count() == 1, "a fork has one thread"
+    gc.collect()
+    gc.freeze()  # a fork's memory is shared until it is written to
 
 
 def main() -> None:
     """Serve on the listening socket that is handed down."""
-    _load()
-    assert threading.active_count() == 1, "a fork has one thread"
-    gc.collect()
-    gc.freeze()  # a fork's memory is shared until it is written to
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    sys.argv = ["digest", *_serve(socket.socket(fileno=int(sys.argv[1])))]
+    arguments = _serve(socket.socket(fileno=int(sys.argv[1])))
+    if arguments is None:
+        return
+    sys.argv = ["digest", *arguments]
     # Processes that the command starts load what is the main module here: that of the program, not this one.
     sys.modules["__main__"].__spec__ = importlib.util.find_spec("digest.__main__")
     from digest.__main__ import main as run_command

@@ -6,7 +6,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.forking import Forked, Forks
+from tests.forking import ADDRESS, COMMON, Forked, Forks
 
 NEWSLETTER = """\
 [newsletter]
@@ -25,17 +24,6 @@ reply_to = "editor@news.test"
 postal_address = "1 Example Street, Example City"
 base_url = "https://news.test"
 """
-
-
-COMMON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
-# That commands are measured, too, when tests are: `make coverage`.
-COMMON |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-
-
-@cache
-def find_forks() -> Forks:
-    """One for all tests."""
-    return Forks.share(COMMON)
 
 
 @dataclass(frozen=True)
@@ -58,6 +46,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {**COMMON, "HOME": str(folder / "home")}
+        self._forks = Forks(os.environ[ADDRESS])
 
     def configure(self, *tables: str) -> None:
         """Write config.toml: the newsletter and these tables."""
@@ -66,13 +55,13 @@ class Desk:
 
     def digest(self, *arguments: str, **environment: str) -> Ran:
         """Run one command to its end."""
-        code, out, err = find_forks().run(list(arguments), self.folder, self.environment | environment, 150)
+        code, out, err = self._forks.run(list(arguments), self.folder, self.environment | environment, 150)
         assert "Traceback" not in err, err
         return Ran(code, out, err)
 
     def start(self, *arguments: str, **environment: str) -> Forked:
         """Start a command that goes on; its talk is on stderr."""
-        return find_forks().start(list(arguments), self.folder, self.environment | environment)
+        return self._forks.start(list(arguments), self.folder, self.environment | environment)
 
     def mails(self) -> list[Path]:
         """What lies in the outbox."""

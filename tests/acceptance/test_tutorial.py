@@ -12,8 +12,9 @@ from email import message_from_bytes, policy
 from email.utils import format_datetime
 from pathlib import Path
 
-from tests.acceptance.conftest import COMMON, Answer, Ran
+from tests.acceptance.conftest import Answer, Ran
 from tests.doubles.ports import free_port
+from tests.forking import COMMON
 
 _BLOCK = re.compile(r"```(console|toml)\n(.*?)```", re.DOTALL)
 _RFC822 = re.compile(r"(?<=<pubDate>)[^<]*")

@@ -23,9 +23,10 @@ from typing import Any
 from digest.app import App
 from digest.config import load_config
 from digest.models import Subscriber, SubscriberState
-from tests.acceptance.conftest import COMMON, NEWSLETTER, Desk
+from tests.acceptance.conftest import NEWSLETTER, Desk
 from tests.acceptance.serving import wait_for
 from tests.faults.later import make_version
+from tests.forking import COMMON
 
 READERS = 60
 MONDAY = date(2026, 11, 16)
