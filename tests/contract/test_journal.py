@@ -269,6 +269,24 @@ def test_who_lived_through_a_restoring_begins_nothing_in_the_restored_database(
             assert restored.ledger.counts(edition) == {"unknown": 3}
 
 
+@pytest.mark.parametrize("is_owed", [False, True])
+def test_a_backup_of_a_restored_database_is_restored_as_any_other(
+    reopen: Open, store_url: str, other_url: str, journal: Path, tmp_path: Path, is_owed: bool
+) -> None:
+    with closing(reopen()) as store:
+        leaver, stays = (reader.email for reader in add_readers(store, 2))
+        store.backup(tmp_path / "first")
+    SqlStore.restore(other_url, tmp_path / "first")
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        if is_owed:
+            restored.keys.note("replay_owed", "[]")
+        restored.backup(tmp_path / "second")
+        restored.subscribers.remove("morning", leaver, now=LATER)
+    put_back(store_url, tmp_path / "second", journal)
+    with closing(reopen()) as again:
+        assert [reader.email for reader in again.subscribers.reached("morning")] == [stays]
+
+
 def test_nothing_is_claimed_before_the_journal_is_replayed(reopen: Open, store_url: str) -> None:
     with closing(reopen()) as store:
         edition = plan(store, 3)
