@@ -220,7 +220,8 @@ def _note(connection: Connection, key: str, at: datetime, told: Mapping[str, obj
 
 
 def _forget_noted(connection: Connection) -> None:
-    connection.info.pop(_NOTED, None)
+    if not connection.invalidated:  # what is known of a lost one went with it, and asking for that raises
+        connection.info.pop(_NOTED, None)
 
 
 def _keep_name(folder: Path) -> None:
