@@ -7,6 +7,7 @@ may have been made are unknown, and named.
 
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,7 @@ _UNDER_WAY: Final = (EditionState.SENDING.value, EditionState.STOPPED.value)
 _OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 _DOUBT: Final = "the database was put back to an earlier state: it may have been sent since"
 _STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
+_BOUNCED: Final = SubscriberState.BOUNCED.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,19 +164,32 @@ class Replaying:
             elif line.reason == SubscriberState.ERASED.value:
                 erased += self._forget(newsletter, email, now)
             else:
-                change = update(subscriptions).where(
-                    subscriptions.c.person == person, subscriptions.c.state.in_(_STAYING)
-                )
+                # What bounces did may be undone, and what people did may not.
+                ended = _STAYING if line.reason == _BOUNCED else (*_STAYING, _BOUNCED)
+                change = update(subscriptions).where(subscriptions.c.person == person, subscriptions.c.state.in_(ended))
                 if newsletter != _EVERY_NEWSLETTER:
                     change = change.where(subscriptions.c.newsletter == newsletter)
                 with self._database.write() as connection:
                     connection.execute(change.values(state=line.reason, changed_at=now))
+        gone = [which for which in left if which not in staying]
         with self._database.write() as connection:
-            unlisted = _find_unlisted(connection, [which for which in left if which not in staying])
-            for newsletter, address in unlisted:
-                one = left[newsletter, address]
-                self._suppressing.put(connection, newsletter, [address], one.reason, at=one.at)
-        return len({address for newsletter, address in left if (newsletter, address) not in staying}), erased
+            self._list(connection, {which: left[which] for which in gone})
+        return len({address for _, address in gone}), erased
+
+    def _list(self, connection: Connection, left: Mapping[tuple[str, str], Line]) -> None:
+        """Put these on the lists, many at a time."""
+        # Who is forgotten is noted in the journal each time: not again who is on a list already.
+        erased = [which for which, line in left.items() if line.reason == SubscriberState.ERASED.value]
+        unlisted = set(_find_unlisted(connection, erased))
+        together: dict[tuple[str, str, datetime], list[str]] = defaultdict(list)
+        for (newsletter, address), line in left.items():
+            if line.reason != SubscriberState.ERASED.value or (newsletter, address) in unlisted:
+                together[newsletter, line.reason, line.at].append(address)
+        for (newsletter, reason, at), addresses in together.items():
+            if reason == SubscriberState.COMPLAINED.value and newsletter == _EVERY_NEWSLETTER:
+                self._suppressing.put_complaints(connection, addresses, at=at)
+            else:
+                self._suppressing.put(connection, newsletter, addresses, reason, at=at)
 
     def _came_back(self, person: int, newsletter: str, at: datetime) -> bool:
         """Whether they agreed anew after that."""

@@ -74,9 +74,13 @@ class Suppressing:
 
     def add_complaints(self, connection: Connection, email_keys: Sequence[str], *, now: datetime) -> None:
         """Put addresses on the list of every newsletter as those of people who complained, also where they bounced."""
-        self.add(connection, _EVERY_NEWSLETTER, email_keys, "complained", now=now)
-        secret = self._keys.kept_in(connection, KEY)
-        for chunk in _chunks([hash_address(secret, key) for key in email_keys] if secret else []):
+        secret = self._keys.key_in(connection, KEY, lambda: secrets.token_hex(32))
+        self.put_complaints(connection, [hash_address(secret, key) for key in email_keys], at=now)
+
+    def put_complaints(self, connection: Connection, addresses: Sequence[str], *, at: datetime) -> None:
+        """The same, of addresses by what the list knows them."""
+        self.put(connection, _EVERY_NEWSLETTER, addresses, "complained", at=at)
+        for chunk in _chunks(addresses):
             change = (
                 update(suppressions)
                 .where(
@@ -87,7 +91,7 @@ class Suppressing:
                 .values(reason="complained")
             )
             changed = connection.execute(change.returning(suppressions.c.address)).scalars().all()
-            self._note_left(connection, _EVERY_NEWSLETTER, changed, "complained", now)
+            self._note_left(connection, _EVERY_NEWSLETTER, changed, "complained", at)
 
     def complained(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
         """Those of these addresses that this newsletter, or all, must not mail for more than bounces and leaving."""

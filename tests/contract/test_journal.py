@@ -379,6 +379,33 @@ def test_who_bounced_and_then_asked_to_be_forgotten_is_forgotten_again(
         assert state_of(restored, one) is None
 
 
+def test_who_had_bounced_and_then_left_or_complained_has_done_so_after_a_restore(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        readers, stranger = add_readers(store, 3), "gone@rehearsal.test"
+        complainer, leaver, bounced = (reader.email for reader in readers)
+        store.reconciling.suppress("morning", [one.email for one in readers], SubscriberState.BOUNCED, now=NOW)
+        store.reconciling.suppress("morning", [stranger], SubscriberState.BOUNCED, now=NOW)
+        store.backup(tmp_path / "backup")
+        store.reconciling.suppress("morning", [complainer, stranger], SubscriberState.COMPLAINED, now=LATER)
+        assert store.subscribers.leave("morning", readers[1].key, now=LATER)
+    SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert state_of(restored, complainer) is SubscriberState.COMPLAINED
+        assert state_of(restored, leaver) is SubscriberState.UNSUBSCRIBED
+        assert state_of(restored, bounced) is SubscriberState.BOUNCED
+        with restored._database.read() as connection:
+            suppressing, everybody = restored.subscribers._suppressing, [complainer, stranger, leaver, bounced]
+            assert suppressing.complained(connection, "morning", everybody) == {complainer, stranger}
+        with restored._database.write() as connection:
+            suppressing.lift_bounces(connection, everybody, now=LATER)
+        assert restored.subscribers.is_suppressed("evening", complainer)
+        assert restored.subscribers.is_suppressed("evening", stranger)
+        assert restored.subscribers.is_suppressed("morning", leaver)
+        assert not restored.subscribers.is_suppressed("morning", bounced)
+
+
 def test_a_journal_that_is_not_where_it_was_named_restores_nothing(
     reopen: Open, other_url: str, tmp_path: Path
 ) -> None:
