@@ -18,12 +18,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, EditionState, SubscriberState
-from digest.stores.database import Database, count_rows, upsert
+from digest.stores.database import Database, chunks, count_rows, upsert
 from digest.stores.journal import Begun, Journal, Line, Reading, name_key
 from digest.stores.keys import KEY, SqlKeys
 from digest.stores.lineage import LINEAGE, OWED
 from digest.stores.managing import SqlManaging
-from digest.stores.missing import find_unknown, in_chunks, read_missing
+from digest.stores.missing import find_unknown, read_missing
 from digest.stores.partitions import read_month
 from digest.stores.schema import (
     batches,
@@ -145,7 +145,7 @@ class Replaying:
                 begun += 1
             if doubts or begun:
                 unknown += _doubt(connection, now)
-            for chunk in in_chunks(missing.numbers):
+            for chunk in chunks(missing.numbers):
                 rows = [{"line": number} for number in chunk]
                 connection.execute(upsert(journal_lines).on_conflict_do_nothing(), rows)
             connection.execute(delete(keys).where(keys.c.name == OWED))
@@ -228,7 +228,7 @@ class Replaying:
 def _find_unlisted(connection: Connection, left: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of whom the lists know nothing."""
     listed: set[tuple[str, str]] = set()
-    for chunk in in_chunks(sorted({address for _, address in left})):
+    for chunk in chunks(sorted({address for _, address in left})):
         query = select(suppressions.c.newsletter, suppressions.c.address).where(suppressions.c.address.in_(chunk))
         listed.update((row.newsletter, row.address) for row in connection.execute(query))
     return [which for which in left if which not in listed]
@@ -282,7 +282,7 @@ def _lose(connection: Connection, edition: int, now: datetime, *, only_due: bool
         waits.append(batches.c.due_at <= now)
     numbers = connection.execute(select(batches.c.id).where(*waits).order_by(batches.c.id)).scalars().all()
     month, lost = read_month(connection, edition), 0
-    for chunk in in_chunks(numbers):
+    for chunk in chunks(numbers):
         change = update(deliveries).where(
             deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_OPEN)
         )

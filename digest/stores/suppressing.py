@@ -8,13 +8,13 @@ failed must not be used again.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, or_, select, union, update
 
 from digest.models import SubscriberState
-from digest.stores.database import count_rows, upsert
+from digest.stores.database import chunks, count_rows, upsert
 from digest.stores.journal import Journal
 from digest.stores.keys import KEY, SqlKeys
 from digest.stores.schema import editions, subscriptions, suppressions
@@ -45,7 +45,7 @@ class Suppressing:
         if reason == SubscriberState.ERASED.value:
             # Also of who is on the list already: it is not that alone which a restore must not undo.
             self._note_left(connection, newsletter, list(wanted), reason, at)
-        for chunk in _chunks(list(wanted)):
+        for chunk in chunks(list(wanted)):
             query = select(suppressions.c.address).where(
                 suppressions.c.address.in_(chunk), suppressions.c.newsletter == newsletter
             )
@@ -80,7 +80,7 @@ class Suppressing:
     def put_complaints(self, connection: Connection, addresses: Sequence[str], *, at: datetime) -> None:
         """The same, of addresses by what the list knows them."""
         self.put(connection, _EVERY_NEWSLETTER, addresses, "complained", at=at)
-        for chunk in _chunks(addresses):
+        for chunk in chunks(addresses):
             change = (
                 update(suppressions)
                 .where(
@@ -97,7 +97,7 @@ class Suppressing:
         """Those of these addresses that this newsletter, or all, must not mail for more than bounces and leaving."""
         hashed = dict(zip(self.hashes(connection, email_keys), email_keys, strict=True))
         found: set[str] = set()
-        for chunk in _chunks(sorted(address for address in hashed if address)):
+        for chunk in chunks(sorted(address for address in hashed if address)):
             query = select(suppressions.c.address).where(
                 suppressions.c.address.in_(chunk),
                 suppressions.c.newsletter.in_((newsletter, _EVERY_NEWSLETTER)),
@@ -113,7 +113,7 @@ class Suppressing:
             return {}
         hashed = {hash_address(secret, key): key for key in email_keys}
         found: dict[str, tuple[str, datetime]] = {}
-        for chunk in _chunks(sorted(hashed)):
+        for chunk in chunks(sorted(hashed)):
             query = select(suppressions.c.address, suppressions.c.reason, suppressions.c.created_at).where(
                 suppressions.c.address.in_(chunk), suppressions.c.newsletter == _EVERY_NEWSLETTER
             )
@@ -123,7 +123,7 @@ class Suppressing:
     def lift_bounces(self, connection: Connection, email_keys: Sequence[str], *, now: datetime) -> None:
         """Take addresses off the list of every newsletter that are on it for bounces, and for nothing else."""
         secret = self._keys.kept_in(connection, KEY)
-        for chunk in _chunks([hash_address(secret, key) for key in email_keys] if secret else []):
+        for chunk in chunks([hash_address(secret, key) for key in email_keys] if secret else []):
             change = delete(suppressions).where(
                 suppressions.c.address.in_(chunk),
                 suppressions.c.newsletter == _EVERY_NEWSLETTER,
@@ -166,19 +166,14 @@ class Suppressing:
         if secret is None:  # nobody was ever put on a list
             return set()
         hashed = {hash_address(secret, email_key): email_key for email_key in email_keys}
-        wanted, found = sorted(hashed), set()
-        for start in range(0, len(wanted), 500):
+        found: set[str] = set()
+        for chunk in chunks(sorted(hashed)):
             query = select(suppressions.c.address).where(
-                suppressions.c.address.in_(wanted[start : start + 500]),
+                suppressions.c.address.in_(chunk),
                 or_(suppressions.c.newsletter == newsletter, suppressions.c.newsletter == _EVERY_NEWSLETTER),
             )
             found |= {hashed[address] for address in connection.execute(query).scalars()}
         return found
-
-
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), 500):
-        yield values[start : start + 500]
 
 
 def hash_address(secret: str, email_key: str) -> str:
