@@ -20,7 +20,7 @@ from digest.errors import StoreError
 from digest.models import DeliveryState, EditionState, SubscriberState
 from digest.stores.database import Database, chunks, count_rows, upsert
 from digest.stores.journal import Begun, Journal, Line, Reading, name_key
-from digest.stores.keys import KEY, SqlKeys
+from digest.stores.keys import SqlKeys
 from digest.stores.lineage import LINEAGE, OWED
 from digest.stores.managing import SqlManaging
 from digest.stores.missing import find_unknown, read_missing
@@ -118,11 +118,8 @@ class Replaying:
         return done if owed is not None or done != Replayed() else None
 
     def _is_behind(self, connection: Connection, journal: Journal) -> bool:
-        key = self._keys.kept_in(connection, KEY)
-        if key is None:
-            return False
         try:
-            end = journal.read_end(name_key(key))
+            end = journal.read_end(name_key(self._keys.secret(connection)))
         except StoreError:
             return False  # of which `digest check` tells, and an incident; it keeps no edition from its readers
         return bool(find_unknown(connection, end))
@@ -134,10 +131,10 @@ class Replaying:
         edition began since then. May be done again, also after it was cut off.
         """
         with self._database.read() as connection:
-            key = self._keys.kept_in(connection, KEY)
-        reading = Reading(by=name_key(key or ""))
+            key = self._keys.secret(connection)
+        reading = Reading(by=name_key(key))
         missing = read_missing(self._database, journals, reading)
-        left, erased = self._end(missing.left, key, now) if key else (0, 0)
+        left, erased = self._end(missing.left, key, now)
         begun, unknown = 0, 0
         with self._database.write() as connection:
             for one in _find_unbegun(connection, missing.begun.values()):

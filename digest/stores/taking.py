@@ -106,8 +106,7 @@ def _lay_down(connection: Connection, suppressing: Suppressing, arrivals: Sequen
 
     That is, anybody at all: then each has a hash.
     """
-    keys = [fold(arrival[0]) for arrival in arrivals]
-    hashes, links = suppressing.hashes(connection, keys), make_keys(len(arrivals))
+    keys, links = [fold(arrival[0]) for arrival in arrivals], make_keys(len(arrivals))
     chosen = {id(choices): choices for _, _, choices in arrivals}
     numbers = {identity: number for number, identity in enumerate(chosen)}
     fill(connection, list(_chosen.c), [_row_of(number, choices) for number, choices in enumerate(chosen.values())])
@@ -116,8 +115,9 @@ def _lay_down(connection: Connection, suppressing: Suppressing, arrivals: Sequen
         (place, key, email if email != key else None, name, link, numbers[id(choices)])
         for place, ((email, name, choices), key, link) in enumerate(zip(arrivals, keys, links, strict=True))
     )
-    is_any_suppressed = bool(hashes) and hashes[0] is not None
+    is_any_suppressed = not suppressing.is_empty(connection)
     if is_any_suppressed:
+        hashes = suppressing.hashes(connection, keys)
         fill(
             connection,
             [*columns, _incoming.c.address],
