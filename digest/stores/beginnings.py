@@ -1,13 +1,12 @@
 """Which editions are sent from here: noted beside the database before anything of them leaves."""
 
-import secrets
 from datetime import datetime
 
 from sqlalchemy import select
 
 from digest.stores.database import Database
 from digest.stores.journal import Begun, Journal
-from digest.stores.keys import KEY, SqlKeys
+from digest.stores.keys import SqlKeys
 from digest.stores.schema import editions
 
 
@@ -25,9 +24,9 @@ class Beginnings:
         """That something of it is about to leave. Raises StoreError."""
         if edition in self._noted:
             return
-        key = self._keys.key(KEY, lambda: secrets.token_hex(32))
         with self._database.write_beside() as connection:
             row = connection.execute(select(editions).where(editions.c.id == edition)).one()
             which = {"newsletter": row.newsletter, "cadence": row.cadence, "date": row.date}
+            key = self._keys.secret(connection)
             self._journal.note_begun(connection, key, Begun(**which, cutoff_at=row.cutoff_at, at=now))
         self._noted.add(edition)

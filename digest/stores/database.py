@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import Column, Connection, Engine, Executable, Table, exc, func, select
@@ -23,6 +23,8 @@ from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError, StoreUnavailable
 
+A = TypeVar("A")
+
 Kind = Literal["read", "reading", "durable", "fast", "bulk", "beside", "marking", "upgrade", "session"]
 OPTION = "digest_begin"  # of a connection's execution options: the kind of its next transaction
 
@@ -30,6 +32,12 @@ OPTION = "digest_begin"  # of a connection's execution options: the kind of its 
 def upsert(table: Table) -> Insert:
     """An INSERT that can say ON CONFLICT; SQLite and PostgreSQL write it alike."""
     return _insert(table)
+
+
+def chunks(values: Sequence[A], size: int = 900) -> Iterator[Sequence[A]]:
+    """Some at a time: a statement takes no more."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def count_rows(connection: Connection, statement: Executable) -> int:

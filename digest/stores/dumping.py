@@ -93,7 +93,9 @@ def _pass_on(written: "subprocess.Popen[bytes]", taken: "subprocess.Popen[bytes]
 
 def _write_notes(notes: Mapping[str, str]) -> bytes:
     rows = ", ".join(f"({_literal(key)}, {_literal(value)})" for key, value in notes.items())
-    text = f"RESET search_path;\nINSERT INTO keys (name, value) VALUES {rows};\nCOMMIT;\n"
+    # A backup of a database that was restored itself has such notes already.
+    known = "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    text = f"RESET search_path;\nINSERT INTO keys (name, value) VALUES {rows} {known};\nCOMMIT;\n"
     return text.encode()
 
 

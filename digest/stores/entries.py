@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, and_, case, func, insert, literal, select, update
 
 from digest.models import Collected, Entry, Kept, Page, SourceState, StoredEntry
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database, chunks, upsert
 from digest.stores.identity import find_renamed, is_of_all_sources, name_of_link, names_of, words_of
 from digest.stores.schema import Instant, entries, entry_names, sources
 
@@ -128,12 +128,11 @@ class SqlEntries:
     def _known_names(connection: Connection, newsletter: str, source: str, names: set[Any]) -> dict[str, int]:
         """Which of these names are known, and whose they are."""
         found: dict[str, int] = {}
-        wanted = sorted(names)
-        for start in range(0, len(wanted), 500):
+        for chunk in chunks(sorted(names)):
             query = select(entry_names.c.name, entry_names.c.entry).where(
                 entry_names.c.newsletter == newsletter,
                 entry_names.c.source.in_((source, _EVERY_SOURCE)),
-                entry_names.c.name.in_(wanted[start : start + 500]),
+                entry_names.c.name.in_(chunk),
             )
             found.update((row.name, row.entry) for row in connection.execute(query))
         return found

@@ -7,8 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from digest.models import Subscriber, SubscriberState, month_of
-from digest.stores.database import Database, upsert
-from digest.stores.matching import chunks
+from digest.stores.database import Database, chunks, upsert
 from digest.stores.requests import forget
 from digest.stores.schema import deliveries, editions, erasures, events, people, subscriptions
 from digest.stores.suppressing import Suppressing

@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, insert
 
 from digest.models import DeliveryState, Effect, Event, EventKind, Heard, SubscriberState, Weight
 from digest.protocols import BounceRules
-from digest.stores.database import number_on
-from digest.stores.matching import Match, chunks, match_events
+from digest.stores.database import chunks, number_on
+from digest.stores.matching import Match, match_events
 from digest.stores.schema import batches, deliveries, events, people, subscriptions
 from digest.stores.standing import judge
 from digest.stores.suppressing import Suppressing

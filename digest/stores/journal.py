@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine, event
 
 from digest.errors import StoreError
 from digest.models import Cadence
-from digest.stores.database import upsert
+from digest.stores.database import chunks, upsert
 from digest.stores.schema import journal_lines
 
 _NOTED: Final = "digest journal"  # what a transaction is to add
@@ -126,16 +126,16 @@ class Journal:
         self, connection: Connection, key: str, newsletter: str, addresses: Sequence[str], reason: str, *, at: datetime
     ) -> None:
         """That these addresses are not to be mailed."""
-        for start in range(0, len(addresses), _CHUNK):
-            told = {"left": list(addresses[start : start + _CHUNK]), "newsletter": newsletter, "reason": reason}
+        for chunk in chunks(addresses, _CHUNK):
+            told = {"left": list(chunk), "newsletter": newsletter, "reason": reason}
             _note(connection, key, at, told)
 
     def note_back(
         self, connection: Connection, key: str, newsletter: str, addresses: Sequence[str], *, at: datetime
     ) -> None:
         """That what kept these addresses from being mailed does so no more."""
-        for start in range(0, len(addresses), _CHUNK):
-            told = {"back": list(addresses[start : start + _CHUNK]), "newsletter": newsletter}
+        for chunk in chunks(addresses, _CHUNK):
+            told = {"back": list(chunk), "newsletter": newsletter}
             _note(connection, key, at, told)
 
     def note_begun(self, connection: Connection, key: str, begun: Begun) -> None:
@@ -220,7 +220,8 @@ def _note(connection: Connection, key: str, at: datetime, told: Mapping[str, obj
 
 
 def _forget_noted(connection: Connection) -> None:
-    connection.info.pop(_NOTED, None)
+    if not connection.invalidated:  # what is known of a lost one went with it, and asking for that raises
+        connection.info.pop(_NOTED, None)
 
 
 def _keep_name(folder: Path) -> None:

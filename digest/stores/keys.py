@@ -55,6 +55,11 @@ class SqlKeys:
         """The key of that name when there is one."""
         return connection.execute(select(keys.c.value).where(keys.c.name == name)).scalar()
 
+    @staticmethod
+    def secret(connection: Connection) -> str:
+        """The key of the lists, which every database has from the start."""
+        return str(connection.execute(select(keys.c.value).where(keys.c.name == KEY)).scalar_one())
+
 
 class SqlRuns:
     """protocols.RunStore."""

@@ -4,16 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from digest.models import DeliveryState, Event, EventKind, month_in_key, month_of
+from digest.stores.database import chunks
 from digest.stores.schema import deliveries, editions, people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
-
-A = TypeVar("A")
 
 _LATE: Final = timedelta(days=7)  # what comes without a name is of the last message within that time
 _ABOUT_THE_LAST: Final = {EventKind.BOUNCED, EventKind.FAILED, EventKind.COMPLAINED, EventKind.UNSUBSCRIBED}
@@ -29,12 +28,6 @@ class Match:
     newsletter: str | None = None  # of the delivery
     email_key: str | None = None  # the person's; None: nobody is known
     is_erased: bool = False  # asked to be forgotten: what was said of them is not kept in words
-
-
-def chunks(values: Sequence[A], size: int = 900) -> Iterator[Sequence[A]]:
-    """Some at a time: a statement takes no more."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
 
 
 def match_events(connection: Connection, suppressing: Suppressing, new: Sequence[Event]) -> list[Match]:

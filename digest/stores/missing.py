@@ -1,19 +1,18 @@
 """What journals say, and a database does not know: because it was put back, or because a process died in between."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import Connection, select
 
-from digest.stores.database import Database
+from digest.stores.database import Database, chunks
 from digest.stores.journal import Begun, Journal, Line, Reading
 from digest.stores.schema import journal_lines
 
-_CHUNK: Final = 500
-_T = TypeVar("_T")
+_CHUNK: Final = 500  # lines that are held
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,13 +62,7 @@ def read_missing(database: Database, journals: Collection[Journal], reading: Rea
 def find_unknown(connection: Connection, lines: Sequence[Line]) -> list[Line]:
     """The lines that this database does not know."""
     known: set[int] = set()
-    for chunk in in_chunks([line.number for line in lines]):
+    for chunk in chunks([line.number for line in lines]):
         query = select(journal_lines.c.line).where(journal_lines.c.line.in_(chunk))
         known.update(connection.execute(query).scalars())
     return [line for line in lines if line.number not in known]
-
-
-def in_chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """So many as one statement takes."""
-    for start in range(0, len(values), _CHUNK):
-        yield values[start : start + _CHUNK]

@@ -17,8 +17,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, or_
 from digest.errors import StoreError
 from digest.models import DeliveryState, Planned, SubscriberState
 from digest.stores.columns import AT_ONCE, write_instant
-from digest.stores.database import count_rows, fill, upsert
-from digest.stores.matching import chunks
+from digest.stores.database import chunks, count_rows, fill, upsert
 from digest.stores.partitions import find_table, read_month
 from digest.stores.schema import batches, deliveries, subscriptions, zones
 from digest.stores.telling import read_zones

@@ -13,8 +13,7 @@ from sqlalchemy import Column, ColumnElement, Delete, Update, delete, exists, or
 
 from digest.models import EditionState, month_of
 from digest.stores import telling
-from digest.stores.database import Database, count_rows, upsert
-from digest.stores.matching import chunks
+from digest.stores.database import Database, chunks, count_rows, upsert
 from digest.stores.partitions import holds_only
 from digest.stores.schema import (
     batches,

@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from digest.models import Granted, Turns
-from digest.stores.database import Database, upsert
-from digest.stores.matching import chunks
+from digest.stores.database import Database, chunks, upsert
 from digest.stores.schema import ceilings, paces
 
 # More than all senders together can have reserved ahead. What lies further ahead was written under another time: the

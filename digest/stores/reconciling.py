@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from digest.models import AskedFor, Effect, Footing, SubscriberState, Weight
 from digest.stores.audience_tables import events, page_requests
-from digest.stores.database import Database
+from digest.stores.database import Database, chunks
 from digest.stores.schema import people, subscriptions
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
@@ -32,8 +32,8 @@ class SqlReconciling:
         keys = list(dict.fromkeys(fold(email) for email in emails))
         confirmed = self._read_confirmed(newsletter)
         found: dict[str, Footing] = {}
-        for start in range(0, len(keys), _CHUNK):
-            found |= self._look(newsletter, keys[start : start + _CHUNK], confirmed)
+        for chunk in chunks(keys):
+            found |= self._look(newsletter, chunk, confirmed)
         return found
 
     def suppress(self, newsletter: str, emails: Sequence[str], state: SubscriberState, *, now: datetime) -> int:
@@ -43,8 +43,7 @@ class SqlReconciling:
         """
         scope = newsletter if state is SubscriberState.UNSUBSCRIBED else _EVERY_NEWSLETTER
         keys, ended = list(dict.fromkeys(fold(email) for email in emails)), 0
-        for start in range(0, len(keys), _CHUNK):
-            chunk = keys[start : start + _CHUNK]
+        for chunk in chunks(keys):
             with self._database.write() as connection:
                 if state is SubscriberState.COMPLAINED:
                     self._suppressing.add_complaints(connection, chunk, now=now)

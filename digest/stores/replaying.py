@@ -7,6 +7,7 @@ may have been made are unknown, and named.
 
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +18,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, EditionState, SubscriberState
-from digest.stores.database import Database, count_rows, upsert
+from digest.stores.database import Database, chunks, count_rows, upsert
 from digest.stores.journal import Begun, Journal, Line, Reading, name_key
-from digest.stores.keys import KEY, SqlKeys
+from digest.stores.keys import SqlKeys
 from digest.stores.lineage import LINEAGE, OWED
 from digest.stores.managing import SqlManaging
-from digest.stores.missing import find_unknown, in_chunks, read_missing
+from digest.stores.missing import find_unknown, read_missing
 from digest.stores.partitions import read_month
 from digest.stores.schema import (
     batches,
@@ -46,6 +47,7 @@ _UNDER_WAY: Final = (EditionState.SENDING.value, EditionState.STOPPED.value)
 _OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 _DOUBT: Final = "the database was put back to an earlier state: it may have been sent since"
 _STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
+_BOUNCED: Final = SubscriberState.BOUNCED.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +118,8 @@ class Replaying:
         return done if owed is not None or done != Replayed() else None
 
     def _is_behind(self, connection: Connection, journal: Journal) -> bool:
-        key = self._keys.kept_in(connection, KEY)
-        if key is None:
-            return False
         try:
-            end = journal.read_end(name_key(key))
+            end = journal.read_end(name_key(self._keys.secret(connection)))
         except StoreError:
             return False  # of which `digest check` tells, and an incident; it keeps no edition from its readers
         return bool(find_unknown(connection, end))
@@ -132,10 +131,10 @@ class Replaying:
         edition began since then. May be done again, also after it was cut off.
         """
         with self._database.read() as connection:
-            key = self._keys.kept_in(connection, KEY)
-        reading = Reading(by=name_key(key or ""))
+            key = self._keys.secret(connection)
+        reading = Reading(by=name_key(key))
         missing = read_missing(self._database, journals, reading)
-        left, erased = self._end(missing.left, key, now) if key else (0, 0)
+        left, erased = self._end(missing.left, key, now)
         begun, unknown = 0, 0
         with self._database.write() as connection:
             for one in _find_unbegun(connection, missing.begun.values()):
@@ -143,7 +142,7 @@ class Replaying:
                 begun += 1
             if doubts or begun:
                 unknown += _doubt(connection, now)
-            for chunk in in_chunks(missing.numbers):
+            for chunk in chunks(missing.numbers):
                 rows = [{"line": number} for number in chunk]
                 connection.execute(upsert(journal_lines).on_conflict_do_nothing(), rows)
             connection.execute(delete(keys).where(keys.c.name == OWED))
@@ -162,19 +161,32 @@ class Replaying:
             elif line.reason == SubscriberState.ERASED.value:
                 erased += self._forget(newsletter, email, now)
             else:
-                change = update(subscriptions).where(
-                    subscriptions.c.person == person, subscriptions.c.state.in_(_STAYING)
-                )
+                # What bounces did may be undone, and what people did may not.
+                ended = _STAYING if line.reason == _BOUNCED else (*_STAYING, _BOUNCED)
+                change = update(subscriptions).where(subscriptions.c.person == person, subscriptions.c.state.in_(ended))
                 if newsletter != _EVERY_NEWSLETTER:
                     change = change.where(subscriptions.c.newsletter == newsletter)
                 with self._database.write() as connection:
                     connection.execute(change.values(state=line.reason, changed_at=now))
+        gone = [which for which in left if which not in staying]
         with self._database.write() as connection:
-            unlisted = _find_unlisted(connection, [which for which in left if which not in staying])
-            for newsletter, address in unlisted:
-                one = left[newsletter, address]
-                self._suppressing.put(connection, newsletter, [address], one.reason, at=one.at)
-        return len({address for newsletter, address in left if (newsletter, address) not in staying}), erased
+            self._list(connection, {which: left[which] for which in gone})
+        return len({address for _, address in gone}), erased
+
+    def _list(self, connection: Connection, left: Mapping[tuple[str, str], Line]) -> None:
+        """Put these on the lists, many at a time."""
+        # Who is forgotten is noted in the journal each time: not again who is on a list already.
+        erased = [which for which, line in left.items() if line.reason == SubscriberState.ERASED.value]
+        unlisted = set(_find_unlisted(connection, erased))
+        together: dict[tuple[str, str, datetime], list[str]] = defaultdict(list)
+        for (newsletter, address), line in left.items():
+            if line.reason != SubscriberState.ERASED.value or (newsletter, address) in unlisted:
+                together[newsletter, line.reason, line.at].append(address)
+        for (newsletter, reason, at), addresses in together.items():
+            if reason == SubscriberState.COMPLAINED.value and newsletter == _EVERY_NEWSLETTER:
+                self._suppressing.put_complaints(connection, addresses, at=at)
+            else:
+                self._suppressing.put(connection, newsletter, addresses, reason, at=at)
 
     def _came_back(self, person: int, newsletter: str, at: datetime) -> bool:
         """Whether they agreed anew after that."""
@@ -213,7 +225,7 @@ class Replaying:
 def _find_unlisted(connection: Connection, left: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of whom the lists know nothing."""
     listed: set[tuple[str, str]] = set()
-    for chunk in in_chunks(sorted({address for _, address in left})):
+    for chunk in chunks(sorted({address for _, address in left})):
         query = select(suppressions.c.newsletter, suppressions.c.address).where(suppressions.c.address.in_(chunk))
         listed.update((row.newsletter, row.address) for row in connection.execute(query))
     return [which for which in left if which not in listed]
@@ -267,7 +279,7 @@ def _lose(connection: Connection, edition: int, now: datetime, *, only_due: bool
         waits.append(batches.c.due_at <= now)
     numbers = connection.execute(select(batches.c.id).where(*waits).order_by(batches.c.id)).scalars().all()
     month, lost = read_month(connection, edition), 0
-    for chunk in in_chunks(numbers):
+    for chunk in chunks(numbers):
         change = update(deliveries).where(
             deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_OPEN)
         )

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, updat
 
 from digest.models import Effect, EventKind, Said, Standing, SubscriberState, Weight
 from digest.protocols import BounceRules
-from digest.stores.matching import chunks, find_silent
+from digest.stores.database import chunks
+from digest.stores.matching import find_silent
 from digest.stores.schema import events, people, subscriptions
 from digest.stores.suppressing import Suppressing
 

@@ -1,22 +1,20 @@
 """Addresses that must not be mailed, as keyed hashes: they outlive the person's erasure and name nobody.
 
-The key is made with the first suppression, is kept with the data, and never changes: with another key everybody who
-left would be forgotten. It is read each time and never remembered, since one that was made in a transaction that then
-failed must not be used again.
+The key is made with the database, is kept with the data, and never changes: with another key everybody who left would
+be forgotten.
 """
 
 import hashlib
 import hmac
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, or_, select, union, update
 
 from digest.models import SubscriberState
-from digest.stores.database import count_rows, upsert
+from digest.stores.database import chunks, count_rows, upsert
 from digest.stores.journal import Journal
-from digest.stores.keys import KEY, SqlKeys
+from digest.stores.keys import SqlKeys
 from digest.stores.schema import editions, subscriptions, suppressions
 
 _EVERY_NEWSLETTER = ""
@@ -34,8 +32,7 @@ class Suppressing:
         self, connection: Connection, newsletter: str, email_keys: Sequence[str], reason: str, *, now: datetime
     ) -> None:
         """Put addresses on the list of one newsletter; "" is every newsletter. The first reason stays."""
-        secret = self._keys.key_in(connection, KEY, lambda: secrets.token_hex(32))
-        self.put(connection, newsletter, [hash_address(secret, key) for key in email_keys], reason, at=now)
+        self.put(connection, newsletter, self.hashes(connection, email_keys), reason, at=now)
 
     def put(
         self, connection: Connection, newsletter: str, addresses: Sequence[str], reason: str, *, at: datetime
@@ -45,7 +42,7 @@ class Suppressing:
         if reason == SubscriberState.ERASED.value:
             # Also of who is on the list already: it is not that alone which a restore must not undo.
             self._note_left(connection, newsletter, list(wanted), reason, at)
-        for chunk in _chunks(list(wanted)):
+        for chunk in chunks(list(wanted)):
             query = select(suppressions.c.address).where(
                 suppressions.c.address.in_(chunk), suppressions.c.newsletter == newsletter
             )
@@ -63,20 +60,21 @@ class Suppressing:
     def _note_left(
         self, connection: Connection, newsletter: str, addresses: Sequence[str], reason: str, at: datetime
     ) -> None:
-        secret = self._keys.kept_in(connection, KEY)
-        if self._journal and secret:
-            self._journal.note_left(connection, secret, newsletter, addresses, reason, at=at)
+        if self._journal and addresses:
+            self._journal.note_left(connection, self._keys.secret(connection), newsletter, addresses, reason, at=at)
 
     def _note_back(self, connection: Connection, newsletter: str, addresses: Sequence[str], at: datetime) -> None:
-        secret = self._keys.kept_in(connection, KEY)
-        if self._journal and secret:
-            self._journal.note_back(connection, secret, newsletter, addresses, at=at)
+        if self._journal and addresses:
+            self._journal.note_back(connection, self._keys.secret(connection), newsletter, addresses, at=at)
 
     def add_complaints(self, connection: Connection, email_keys: Sequence[str], *, now: datetime) -> None:
         """Put addresses on the list of every newsletter as those of people who complained, also where they bounced."""
-        self.add(connection, _EVERY_NEWSLETTER, email_keys, "complained", now=now)
-        secret = self._keys.kept_in(connection, KEY)
-        for chunk in _chunks([hash_address(secret, key) for key in email_keys] if secret else []):
+        self.put_complaints(connection, self.hashes(connection, email_keys), at=now)
+
+    def put_complaints(self, connection: Connection, addresses: Sequence[str], *, at: datetime) -> None:
+        """The same, of addresses by what the list knows them."""
+        self.put(connection, _EVERY_NEWSLETTER, addresses, "complained", at=at)
+        for chunk in chunks(addresses):
             change = (
                 update(suppressions)
                 .where(
@@ -87,13 +85,13 @@ class Suppressing:
                 .values(reason="complained")
             )
             changed = connection.execute(change.returning(suppressions.c.address)).scalars().all()
-            self._note_left(connection, _EVERY_NEWSLETTER, changed, "complained", now)
+            self._note_left(connection, _EVERY_NEWSLETTER, changed, "complained", at)
 
     def complained(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
         """Those of these addresses that this newsletter, or all, must not mail for more than bounces and leaving."""
         hashed = dict(zip(self.hashes(connection, email_keys), email_keys, strict=True))
         found: set[str] = set()
-        for chunk in _chunks(sorted(address for address in hashed if address)):
+        for chunk in chunks(sorted(hashed)):
             query = select(suppressions.c.address).where(
                 suppressions.c.address.in_(chunk),
                 suppressions.c.newsletter.in_((newsletter, _EVERY_NEWSLETTER)),
@@ -104,12 +102,9 @@ class Suppressing:
 
     def reasons(self, connection: Connection, email_keys: Sequence[str]) -> dict[str, tuple[str, datetime]]:
         """Why, and since when, those of these addresses that are on the list of every newsletter are."""
-        secret = self._keys.kept_in(connection, KEY)
-        if secret is None:
-            return {}
-        hashed = {hash_address(secret, key): key for key in email_keys}
+        hashed = dict(zip(self.hashes(connection, email_keys), email_keys, strict=True))
         found: dict[str, tuple[str, datetime]] = {}
-        for chunk in _chunks(sorted(hashed)):
+        for chunk in chunks(sorted(hashed)):
             query = select(suppressions.c.address, suppressions.c.reason, suppressions.c.created_at).where(
                 suppressions.c.address.in_(chunk), suppressions.c.newsletter == _EVERY_NEWSLETTER
             )
@@ -118,8 +113,7 @@ class Suppressing:
 
     def lift_bounces(self, connection: Connection, email_keys: Sequence[str], *, now: datetime) -> None:
         """Take addresses off the list of every newsletter that are on it for bounces, and for nothing else."""
-        secret = self._keys.kept_in(connection, KEY)
-        for chunk in _chunks([hash_address(secret, key) for key in email_keys] if secret else []):
+        for chunk in chunks(self.hashes(connection, email_keys)):
             change = delete(suppressions).where(
                 suppressions.c.address.in_(chunk),
                 suppressions.c.newsletter == _EVERY_NEWSLETTER,
@@ -129,14 +123,12 @@ class Suppressing:
             self._note_back(connection, _EVERY_NEWSLETTER, lifted, now)
 
     def name(self, connection: Connection, words: str) -> str:
-        """What anything is counted by that must not be kept in clear; within a writing transaction."""
-        return hash_address(self._keys.key_in(connection, KEY, lambda: secrets.token_hex(32)), words)
+        """What anything is counted by that must not be kept in clear."""
+        return hash_address(self._keys.secret(connection), words)
 
     def lift(self, connection: Connection, newsletter: str, email_key: str, *, now: datetime) -> None:
         """Let one newsletter mail an address again. What kept it from all keeps it from the others that are known."""
         (address,) = self.hashes(connection, [email_key])
-        if address is None:
-            return
         mine = suppressions.c.address == address
         if count_rows(connection, delete(suppressions).where(mine, suppressions.c.newsletter == newsletter)):
             self._note_back(connection, newsletter, [address], now)
@@ -151,30 +143,29 @@ class Suppressing:
         for other in others:
             self.add(connection, other, [email_key], reason, now=now)
 
-    def hashes(self, connection: Connection, email_keys: Sequence[str]) -> list[str | None]:
-        """By what the list knows each of these addresses; None for all while nothing was ever put on it."""
-        secret = self._keys.kept_in(connection, KEY)
-        return [hash_address(secret, key) if secret else None for key in email_keys]
+    def hashes(self, connection: Connection, email_keys: Sequence[str]) -> list[str]:
+        """By what the list knows each of these addresses."""
+        if not email_keys:
+            return []
+        secret = self._keys.secret(connection)
+        return [hash_address(secret, key) for key in email_keys]
+
+    @staticmethod
+    def is_empty(connection: Connection) -> bool:
+        """Whether nobody is on any list."""
+        return connection.execute(select(suppressions.c.address).limit(1)).first() is None
 
     def among(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
         """Those of these addresses that must not be mailed."""
-        secret = self._keys.kept_in(connection, KEY)
-        if secret is None:  # nobody was ever put on a list
-            return set()
-        hashed = {hash_address(secret, email_key): email_key for email_key in email_keys}
-        wanted, found = sorted(hashed), set()
-        for start in range(0, len(wanted), 500):
+        hashed = dict(zip(self.hashes(connection, email_keys), email_keys, strict=True))
+        found: set[str] = set()
+        for chunk in chunks(sorted(hashed)):
             query = select(suppressions.c.address).where(
-                suppressions.c.address.in_(wanted[start : start + 500]),
+                suppressions.c.address.in_(chunk),
                 or_(suppressions.c.newsletter == newsletter, suppressions.c.newsletter == _EVERY_NEWSLETTER),
             )
             found |= {hashed[address] for address in connection.execute(query).scalars()}
         return found
-
-
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), 500):
-        yield values[start : start + 500]
 
 
 def hash_address(secret: str, email_key: str) -> str:

@@ -32,7 +32,7 @@ from sqlalchemy import (
 
 from digest.models import Arrival, Subscriber, SubscriberState, Taken, fold_address
 from digest.stores.columns import passing
-from digest.stores.database import count_rows, fill, make_temporary, number_on, upsert
+from digest.stores.database import chunks, count_rows, fill, make_temporary, number_on, upsert
 from digest.stores.schema import people, subscriptions, suppressions, write_instant
 from digest.stores.suppressing import Suppressing
 
@@ -94,9 +94,8 @@ def take(
     gone = _end(connection, suppressing, newsletter, now) if said.intersection(_GONE) else 0
     left_out = _find_left_out(connection, newsletter) if known or is_any_suppressed else []
     # Before anybody is made active: who bounced while they were pending is pending still, and on the list.
-    for start in range(0, len(left_out), 500):
-        places = [place for place, _ in left_out[start : start + 500]]
-        connection.execute(_incoming.delete().where(_incoming.c.place.in_(places)))
+    for chunk in chunks([place for place, _ in left_out]):
+        connection.execute(_incoming.delete().where(_incoming.c.place.in_(chunk)))
     activated = _activate(connection, newsletter, now) if known else 0
     added = _add(connection, newsletter, now, is_mixed=len(said) > 1)
     return Taken(added=added, activated=activated, ended=gone, left_out=tuple(left_out))
@@ -107,8 +106,7 @@ def _lay_down(connection: Connection, suppressing: Suppressing, arrivals: Sequen
 
     That is, anybody at all: then each has a hash.
     """
-    keys = [fold(arrival[0]) for arrival in arrivals]
-    hashes, links = suppressing.hashes(connection, keys), make_keys(len(arrivals))
+    keys, links = [fold(arrival[0]) for arrival in arrivals], make_keys(len(arrivals))
     chosen = {id(choices): choices for _, _, choices in arrivals}
     numbers = {identity: number for number, identity in enumerate(chosen)}
     fill(connection, list(_chosen.c), [_row_of(number, choices) for number, choices in enumerate(chosen.values())])
@@ -117,8 +115,9 @@ def _lay_down(connection: Connection, suppressing: Suppressing, arrivals: Sequen
         (place, key, email if email != key else None, name, link, numbers[id(choices)])
         for place, ((email, name, choices), key, link) in enumerate(zip(arrivals, keys, links, strict=True))
     )
-    is_any_suppressed = bool(hashes) and hashes[0] is not None
+    is_any_suppressed = not suppressing.is_empty(connection)
     if is_any_suppressed:
+        hashes = suppressing.hashes(connection, keys)
         fill(
             connection,
             [*columns, _incoming.c.address],

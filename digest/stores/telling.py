@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, func, select, true
 
 from digest.models import Delivery, DeliveryState
-from digest.stores.matching import chunks
+from digest.stores.database import chunks
 from digest.stores.partitions import read_month
 from digest.stores.schema import batches, deliveries, editions, events, people, subscriptions, tallies, zones
 

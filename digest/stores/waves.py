@@ -9,7 +9,7 @@ from sqlalchemy import Connection, distinct, func, select
 
 from digest.models import Effect, Wave, Weight
 from digest.protocols import BounceRules
-from digest.stores.matching import chunks
+from digest.stores.database import chunks
 from digest.stores.schema import events, people
 from digest.stores.standing import COUNTING, Kept, read_refusals, set_effect
 

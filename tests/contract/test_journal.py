@@ -269,6 +269,24 @@ def test_who_lived_through_a_restoring_begins_nothing_in_the_restored_database(
             assert restored.ledger.counts(edition) == {"unknown": 3}
 
 
+@pytest.mark.parametrize("is_owed", [False, True])
+def test_a_backup_of_a_restored_database_is_restored_as_any_other(
+    reopen: Open, store_url: str, other_url: str, journal: Path, tmp_path: Path, is_owed: bool
+) -> None:
+    with closing(reopen()) as store:
+        leaver, stays = (reader.email for reader in add_readers(store, 2))
+        store.backup(tmp_path / "first")
+    SqlStore.restore(other_url, tmp_path / "first")
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        if is_owed:
+            restored.keys.note("replay_owed", "[]")
+        restored.backup(tmp_path / "second")
+        restored.subscribers.remove("morning", leaver, now=LATER)
+    put_back(store_url, tmp_path / "second", journal)
+    with closing(reopen()) as again:
+        assert [reader.email for reader in again.subscribers.reached("morning")] == [stays]
+
+
 def test_nothing_is_claimed_before_the_journal_is_replayed(reopen: Open, store_url: str) -> None:
     with closing(reopen()) as store:
         edition = plan(store, 3)
@@ -359,6 +377,33 @@ def test_who_bounced_and_then_asked_to_be_forgotten_is_forgotten_again(
     assert "1 people who asked" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
     with closing(SqlStore.open(other_url, journal=journal)) as restored:
         assert state_of(restored, one) is None
+
+
+def test_who_had_bounced_and_then_left_or_complained_has_done_so_after_a_restore(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        readers, stranger = add_readers(store, 3), "gone@rehearsal.test"
+        complainer, leaver, bounced = (reader.email for reader in readers)
+        store.reconciling.suppress("morning", [one.email for one in readers], SubscriberState.BOUNCED, now=NOW)
+        store.reconciling.suppress("morning", [stranger], SubscriberState.BOUNCED, now=NOW)
+        store.backup(tmp_path / "backup")
+        store.reconciling.suppress("morning", [complainer, stranger], SubscriberState.COMPLAINED, now=LATER)
+        assert store.subscribers.leave("morning", readers[1].key, now=LATER)
+    SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
+    with closing(SqlStore.open(other_url, journal=journal)) as restored:
+        assert state_of(restored, complainer) is SubscriberState.COMPLAINED
+        assert state_of(restored, leaver) is SubscriberState.UNSUBSCRIBED
+        assert state_of(restored, bounced) is SubscriberState.BOUNCED
+        with restored._database.read() as connection:
+            suppressing, everybody = restored.subscribers._suppressing, [complainer, stranger, leaver, bounced]
+            assert suppressing.complained(connection, "morning", everybody) == {complainer, stranger}
+        with restored._database.write() as connection:
+            suppressing.lift_bounces(connection, everybody, now=LATER)
+        assert restored.subscribers.is_suppressed("evening", complainer)
+        assert restored.subscribers.is_suppressed("evening", stranger)
+        assert restored.subscribers.is_suppressed("morning", leaver)
+        assert not restored.subscribers.is_suppressed("morning", bounced)
 
 
 def test_a_journal_that_is_not_where_it_was_named_restores_nothing(

@@ -93,6 +93,36 @@ def test_a_restart_breaks_what_is_under_way_and_nothing_after_it(restarting: Pos
         assert store.ledger.counts(edition) == {"planned": 3}
 
 
+def test_a_connection_that_is_lost_midway_may_be_tried_again_also_with_a_journal(
+    store_url: str, tmp_path: Path
+) -> None:
+    with closing(SqlStore.open(store_url, journal=tmp_path / "its.leavers")) as store:
+
+        def break_off() -> None:
+            with store._database.write() as connection:
+                store.subscribers._suppressing.add(connection, "morning", ["a@b.test"], "unsubscribed", now=NOW)
+                cut_off(store_url)
+                connection.execute(select(people.c.id))
+
+        def let_go() -> None:
+            with store._database.alone("a name"):
+                cut_off(store_url)
+
+        with pytest.raises(StoreUnavailable):
+            break_off()
+        let_go()
+        with pytest.raises(StoreUnavailable), store._database.alone("a name"):
+            break_off()
+        assert not store.subscribers.is_suppressed("morning", "a@b.test")
+    assert not (tmp_path / "its.leavers").exists()
+
+
+def cut_off(url: str) -> None:
+    """Everybody else from that database."""
+    others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    say(url, f"SELECT pg_terminate_backend(pid, 10000) FROM {others}")  # noqa: S608 - our own words
+
+
 def test_passwords_are_asked_for_and_a_wrong_one_is_a_fault(restarting: PostgresServer) -> None:
     url = restarting.create()
     say(url, "CREATE ROLE locked LOGIN PASSWORD 'right'", f"ALTER DATABASE {url.rpartition('/')[2]} OWNER TO locked")

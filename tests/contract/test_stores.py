@@ -292,18 +292,6 @@ def test_who_leaves_after_bouncing_has_left(store: SqlStore) -> None:
     assert [one.state.value for one in store.subscribers.everyone("morning")] == ["unsubscribed"]
 
 
-def test_a_suppression_key_that_was_rolled_back_is_never_used(store: SqlStore, store_url: str) -> None:
-    store.subscribers.add("morning", reader("jo@mail.org"), now=NOW)
-    with store._database.write() as connection:
-        store.subscribers._suppressing.add(connection, "morning", ["other@mail.org"], "unsubscribed", now=NOW)
-        connection.rollback()
-    assert store.subscribers.remove("morning", "jo@mail.org", now=NOW)
-    again = SqlStore.open(store_url)
-    assert again.subscribers.is_suppressed("morning", "jo@mail.org")
-    assert not again.subscribers.is_suppressed("morning", "other@mail.org")
-    again.close()
-
-
 def test_only_the_active_are_reached(store: SqlStore) -> None:
     store.subscribers.add("morning", reader("a@mail.org", state=SubscriberState.PENDING), now=NOW)
     store.subscribers.add("morning", reader("b@mail.org"), now=NOW)
