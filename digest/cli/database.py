@@ -47,8 +47,10 @@ def back_up_database(
     from digest.upkeep import back_up_store
 
     with open_app(context, config) as app:
-        back_up_store(app.config, target)
+        unnoted = back_up_store(app.config, target)
     put(str(target))
+    if unnoted:
+        say(f"The backup is made, but `digest check` will not know of it: {unnoted}")
 
 
 JournalOption = Annotated[
