@@ -63,14 +63,3 @@ def restore_store(config: Config, backup: Path, journals: Sequence[Path] = (), *
         remedy = "mount or copy it there, name others with --journal, or say --no-journal if nobody left since"
         raise StoreError(str(own), "the journal is not there, and who left since would be mailed", remedy=remedy)
     return SqlStore.restore(config.store.url, backup, journals=journals, own=own)
-
-
-def replay_journals(store: "SqlStore", journals: Sequence[Path]) -> str:
-    """Bring a database that other tools put back to an earlier state up to journals; returns what was done.
-
-    Raises StoreError.
-    """
-    for path in journals:
-        if not path.is_file():
-            raise StoreError(str(path), "there is no such file", remedy="name the journals of all machines")
-    return f"{store.replay(journals)}"

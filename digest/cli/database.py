@@ -98,10 +98,8 @@ def replay_database(
     config: ConfigOption = None,
 ) -> None:
     """Bring a database that was put back by other tools up to its journal. `digest db restore` does it by itself."""
-    from digest.upkeep import replay_journals
-
     with open_app(context, config) as app:
-        result = replay_journals(app.store, journals or ())
+        result = str(app.store.replay(journals or ()))
     _put_result(result, as_json=as_json)
 
 

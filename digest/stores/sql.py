@@ -1,7 +1,7 @@
 """The store: a database that makes itself, and its slices."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -224,6 +224,8 @@ class SqlStore:
             if not path.is_file():
                 raise StoreError(str(path), "there is no such journal", remedy="name it where it is; nothing was done")
         database = find_database(url)
+        kept = own or database.journal_path
+        beside = [kept] if kept and kept.exists() else []  # before the replay, which may make it
         try:
             _require_empty(database)
             database.restore(backup, owe_replay(journals))
@@ -234,8 +236,7 @@ class SqlStore:
         finally:
             database.close()
         replayed: list[Replayed] = []
-        with closing(cls.open(url, create=False, journal=own, on_replayed=replayed.append)) as store:
-            beside = [store.journal.path] if store.journal and store.journal.path.exists() else []
+        cls.open(url, create=False, journal=own, on_replayed=replayed.append).close()
         paths = ", ".join(dict.fromkeys(map(str, [*journals, *beside])))
         where = f"by the journal {paths}" if paths else "without a journal, of which there is none"
         return f"{done}; {where}: {'; '.join(map(str, replayed))}"
