@@ -4,16 +4,12 @@ The engine of workers keeps its tables in the same database; whatever is done to
 """
 
 from collections.abc import Sequence
-from contextlib import closing
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from digest.config import Config
 from digest.config.reading import DEFAULT_JOURNAL
 from digest.errors import StoreError
-
-_LAST_BACKUP: Final = "last_backup"
 
 if TYPE_CHECKING:
     from digest.stores.sql import SqlStore
@@ -47,22 +43,11 @@ def check_store(config: Config, store: "SqlStore") -> dict[str, str]:
     return found
 
 
-def back_up_store(config: Config, target: Path) -> None:
-    """Copy the database, of whatever version it is, into a new file. Raises StoreError."""
+def back_up_store(config: Config, target: Path) -> StoreError | None:
+    """Copy the database, of whatever version it is, into a new file; why that could not be noted. Raises StoreError."""
     from digest.stores.sql import SqlStore
 
-    SqlStore.back_up(config.store.url, target)
-    try:
-        with closing(SqlStore.open(config.store.url, create=False, journal=config.store.journal)) as store:
-            store.keys.note(_LAST_BACKUP, store.clock().isoformat())
-    except StoreError:
-        pass  # of another version: it is copied before it is upgraded
-
-
-def find_last_backup(store: "SqlStore") -> datetime | None:
-    """When `back_up_store` was last at work; of other ways nothing is known. Raises StoreError."""
-    noted = store.keys.find(_LAST_BACKUP)
-    return datetime.fromisoformat(noted) if noted else None
+    return SqlStore.back_up(config.store.url, target)
 
 
 def restore_store(config: Config, backup: Path, journals: Sequence[Path] = (), *, without_journal: bool = False) -> str:
@@ -78,14 +63,3 @@ def restore_store(config: Config, backup: Path, journals: Sequence[Path] = (), *
         remedy = "mount or copy it there, name others with --journal, or say --no-journal if nobody left since"
         raise StoreError(str(own), "the journal is not there, and who left since would be mailed", remedy=remedy)
     return SqlStore.restore(config.store.url, backup, journals=journals, own=own)
-
-
-def replay_journals(store: "SqlStore", journals: Sequence[Path]) -> str:
-    """Bring a database that other tools put back to an earlier state up to journals; returns what was done.
-
-    Raises StoreError.
-    """
-    for path in journals:
-        if not path.is_file():
-            raise StoreError(str(path), "there is no such file", remedy="name the journals of all machines")
-    return f"{store.replay(journals)}"

@@ -47,8 +47,10 @@ def back_up_database(
     from digest.upkeep import back_up_store
 
     with open_app(context, config) as app:
-        back_up_store(app.config, target)
+        unnoted = back_up_store(app.config, target)
     put(str(target))
+    if unnoted:
+        say(f"The backup is made, but `digest check` will not know of it: {unnoted}")
 
 
 JournalOption = Annotated[
@@ -96,10 +98,8 @@ def replay_database(
     config: ConfigOption = None,
 ) -> None:
     """Bring a database that was put back by other tools up to its journal. `digest db restore` does it by itself."""
-    from digest.upkeep import replay_journals
-
     with open_app(context, config) as app:
-        result = replay_journals(app.store, journals or ())
+        result = str(app.store.replay(journals or ()))
     _put_result(result, as_json=as_json)
 
 

@@ -1,11 +1,11 @@
 """The store: a database that makes itself, and its slices."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import inspect
 
@@ -43,6 +43,7 @@ from digest.stores.workers import SqlWorkers
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
+_LAST_BACKUP: Final = "last_backup"  # a key
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ENGINES = ("procrastinate_", "engine_")  # tables of tasks, which are beside the store, and no other program's
 
@@ -182,8 +183,11 @@ class SqlStore:
             raise StoreError(str(target), "it cannot be written") from error
 
     @classmethod
-    def back_up(cls, url: str, target: Path) -> None:
-        """As `backup`, of a database of whatever version of Digest: what is to be upgraded is copied before."""
+    def back_up(cls, url: str, target: Path) -> StoreError | None:
+        """As `backup`, of a database of whatever version of Digest: what is to be upgraded is copied before.
+
+        When it was made is noted in one of this version; returns why it could not be, which spoils no backup.
+        """
         database = find_database(url)
         try:
             revision, foreign = _inspect(database)
@@ -191,9 +195,23 @@ class SqlStore:
                 raise _not_ours(database)
             if revision is None:
                 raise _not_there(database)
-            cls(database).backup(target)
+            store = cls(database)
+            store.backup(target)
+            return store._note_backup() if revision == _head() else None
         finally:
             database.close()
+
+    def _note_backup(self) -> StoreError | None:
+        try:
+            self.keys.note(_LAST_BACKUP, self.clock().isoformat())
+        except StoreError as error:
+            return error
+        return None
+
+    def find_last_backup(self) -> datetime | None:
+        """When `back_up` was last at work; of other ways nothing is known. Raises StoreError."""
+        noted = self.keys.find(_LAST_BACKUP)
+        return datetime.fromisoformat(noted) if noted else None
 
     @classmethod
     def restore(cls, url: str, backup: Path, *, journals: Sequence[Path] = (), own: Path | None = None) -> str:
@@ -206,6 +224,8 @@ class SqlStore:
             if not path.is_file():
                 raise StoreError(str(path), "there is no such journal", remedy="name it where it is; nothing was done")
         database = find_database(url)
+        kept = own or database.journal_path
+        beside = [kept] if kept and kept.exists() else []  # before the replay, which may make it
         try:
             _require_empty(database)
             database.restore(backup, owe_replay(journals))
@@ -216,8 +236,7 @@ class SqlStore:
         finally:
             database.close()
         replayed: list[Replayed] = []
-        with closing(cls.open(url, create=False, journal=own, on_replayed=replayed.append)) as store:
-            beside = [store.journal.path] if store.journal and store.journal.path.exists() else []
+        cls.open(url, create=False, journal=own, on_replayed=replayed.append).close()
         paths = ", ".join(dict.fromkeys(map(str, [*journals, *beside])))
         where = f"by the journal {paths}" if paths else "without a journal, of which there is none"
         return f"{done}; {where}: {'; '.join(map(str, replayed))}"

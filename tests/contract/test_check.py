@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from digest.errors import ConfigError
 from digest.operate.check import check_everything
 from digest.operate.check.checked import Checked
 from digest.operate.check.mail_domain import check_mail_domain, make_ask
+from digest.stores.sql import SqlStore
 from digest.upkeep import back_up_store
+from tests.contract.editions import NOW, add_readers
 from tests.doubles.dns_server import DnsServer
 
 Records = dict[tuple[str, str], list[str]]
@@ -137,6 +140,27 @@ def test_a_backup_is_remembered_and_grows_old(app: App, tmp_path: Path) -> None:
     assert old.result == "warning"
     assert old.remedy
     assert "digest db backup" in old.remedy
+
+
+def test_a_backup_that_cannot_be_noted_is_made_and_says_so(app: App, tmp_path: Path) -> None:
+    with app.store._database.write() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON keys BEGIN SELECT RAISE(ABORT, 'full'); END")
+    unnoted = back_up_store(app.config, tmp_path / "backup")
+    assert "full" in str(unnoted)
+    assert (tmp_path / "backup").stat().st_size > 0
+    assert app.store.find_last_backup() is None
+
+
+def test_a_backup_changes_nothing_in_a_database_that_is_older_than_its_journal(app: App, tmp_path: Path) -> None:
+    (reader,) = add_readers(app.store, 1)
+    app.store.backup(tmp_path / "older")
+    assert app.store.subscribers.remove("morning", reader.email, now=NOW)
+    app.store.close()
+    (tmp_path / "digest.db").write_bytes((tmp_path / "older").read_bytes())
+    assert back_up_store(app.config, tmp_path / "backup") is None
+    told: list[object] = []
+    with closing(SqlStore.open(app.config.store.url, on_replayed=told.append)):
+        assert len(told) == 1, "the next command tells what it brings up"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="of POSIX")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from digest.errors import OtherRevision, StoreError, StoreUnavailable
 from digest.models import EditionState, SubscriberState
-from digest.stores.schema import editions, subscriptions
+from digest.stores.schema import editions, journal_lines, subscriptions
 from digest.stores.sql import SqlStore, find_database
 from tests.contract.editions import LEASE, NOW, add_readers, make_edition, make_owner, plan, save_edition
 
@@ -414,6 +414,33 @@ def test_a_journal_that_is_not_where_it_was_named_restores_nothing(
     with pytest.raises(StoreError, match="there is no such journal"):
         SqlStore.restore(other_url, tmp_path / "backup", journals=[tmp_path / "typo"])
     assert SqlStore.is_new(other_url)
+
+
+def test_a_restoring_names_the_journals_that_it_went_by_and_not_the_one_that_it_began(
+    reopen: Open, other_url: str, journal: Path, tmp_path: Path
+) -> None:
+    with closing(reopen()) as store:
+        (reader,) = add_readers(store, 1)
+        store.backup(tmp_path / "backup")
+        assert store.subscribers.erase(reader.email, now=LATER)
+    own = tmp_path / "own.leavers"
+    said = SqlStore.restore(other_url, tmp_path / "backup", journals=[journal], own=own)
+    assert own.exists()
+    assert f"by the journal {journal}: " in said
+
+
+def test_a_replay_by_a_journal_that_is_not_there_changes_nothing(reopen: Open, journal: Path, tmp_path: Path) -> None:
+    with closing(reopen()) as store:
+        (reader,) = add_readers(store, 1)
+        assert store.subscribers.remove("morning", reader.email, now=LATER)
+        with store._database.write() as connection:
+            connection.execute(delete(journal_lines))
+            connection.execute(update(subscriptions).values(state=SubscriberState.ACTIVE.value))
+        with pytest.raises(StoreError, match="typo: it cannot be read"):
+            store.replay([journal, tmp_path / "typo"])
+        assert state_of(store, reader.email) is SubscriberState.ACTIVE
+        store.replay([journal])
+        assert state_of(store, reader.email) is SubscriberState.UNSUBSCRIBED
 
 
 def test_many_who_leave_at_once_are_looked_for_beyond_the_end_of_the_journal(

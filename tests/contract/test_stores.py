@@ -456,7 +456,7 @@ def test_a_database_of_another_version_can_be_backed_up_as_its_remedy_says(
         connection.execute(text("UPDATE alembic_version SET version_num = :number"), {"number": revision})
     with pytest.raises(OtherRevision):
         SqlStore.open(store_url)
-    SqlStore.back_up(store_url, tmp_path / "copy")
+    assert SqlStore.back_up(store_url, tmp_path / "copy") is None
     assert (tmp_path / "copy").stat().st_size > 0
     with pytest.raises(StoreError, match="already"):
         SqlStore.back_up(store_url, tmp_path / "copy")

@@ -14,7 +14,6 @@ from digest.config.delivering import OutboxTable, SmtpTable
 from digest.decisions import is_rehearsal
 from digest.errors import DigestError
 from digest.operate.check.checked import Checked, Result
-from digest.upkeep import find_last_backup
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -115,7 +114,7 @@ def _is_from_environment(app: "App") -> bool:
 
 def _check_backup(app: "App") -> Iterator[Checked]:
     try:
-        last, now = find_last_backup(app.store), app.clock()
+        last, now = app.store.find_last_backup(), app.clock()
     except DigestError:
         return
     if is_rehearsal(app.config) and last is None:
