@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from digest.models import Subscriber, SubscriberState, month_of
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database, count_rows, upsert
 from digest.stores.matching import chunks
 from digest.stores.requests import forget
 from digest.stores.schema import deliveries, editions, erasures, events, people, subscriptions
@@ -33,11 +33,11 @@ class SqlErasures:
         """Over an open database."""
         self._database = database
 
-    def owe(self, newsletter: str, email: str, *, now: datetime) -> None:
-        """Keep an address that the provider is yet to forget, until it has been told."""
+    def owe(self, newsletter: str, email: str, *, now: datetime) -> bool:
+        """Keep an address that the provider is yet to forget, until it has been told; False: it was kept already."""
         with self._database.write() as connection:
             owed = upsert(erasures).values(newsletter=newsletter, email=email, asked_at=now)
-            connection.execute(owed.on_conflict_do_nothing())
+            return count_rows(connection, owed.on_conflict_do_nothing()) > 0
 
     def owed(self, newsletter: str) -> list[str]:
         """Those that the provider is yet to forget, who asked first first."""
