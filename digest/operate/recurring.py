@@ -28,8 +28,8 @@ _SOON = timedelta(minutes=10)
 _NOW_AND_THEN = timedelta(minutes=15)
 
 
-def list_chores(app: "App") -> list[Chore]:
-    """What `digest serve` does beside its schedule."""
+def list_chores(app: "App", *, on_report: Callable[[Report], None] = lambda _: None) -> list[Chore]:
+    """What `digest serve` does beside its schedule; `on_report` hears of editions that workers have sent."""
     chores = list_collecting_chores(app)
     chores.append(Chore(name="incidents", every=_MINUTE, first=_MINUTE, work=lambda: tell_incidents(app)))
     chores.append(Chore(name="housekeeping", every=_HOUR, first=_MINUTE, work=lambda: do_housekeeping(app)))
@@ -44,7 +44,7 @@ def list_chores(app: "App") -> list[Chore]:
     if find_activity(app) is not None:
         chores.append(Chore(name="email activity", every=_NOW_AND_THEN, first=_SOON, work=make_asking(app)))
     if app.queue is not None:
-        chores.append(make_sweep(app))
+        chores.append(make_sweep(app, on_report=on_report))
     return chores
 
 
