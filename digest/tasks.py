@@ -1,6 +1,6 @@
 """What a worker does for each kind of task, and beside its tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from digest.due import is_past, last_due_at
 from digest.errors import ConfigError
-from digest.models import Cadence, EditionState, StoredEdition, Task, TaskKind
+from digest.models import Cadence, EditionState, Report, StoredEdition, Task, TaskKind
 from digest.operate.alerts import tell_of_machine
 from digest.operate.chores import Chore
 from digest.operate.collecting import collect_source, read_entry
@@ -96,7 +96,10 @@ def read_subject(subject: str) -> tuple[Cadence, date]:
     return cadence, day
 
 
-def list_worker_chores(app: "App") -> Sequence[Chore]:
-    """What each worker does beside its tasks."""
-    # Its own machine's journal; all else is told by `digest serve`.
-    return [make_sweep(app), Chore(name="incidents", every=_MINUTE, first=_MINUTE, work=lambda: tell_of_machine(app))]
+def list_worker_chores(app: "App", *, on_report: Callable[[Report], None]) -> Sequence[Chore]:
+    """What each worker does beside its tasks; `on_report` hears of editions that are sent by now."""
+    return [
+        make_sweep(app, on_report=on_report),
+        # Its own machine's journal; all else is told by `digest serve`.
+        Chore(name="incidents", every=_MINUTE, first=_MINUTE, work=lambda: tell_of_machine(app)),
+    ]

@@ -30,6 +30,7 @@ _PASSWORD: Final = re.compile(r"(://[^/\s:@]+:)[^/\s@]+@")
 _TOKEN: Final = re.compile(r"\bdigest_[A-Za-z0-9_-]{20,}")
 _SHORTEST_SECRET: Final = 6  # characters; a shorter one would be found in ordinary words
 _OURS: Final = "digest: "  # before what went wrong
+_BETWEEN: Final = re.compile(rf"\n(?={_OURS})")
 
 
 def mask(text: str, secrets: Collection[str] = ()) -> str:
@@ -93,9 +94,10 @@ class Log:
         self._secrets[:] = sorted({*self._secrets, *list_secrets(config)}, key=len, reverse=True)
 
     def say(self, line: str) -> None:
-        """A line; what begins as our faults do is a warning."""
-        write: Callable[..., Any] = self._log.warning if line.startswith(_OURS) else self._log.info
-        write(line.removeprefix(_OURS) if self._is_json else line, newsletter=self._newsletter)
+        """A line, or several faults at once, a line each; what begins as our faults do is a warning."""
+        for one in _BETWEEN.split(line):
+            write: Callable[..., Any] = self._log.warning if one.startswith(_OURS) else self._log.info
+            write(one.removeprefix(_OURS) if self._is_json else one, newsletter=self._newsletter)
 
     def note_stage(self, stage: "StageReport") -> None:
         """What a stage of a run did."""

@@ -141,7 +141,7 @@ def _serve(opened: Opened, stopping: Stopping, rereading: Rereading[Opened], log
     presence = Presence(app, queues=[SCHEDULE], tell=log.say, on_back=ticker.wake, on_over=end)
     if not wait_until_ready(app, tell=log.say):
         return False
-    chores = Chores(list_chores(app), tell=log.say, note_lost=presence.note_lost)
+    chores = Chores(list_chores(app, on_report=log.note_report), tell=log.say, note_lost=presence.note_lost)
     with presence, ticker, chores, Answering(app, on_fault=log.say):
         opened.listener = opened.listener or listen(opened.host, opened.port)
         serve_public(

@@ -164,7 +164,7 @@ def _make_means(
 
     return Means(
         performs=hold_back(performing.performs, presence.find_obstacle),
-        chores=hold_back_chores(list_worker_chores(app), presence.find_obstacle),
+        chores=hold_back_chores(list_worker_chores(app, on_report=log.note_report), presence.find_obstacle),
         open=open_all,
         check=presence.require_revision,
         note_lost=presence.note_lost,

@@ -95,6 +95,13 @@ class ProcrastinateQueue:
             if (task := read_task(arguments)) is not None
         ]
 
+    def count_aside(self) -> int:
+        """How many failed for good. Raises StoreError."""
+        (count,) = self._write(
+            lambda connection: connection.execute(statements.COUNT_ASIDE, [self._queues]).fetchall()
+        )[0]
+        return int(count)
+
     def retry(self, number: int) -> bool:
         """Have a task that was set aside tried again, as if it were new; False: it is not set aside. Raises StoreError.
 

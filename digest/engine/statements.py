@@ -23,6 +23,7 @@ SELECT id, attempts, args, (SELECT max(at) FROM procrastinate_events WHERE job_i
 FROM procrastinate_jobs AS job
 WHERE status = 'failed' AND queue_name = ANY(%s) ORDER BY id DESC LIMIT %s
 """
+COUNT_ASIDE: Final = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed' AND queue_name = ANY(%s)"
 # Without a heartbeat for so long; after the server was away, each is given the time that it may need to come back.
 SILENT: Final = """
 (worker.last_heartbeat < now() - %(after)s AND (

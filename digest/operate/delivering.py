@@ -1,7 +1,7 @@
 """What a worker does to deliver: one batch of an edition at a time, by what it keeps open from one to the next."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -10,7 +10,7 @@ from digest.decisions import make_lanes
 from digest.deliver import Lane, Sender, Slots
 from digest.due import due_at, is_past
 from digest.errors import StoreUnavailable
-from digest.models import EditionState, StageReport, StoredEdition
+from digest.models import EditionState, Report, StageReport, StoredEdition
 from digest.operate.alerts import beat
 from digest.operate.chores import Chore
 
@@ -167,16 +167,16 @@ class Deliveries:
         return _AGAIN
 
 
-def make_sweep(app: "App") -> Chore:
-    """Keeps sends by workers going, and closes editions; for a server and for each worker."""
+def make_sweep(app: "App", *, on_report: Callable[[Report], None]) -> Chore:
+    """Keeps sends by workers going, and closes editions, of which `on_report` hears; for a server and each worker."""
 
     def sweep() -> str | None:
         try:
             reports = app.sweep_sends()
         except StoreUnavailable:
             return None  # of which the tasks tell; and the next look is soon
-        told = [f"digest: {report.reference}: {report.message}" for report in reports]
-        told += [fault for report in reports if (fault := beat(app, report))]
-        return "\n".join(told) or None
+        for report in reports:
+            on_report(report)
+        return "\n".join(fault for report in reports if (fault := beat(app, report))) or None
 
     return Chore(name="sends", every=SWEEP_EVERY, work=sweep, first=SWEEP_EVERY)

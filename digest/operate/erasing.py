@@ -22,13 +22,13 @@ def erase_reader(app: "App", email: str) -> bool:
 
     What the provider knows goes, too, as soon as `erase_owed` has told it.
     """
-    has_provider = find_table(app) is not None
-    if has_provider:  # first: after a crash between the two, somebody who asked for it is forgotten there alone
-        app.store.erasures.owe(app.config.newsletter.slug, email, now=app.clock())
+    slug, is_new = app.config.newsletter.slug, False
+    if find_table(app) is not None:  # first: after a crash between the two, somebody is forgotten there alone
+        is_new = app.store.erasures.owe(slug, email, now=app.clock())
     if app.store.subscribers.erase(email, now=app.clock()):
         return True
-    if has_provider:
-        app.store.erasures.settle(app.config.newsletter.slug, [email])
+    if is_new:  # not what is owed since the person was erased here, and the provider could not be told
+        app.store.erasures.settle(slug, [email])
     return False
 
 

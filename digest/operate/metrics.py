@@ -127,7 +127,7 @@ def _measure_work(found: Mapping[str, Any]) -> Iterator[Metric]:
     if found["tasks"] is None:
         return
     yield _gauge("digest_tasks_waiting", found["tasks"]["waiting"])
-    yield _one("digest_tasks_set_aside", len(found["tasks"]["set_aside"]))
+    yield _one("digest_tasks_set_aside", found["tasks"]["set_aside_total"])
 
 
 def _family(name: str) -> GaugeMetricFamily:

@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from digest.errors import DigestError
 from digest.models import Report
 from digest.operate.alerts import beat, tell_incidents
 from digest.operate.asking import find_activity, make_asking
@@ -13,7 +14,7 @@ from digest.operate.collecting import list_collecting_chores
 from digest.operate.delivering import make_sweep
 from digest.operate.erasing import erase_owed, try_to_erase_owed
 from digest.operate.events import take_refusals
-from digest.operate.housekeeping import do_housekeeping, keep_house, say_kept
+from digest.operate.housekeeping import do_housekeeping
 from digest.operate.inbox import open_mailbox, read_inbox, say_read
 from digest.operate.reconciling import find_table, reconcile, say_reconciled
 from digest.protocols import Mailbox
@@ -28,8 +29,8 @@ _SOON = timedelta(minutes=10)
 _NOW_AND_THEN = timedelta(minutes=15)
 
 
-def list_chores(app: "App") -> list[Chore]:
-    """What `digest serve` does beside its schedule."""
+def list_chores(app: "App", *, on_report: Callable[[Report], None] = lambda _: None) -> list[Chore]:
+    """What `digest serve` does beside its schedule; `on_report` hears of editions that workers have sent."""
     chores = list_collecting_chores(app)
     chores.append(Chore(name="incidents", every=_MINUTE, first=_MINUTE, work=lambda: tell_incidents(app)))
     chores.append(Chore(name="housekeeping", every=_HOUR, first=_MINUTE, work=lambda: do_housekeeping(app)))
@@ -44,16 +45,34 @@ def list_chores(app: "App") -> list[Chore]:
     if find_activity(app) is not None:
         chores.append(Chore(name="email activity", every=_NOW_AND_THEN, first=_SOON, work=make_asking(app)))
     if app.queue is not None:
-        chores.append(make_sweep(app))
+        chores.append(make_sweep(app, on_report=on_report))
     return chores
 
 
 def look_after(app: "App", report: Report) -> Iterator[str]:
-    """What a run by hand does afterwards, for where no server runs; lines for the log. Raises StoreError."""
+    """What a run by hand does afterwards, for where no server runs; lines for the log.
+
+    A fault of one part is such a line, and keeps no other from being done.
+    """
+    works: tuple[Callable[[], str | None], ...] = (
+        lambda: _take_refusals(app),
+        lambda: do_housekeeping(app),
+        lambda: try_to_erase_owed(app),
+        lambda: tell_incidents(app),
+        lambda: beat(app, report),
+    )
+    for work in works:
+        try:
+            said = work()
+        except DigestError as error:
+            said = f"digest: {error}"
+        if said:
+            yield said
+
+
+def _take_refusals(app: "App") -> None:
+    """A wave among them is told of where it is found."""
     take_refusals(app)
-    if kept := keep_house(app):
-        yield from filter(None, [say_kept(kept)])
-    yield from filter(None, [try_to_erase_owed(app), tell_incidents(app), beat(app, report)])
 
 
 def _erase(app: "App") -> None:

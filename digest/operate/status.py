@@ -129,13 +129,14 @@ def list_workers(app: "App") -> list[dict[str, Any]]:
 
 
 def count_tasks(app: "App") -> dict[str, Any] | None:
-    """What waits for workers, and what was set aside; None where there is no queue."""
+    """What waits for workers, and the newest of what was set aside; None where there is no queue."""
     queue = app.queue
     if queue is None:
         return None
     aside = queue.set_aside(_ASIDE)
     return {
         "waiting": dict(queue.waiting()),
+        "set_aside_total": queue.count_aside(),
         "set_aside": [
             {"id": one.id, "kind": one.task.kind, "subject": one.task.subject, "fault": one.fault} for one in aside
         ],
@@ -178,7 +179,7 @@ def write_standing(found: Mapping[str, Any]) -> list[str]:
     tasks = found["tasks"]
     if tasks:
         waiting = ", ".join(f"{number} {kind}" for kind, number in tasks["waiting"].items() if number)
-        aside = f"{len(tasks['set_aside'])} set aside; see `digest tasks list`" if tasks["set_aside"] else "0 set aside"
+        aside = f"{tasks['set_aside_total']} set aside" + ("; see `digest tasks list`" if tasks["set_aside"] else "")
         lines.append(f"tasks      {waiting or 'none'} waiting; {aside}")
         lines += [f"set aside  task {one['kind']} {one['subject']}: {one['fault']}" for one in tasks["set_aside"]]
     if found["clock"]["fault"]:

@@ -38,6 +38,10 @@ class Queue(Protocol):
         """Those that failed for good, the newest first."""
         ...
 
+    def count_aside(self) -> int:
+        """How many these are, without a limit."""
+        ...
+
 
 class Watch(Protocol):
     """Minds what may be in the way of a process that goes on for long; see operate.presence."""

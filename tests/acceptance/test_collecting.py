@@ -203,6 +203,9 @@ class Line:
     def set_aside(self, limit: int = 100) -> Sequence[object]:
         return ()
 
+    def count_aside(self) -> int:
+        return 0
+
 
 def test_workers_visit_what_the_sweep_finds_and_read_what_a_visit_brought(
     desk: Desk, clock: Clock, serve_web: Callable[[Callable[[str], Answer]], str]

@@ -32,6 +32,9 @@ class Kept:
     def set_aside(self, limit: int = 100) -> Sequence[SetAside]:
         return []
 
+    def count_aside(self) -> int:
+        return 0
+
     def close(self) -> None:
         pass
 

@@ -12,10 +12,13 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from digest.app import App
+from digest.config import load_config
 from digest.engine.queue import ProcrastinateQueue
 from digest.engine.schema import upgrade_schema
 from digest.health import find_reason
 from digest.models import Task
+from digest.operate.metrics import read_metrics
 from digest.stores.sql import SqlStore
 from tests.acceptance.conftest import Desk
 from tests.acceptance.serving import wait_for
@@ -76,6 +79,19 @@ def test_what_was_set_aside_is_listed_and_tried_again_or_dropped(engine_desk: De
         assert "waits for a worker" in engine_desk.digest("tasks", "retry", ids[0]).out
         assert len(engine_desk.digest("tasks", "drop", "--all", "--json").rows) == 2
         assert (len(queue.set_aside()), queue.waiting()["read"]) == (0, 1)
+
+
+def test_all_that_was_set_aside_is_counted_where_some_of_it_is_shown(engine_desk: Desk, url: str) -> None:
+    SqlStore.open(url, on_made=lambda: upgrade_schema(url)).close()
+    with closing(ProcrastinateQueue(url, "morning")) as queue:
+        queue.enqueue([Task(kind="read", newsletter="morning", subject=str(n)) for n in range(23)])
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("UPDATE procrastinate_jobs SET status = 'failed', attempts = 5")
+    tasks = engine_desk.digest("status", "--json").rows[0]["tasks"]
+    assert (tasks["set_aside_total"], len(tasks["set_aside"])) == (23, 20)
+    assert "23 set aside" in engine_desk.digest("status").out
+    with App(load_config(engine_desk.folder / "config.toml", engine_desk.environment)) as app:
+        assert "digest_tasks_set_aside 23.0" in read_metrics(app).decode().splitlines()
 
 
 @pytest.mark.parametrize(

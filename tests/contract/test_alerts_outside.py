@@ -16,6 +16,7 @@ from digest.models import EditionState, Report, StageReport
 from digest.operate.alerts import beat, is_good, tell_incidents, tell_of_machine
 from digest.operate.calling import call
 from digest.operate.incidents import Incident, Standing, find_incidents
+from digest.operate.recurring import look_after
 from digest.reporting import Held
 from digest.stores.sql import SqlStore
 from tests.contract.editions import make_edition
@@ -249,6 +250,16 @@ def test_the_heart_beats_after_a_good_edition(app: App, hook: Hook) -> None:
     assert beat(app, replace(SENT, state=EditionState.HELD)) is None
     assert beat(app, replace(SENT, stages=())) is None, "nothing was sent in this run"
     assert len(hook.told) == 1
+
+
+def test_what_a_run_cannot_do_afterwards_keeps_it_from_nothing_else(app: App, hook: Hook) -> None:
+    with app.store._database.write() as connection:
+        for table in ("censuses", "incidents"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+    said = list(look_after(app, SENT))
+    assert len(said) == 2, said
+    assert all(line.startswith("digest: ") for line in said)
+    assert hook.told == [("/beat", None)]
 
 
 def test_a_heartbeat_that_nobody_hears_is_said_without_its_address(app: App, hook: Hook) -> None:

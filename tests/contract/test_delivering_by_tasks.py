@@ -14,11 +14,21 @@ import pytest
 from digest.app import App
 from digest.config import load_config
 from digest.errors import ConfigError, StoreError
-from digest.models import UNSUBSCRIBE_TOKEN, EditionState, Owner, Planned, Rendition, Subscriber, SubscriberState, Task
+from digest.models import (
+    UNSUBSCRIBE_TOKEN,
+    EditionState,
+    Owner,
+    Planned,
+    Rendition,
+    Report,
+    Subscriber,
+    SubscriberState,
+    Task,
+)
 from digest.operate.delivering import Deliveries
 from digest.stores.rounds import Open, Round, has_moved, is_stuck
 from digest.sweeping import WORKER, Sweeper
-from digest.tasks import compose, read_subject
+from digest.tasks import compose, list_worker_chores, read_subject
 from tests.acceptance.serving import wait_for
 from tests.contract.editions import make_edition
 from tests.contract.test_lanes import flaky
@@ -232,6 +242,17 @@ def test_what_could_not_be_let_go_of_is_freed_by_the_next_task(app: App, server:
         assert not app.store.ledger.owners(number)
         assert [report.deliveries for report in app.sweep_sends()] == [{"accepted": READERS}]
     assert len({message.recipient for message in server.messages}) == len(server.messages) == READERS
+
+
+def test_an_edition_that_workers_sent_is_reported_as_any_other_and_is_no_fault(app: App, server: SmtpServer) -> None:
+    number = plan(app)
+    with closing(Deliveries(app, concurrency=1)) as deliveries:
+        for _ in range(BATCHES):
+            deliveries.deliver(number)
+    reports: list[Report] = []
+    (sweep,) = [chore for chore in list_worker_chores(app, on_report=reports.append) if chore.name == "sends"]
+    assert sweep.work() is None
+    assert [(report.status, report.deliveries) for report in reports] == [("done", {"accepted": READERS})]
 
 
 def test_an_edition_that_was_left_alone_goes_on_at_once_when_a_person_says_so(app: App, server: SmtpServer) -> None:

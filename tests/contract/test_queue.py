@@ -167,7 +167,9 @@ def set_aside(url: str, queue: ProcrastinateQueue, *tasks: Task) -> list[int]:
 def test_what_was_set_aside_is_tried_again_as_if_it_were_new_or_forgotten(url: str, queue: ProcrastinateQueue) -> None:
     first, second = set_aside(url, queue, make_task("1", identity="a"), make_task("2", identity="b"))
     assert all(aside.set_aside_at is not None for aside in queue.set_aside(limit=None))
+    assert queue.count_aside() == 2
     with closing(ProcrastinateQueue(url, "evening")) as other:
+        assert other.count_aside() == 0
         assert not other.retry(first), "it is another newsletter's"
         assert not other.drop(first)
     assert queue.retry(first)

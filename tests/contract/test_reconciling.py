@@ -454,6 +454,14 @@ def test_a_provider_that_is_away_is_told_later(desk: Desk) -> None:
     assert desk.api.erased == ["leaver@far.test"]
 
 
+def test_who_is_erased_again_before_the_provider_was_told_is_still_told_of(desk: Desk) -> None:
+    desk.add("leaver")
+    assert erase_reader(desk.app, "leaver@far.test")
+    assert not erase_reader(desk.app, "leaver@far.test"), "nothing is kept here any more"
+    assert erase_owed(desk.app) == 1
+    assert desk.api.erased == ["leaver@far.test"]
+
+
 def test_one_subscription_that_is_erased_is_told_of_and_a_stranger_is_not(desk: Desk) -> None:
     desk.add("leaver")
     reader = desk.app.store.subscribers.find("morning", "leaver@far.test")

@@ -67,6 +67,17 @@ def test_lines_for_programs_say_when_how_bad_and_what_it_is_about(tmp_path: Path
     assert fault["at"].endswith("Z")
 
 
+def test_faults_that_are_told_together_are_an_event_each(tmp_path: Path) -> None:
+    with opened(load(tmp_path, "json")) as (log, written):
+        log.say("digest: the edition was missed\ndigest: a task was set aside:\n  odd\nvery")
+    first, second = map(json.loads, written.getvalue().splitlines())
+    assert (first["level"], first["event"]) == ("warning", "the edition was missed")
+    assert (second["level"], second["event"]) == ("warning", "a task was set aside:\n  odd\nvery")
+    with opened(load(tmp_path, "console")) as (log, written):
+        log.say("digest: one\ndigest: two")
+    assert written.getvalue() == "digest: one\ndigest: two\n"
+
+
 def test_a_report_names_each_source_that_failed(tmp_path: Path) -> None:
     report = Report(
         newsletter="brief",

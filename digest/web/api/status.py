@@ -90,7 +90,8 @@ class TasksStanding(BaseModel):
     """What waits for workers."""
 
     waiting: dict[TaskKind, int]
-    set_aside: list[TaskAside]
+    set_aside_total: int
+    set_aside: list[TaskAside] = Field(description="The newest of these.")
 
 
 class ClockStanding(BaseModel):
