@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import tzdata
 
 from digest.app import App
 from digest.config import load_config
@@ -13,6 +14,7 @@ from digest.config.operating import Checks
 from digest.errors import ConfigError
 from digest.operate.check import check_everything
 from digest.operate.check.checked import Checked
+from digest.operate.check.machine import check_zone_data
 from digest.operate.check.mail_domain import check_mail_domain
 from digest.records import make_ask
 from digest.upkeep import back_up_store
@@ -185,6 +187,18 @@ def test_the_machine_is_looked_at(app: App, tmp_path: Path) -> None:
     assert zones.message.startswith("tzdata 20")
     (backup,) = find(app, "backup")
     assert (backup.result, backup.message) == ("ok", "none yet; nobody is mailed for real")
+
+
+def test_the_data_on_time_zones_are_those_that_are_in_use(tmp_path: Path) -> None:
+    now, folders = datetime(2026, 11, 1, tzinfo=UTC), [str(tmp_path / "none"), str(tmp_path)]
+    fresh = check_zone_data(folders, now)
+    assert (fresh.result, fresh.message) == ("ok", f"tzdata {tzdata.IANA_VERSION} of the package tzdata")
+    (tmp_path / "UTC").touch()
+    assert check_zone_data(folders, now).message.endswith(f"does not tell of {tmp_path}")
+    (tmp_path / "tzdata.zi").write_text("# version 2025b\n# redo posix_only\n")
+    old = check_zone_data(folders, now)
+    assert (old.result, old.message) == ("warning", f"tzdata 2025b of {tmp_path}")
+    assert old.remedy == f"bring {tmp_path} up to date: countries change their clocks"
 
 
 def test_a_backup_is_remembered_and_grows_old(app: App, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Everything that a run needs, tried one after the other: what is right, what is not, and what to do about it."""
 
+import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from digest.audience.addresses import is_reserved, parse_address
@@ -13,7 +13,7 @@ from digest.due import find_zone
 from digest.errors import DigestError
 from digest.mailing import try_subject
 from digest.operate.check.checked import Checked, attempt, words_of
-from digest.operate.check.machine import check_machine
+from digest.operate.check.machine import check_machine, find_zone_data
 from digest.operate.check.mail_domain import check_mail_domain
 from digest.operate.inbox import check_inbox
 from digest.operate.lateness import check_rate
@@ -141,9 +141,10 @@ def _check_zones(app: "App") -> Iterator[Checked]:
     except DigestError:
         return  # the database's own check says it
     unknown = {name: number for name, number in counted.items() if name and find_zone(name) is None}
+    data = find_zone_data(zoneinfo.TZPATH)
     if not unknown:
         known = sum(name is not None for name in counted)
-        told = f"active readers chose {known}, all of them known; tzdata {version('tzdata')}"
+        told = f"active readers chose {known}, all of them known; {data}"
         yield Checked(subject="time zones", result="ok", message=told)
         return
     most = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
@@ -154,8 +155,8 @@ def _check_zones(app: "App") -> Iterator[Checked]:
         subject="time zones",
         result="warning",
         message=f"this machine does not know the zones that active readers chose: {named}{more};"
-        f" those {sum(unknown.values())} are mailed by the clock of {own}; tzdata is {version('tzdata')}",
-        remedy="bring tzdata up to date, or correct them: find them with `digest subscribers list --json`",
+        f" those {sum(unknown.values())} are mailed by the clock of {own}; the data are {data}",
+        remedy=f"bring {data.place} up to date, or correct them: find them with `digest subscribers list --json`",
     )
 
 
