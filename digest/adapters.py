@@ -92,13 +92,13 @@ def _llm(table: Any, means: "Means") -> Summarizer:
     )
 
 
-def _outbox(table: Any, secrets: Secrets) -> Transport:  # noqa: ARG001
+def _outbox(table: Any, secrets: Secrets, servers: Sequence[tuple[str, int]]) -> Transport:  # noqa: ARG001
     from digest.transports.outbox import OutboxTransport
 
     return OutboxTransport(path=table.path)
 
 
-def _smtp(table: Any, secrets: Secrets) -> Transport:
+def _smtp(table: Any, secrets: Secrets, servers: Sequence[tuple[str, int]]) -> Transport:
     from digest.transports.smtp import SmtpTransport
 
     password = secrets.smtp_password.get_secret_value() if secrets.smtp_password else None
@@ -111,18 +111,19 @@ def _smtp(table: Any, secrets: Secrets) -> Transport:
         tls=table.tls,
         username=table.username,
         password=password,
-        signer=_signer(table.dkim) if table.dkim else None,
+        signer=_signer(table.dkim, servers) if table.dkim else None,
         deadline=table.deadline.total_seconds(),
     )
 
 
-def _signer(table: Any) -> "Signer":
+def _signer(table: Any, servers: Sequence[tuple[str, int]]) -> "Signer":
+    from digest.records import make_ask
     from digest.transports.dkim_signing import Signer
 
-    return Signer(domain=table.domain, selector=table.selector, key=table.key)
+    return Signer(domain=table.domain, selector=table.selector, key=table.key, ask=make_ask(servers))
 
 
-def _sendgrid(table: Any, secrets: Secrets) -> Transport:
+def _sendgrid(table: Any, secrets: Secrets, servers: Sequence[tuple[str, int]]) -> Transport:  # noqa: ARG001
     from digest.transports.sendgrid import SendGridTransport
 
     return SendGridTransport(
@@ -155,7 +156,7 @@ SOURCES: Mapping[str, Callable[[Any, Fetch, Clock], Source]] = {
     "file": _file_source,
 }
 SUMMARIZERS: Mapping[str, "Callable[[Any, Means], Summarizer]"] = {"extractive": _extractive, "llm": _llm}
-TRANSPORTS: Mapping[str, Callable[[Any, Secrets], Transport]] = {
+TRANSPORTS: Mapping[str, Callable[[Any, Secrets, Sequence[tuple[str, int]]], Transport]] = {
     "outbox": _outbox,
     "smtp": _smtp,
     "sendgrid": _sendgrid,
@@ -189,12 +190,15 @@ def make_summarizers(table: Any, means: Means) -> list[Summarizer]:
     return [_call_factory(table) if is_custom(table.kind) else SUMMARIZERS[table.kind](table, means), fallback]
 
 
-def make_transport(table: Any, secrets: Secrets) -> Transport:
-    """The transport that [transport] or one of its fallbacks names. Raises ConfigError for what is missing."""
+def make_transport(table: Any, secrets: Secrets, servers: Sequence[tuple[str, int]] = ()) -> Transport:
+    """The transport that [transport] or one of its fallbacks names. Raises ConfigError for what is missing.
+
+    `servers`, hosts and ports, are asked of the DNS when it is checked; without any, those of this machine.
+    """
     if is_custom(table.kind):
         transport: Transport = _call_factory(table)
         return transport
-    return TRANSPORTS[table.kind](table, secrets)
+    return TRANSPORTS[table.kind](table, secrets, servers)
 
 
 @contextmanager

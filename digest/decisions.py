@@ -199,9 +199,10 @@ def _make_lane(table: Any, config: Config, label: str, connections: int | None) 
     from digest.deliver.turns import fold_domain
 
     plan = table.warm_up
+    make = partial(make_transport, table, config.secrets, config.check.servers)
     return Lane(
-        transport=make_transport(table, config.secrets),
-        connect=partial(make_transport, table, config.secrets),
+        transport=make(),
+        connect=make,
         # An adapter of the operator's own may have keys of any name and kind.
         connections=1 if is_custom(table.kind) else _count_connections(table, connections),
         key=_name_lane(table),

@@ -77,7 +77,7 @@ def is_aligned(domain: str, sender: str) -> bool:
     """
     if domain == sender:
         return True
-    ours, theirs = _find_organization(sender), _find_organization(domain)
+    ours, theirs = find_organization(sender), find_organization(domain)
     if ours and theirs:
         return ours == theirs
     return any("." in above and below.endswith(f".{above}") for above, below in ((sender, domain), (domain, sender)))
@@ -94,7 +94,8 @@ def normalize_domain(text: str) -> str:
     return domain if _DOMAIN.fullmatch(domain) else ""
 
 
-def _find_organization(domain: str) -> str | None:
+def find_organization(domain: str) -> str | None:
+    """The domain that it was registered under (RFC 7489 §3.2); None where its public suffix is unknown."""
     found = get_fld(domain, fix_protocol=True, fail_silently=True)
     return found if isinstance(found, str) and "." in found else None
 

@@ -1,12 +1,11 @@
 """The tables of config.toml about operation: who is told of what goes wrong, how long things are kept, how logs are."""
 
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from digest.config.values import AddressText, Duration, HttpUrl
+from digest.config.values import AddressText, Duration, HttpUrl, read_server
 
 
 def _read_limit(raw: Any) -> Any:
@@ -52,11 +51,10 @@ class Checks(_Table):
     @classmethod
     def _check_addresses(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
         for text in servers:
-            host = text.rpartition(":")[0].strip("[]") if text.count(":") == 1 or text.startswith("[") else text
-            try:
-                ip_address(host)
-            except ValueError:
-                raise ValueError(
-                    f'"{text}" is no address of a server; write it as "192.0.2.1" or "192.0.2.1:53"'
-                ) from None
+            read_server(text)
         return servers
+
+    @property
+    def servers(self) -> list[tuple[str, int]]:
+        """The addresses of `nameservers`, and their ports."""
+        return [read_server(text) for text in self.nameservers]

@@ -2,7 +2,7 @@
 
 import re
 from datetime import time, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from math import inf
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +13,8 @@ from digest.audience.addresses import parse_address
 from digest.errors import ConfigError
 
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|y)\s*$")
+# "[v6]" and perhaps a port, an address without colons and perhaps a port, or bare with its own colons.
+_SERVER = re.compile(r"\[(.*:.*)\](?::(\d{1,5}))?|([^:]*)(?::(\d{1,5}))?|([^\[\]]*:[^\[\]]*:[^\[\]]*)", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31_557_600}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -98,6 +100,24 @@ HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 Rate = Annotated[float, BeforeValidator(_read_rate)]  # messages a second
 OptionalRate = Annotated[float | Literal["off"] | None, BeforeValidator(_read_optional_rate)]
+
+
+def read_server(text: str) -> tuple[str, int]:
+    """The IP address and the port of a name server: "192.0.2.1", "192.0.2.1:53", "2001:db8::1" or "[2001:db8::1]:53".
+
+    Raises ValueError.
+    """
+    found = _SERVER.fullmatch(text)
+    bracketed, its_port, host, port, bare = found.groups("") if found else [""] * 5
+    host, port = bracketed or host or bare, its_port or port or "53"
+    try:
+        ip_address(host)
+        if not 0 < int(port) < 65536:
+            raise ValueError
+    except ValueError:
+        told = f'"{text}" is no address of a server; write it as "192.0.2.1", "192.0.2.1:53" or "[2001:db8::1]:53"'
+        raise ValueError(told) from None
+    return host, int(port)
 
 
 def is_custom(kind: str) -> bool:

@@ -12,13 +12,10 @@ import base64
 import hashlib
 import re
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import dkim
-import dns.exception
-import dns.resolver
 import idna
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -29,6 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from dkim.canonicalization import Relaxed, compress_whitespace, strip_trailing_whitespace
 
+from digest import records
 from digest.errors import ConfigError, Refused
 from digest.transports.mime import Sign, Template
 
@@ -43,44 +41,21 @@ _WIDTH = 72
 _FOLD = "\r\n "
 _LABELS = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*", re.IGNORECASE)
 _PUBLIC = re.compile(r"(?:^|;)\s*p\s*=([^;]*)")
-_DNS_SECONDS = 5.0
 _NAMES = 'such as domain = "news.example.com", selector = "s2026"'
 _MAKE = "make one: `openssl genrsa -out KEY 2048`"
 
 _PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
 
-class NoAnswerError(Exception):
-    """The DNS does not answer: then nothing is known."""
-
-
-def look_up_record(name: str, resolver: dns.resolver.Resolver | None = None) -> str | None:
-    """A TXT record of the DNS, None when there is none of that name. Raises NoAnswerError.
-
-    It asks the servers that this machine asks, unless it is told another resolver.
-    """
-    try:
-        asked = resolver or dns.resolver.get_default_resolver()
-        found = list(asked.resolve(f"{name}.", "TXT", lifetime=_DNS_SECONDS))
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return None
-    except (dns.exception.DNSException, OSError) as error:
-        raise NoAnswerError from error
-    texts = [b"".join(record.strings).decode("utf-8", "replace") for record in found]
-    return max(texts, key=lambda text: "p=" in text, default=None)
-
-
 class Signer:
     """Signs for one domain with one key."""
 
-    def __init__(
-        self, *, domain: str, selector: str, key: Path, look_up: Callable[[str], str | None] = look_up_record
-    ) -> None:
+    def __init__(self, *, domain: str, selector: str, key: Path, ask: records.Ask = records.ask) -> None:
         """`key` is a PEM file, RSA or Ed25519, without a password. Raises ConfigError.
 
-        `look_up` gives the TXT record of a name, or None, or raises NoAnswerError; it is asked by `check` alone.
+        `ask` is of the DNS, and used by `check` alone.
         """
-        self._look_up = look_up
+        self._ask = ask
         self.domain = _read_name("domain", domain)
         self.selector = _read_name("selector", selector)
         self._key = _load_key(key)
@@ -106,15 +81,15 @@ class Signer:
     def check(self) -> str:
         """Whether receivers will find the key; returns what was found. Raises Refused when they will not."""
         try:
-            found = self._look_up(self.record_name)
-        except NoAnswerError:
+            texts = self._ask(self.record_name, "TXT")
+        except records.UnansweredError:
             return f"signed for {self.domain}; the DNS does not answer whether its key is there"
         remedy = f"publish this TXT record, on one line: {self.record}"
-        if found is None:
+        if not texts:
             raise Refused(
                 "DKIM", f"the DNS has no key at {self.record_name}: every signature would fail", remedy=remedy
             )
-        if _read_key(found) != _read_key(self.record):
+        if _read_key(max(texts, key=lambda text: "p=" in text)) != _read_key(self.record):
             raise Refused("DKIM", f"the DNS has another key at {self.record_name}", remedy=remedy)
         return f"signed for {self.domain}, and its key is in the DNS"
 

@@ -1,23 +1,29 @@
 """`digest check` beyond the sources and transports: the sender's domain by a real DNS, and the machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import tzdata
 
 from digest.app import App
 from digest.config import load_config
+from digest.config.operating import Checks
 from digest.errors import ConfigError
 from digest.operate.check import check_everything
 from digest.operate.check.checked import Checked
-from digest.operate.check.mail_domain import check_mail_domain, make_ask
+from digest.operate.check.machine import check_zone_data
+from digest.operate.check.mail_domain import check_mail_domain
+from digest.records import make_ask
 from digest.stores.sql import SqlStore
 from digest.upkeep import back_up_store
 from tests.contract.editions import NOW, add_readers
+from tests.contract.test_dkim import KINDS, make_key
 from tests.doubles.dns_server import DnsServer
+from tests.doubles.smtp_script import SmtpScript
 
 Records = dict[tuple[str, str], list[str]]
 SOUND: Records = {
@@ -29,8 +35,10 @@ SOUND: Records = {
 }
 
 
-def look(records: Records, *, through_sendgrid: bool = False, is_dead: bool = False) -> dict[str, Checked]:
-    with DnsServer(records, is_dead=is_dead) as server:
+def look(
+    records: Records, *, through_sendgrid: bool = False, is_dead: bool = False, dead: Collection[str] = ()
+) -> dict[str, Checked]:
+    with DnsServer(records, is_dead=is_dead, dead=dead) as server:
         ask = make_ask([server.address])
         return {
             one.subject: one for one in check_mail_domain("news.brief.org", through_sendgrid=through_sendgrid, ask=ask)
@@ -59,6 +67,7 @@ def without(*keys: tuple[str, str]) -> Records:
     [
         ({}, "dns", "failure", "neither a mail server nor an address"),
         ({**without(("news.brief.org", "MX")), ("news.brief.org", "A"): ["192.0.2.1"]}, "dns", "warning", "no MX"),
+        ({**SOUND, ("news.brief.org", "MX"): ["0 ."]}, "dns", "warning", "takes no mail: its MX says so"),
         ({**SOUND, ("news.brief.org", "TXT"): ["hello"]}, "spf", "warning", "says not who may send"),
         ({**SOUND, ("news.brief.org", "TXT"): ["v=spf1 -all", "v=spf1 ~all"]}, "spf", "failure", "has 2 records"),
         ({**SOUND, ("news.brief.org", "TXT"): ["v=spf1 mx +all"]}, "spf", "failure", "lets anybody send"),
@@ -97,6 +106,60 @@ def test_without_a_network_it_says_so_once() -> None:
     assert "without a network" in found.message
 
 
+def test_a_record_that_leads_to_a_silent_server_hides_no_other_check() -> None:
+    found = look(SOUND, dead={"spf.mailer.net"})
+    assert {subject: one.result for subject, one in found.items()} == {"dns": "ok", "spf": "warning", "dmarc": "ok"}
+    assert "does not answer" in found["spf"].message
+
+
+def test_the_mail_servers_of_a_domain_are_asked_for_once() -> None:
+    with DnsServer(SOUND) as server:
+        list(check_mail_domain("news.brief.org", through_sendgrid=False, ask=make_ask([server.address])))
+        assert server.asked.count(("news.brief.org", "MX")) == 1
+
+
+def configure(folder: Path, *, sender: str, domain: str, servers: str = "", port: int = 1) -> Path:
+    """A newsletter that is signed here, with a key of its own; `servers` are asked of the DNS."""
+    key = make_key(folder / "key.pem", *KINDS["ed25519"])
+    (folder / "config.toml").write_text(
+        f'[newsletter]\nname = "M"\nslug = "morning"\nsender = "{sender}"\n[check]\nnameservers = [{servers}]\n'
+        f'[transport]\nkind = "smtp"\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\n'
+        f'[transport.dkim]\ndomain = "{domain}"\nselector = "s2026"\nkey = "{key}"\n'
+    )
+    return folder / "config.toml"
+
+
+def test_the_servers_that_are_configured_are_asked_for_the_key_of_signatures_too(tmp_path: Path) -> None:
+    with DnsServer(SOUND) as server, SmtpScript({}) as smtp:
+        servers = '"{}:{}"'.format(*server.address)
+        path = configure(tmp_path, sender="b@news.brief.org", domain="brief.org", servers=servers, port=smtp.port)
+        with App(load_config(path, {})) as app:
+            (transport,) = find(app, "transport")
+        assert ("s2026._domainkey.brief.org", "TXT") in server.asked
+    assert "the DNS has no key" in transport.message
+
+
+@pytest.mark.parametrize(
+    ("sender", "domain"),
+    [
+        ("b@münchen.de", "xn--mnchen-3ya.de"),
+        ("b@xn--mnchen-3ya.de", "München.de."),
+        ("b@news.brief.org", "brief.org"),
+        ("b@news.brief.org", "mail.brief.org"),
+        ("b@brief.org", "other.org"),
+    ],
+)
+def test_a_signature_speaks_for_the_senders_organization_however_it_is_spelled(
+    sender: str, domain: str, tmp_path: Path
+) -> None:
+    with DnsServer({}, is_dead=True) as server:
+        servers = '"{}:{}"'.format(*server.address)
+        with App(load_config(configure(tmp_path, sender=sender, domain=domain, servers=servers), {})) as app:
+            told = [one.message for one in find(app, "dkim")]
+    expected = ["signed for other.org, while the sender is of brief.org: DMARC does not count that"]
+    assert told == (expected if domain == "other.org" else [])
+
+
 def test_names_for_examples_are_not_asked_for() -> None:
     with DnsServer({}) as server:
         (found,) = check_mail_domain("example.com", through_sendgrid=True, ask=make_ask([server.address]))
@@ -127,6 +190,18 @@ def test_the_machine_is_looked_at(app: App, tmp_path: Path) -> None:
     assert zones.message.startswith("tzdata 20")
     (backup,) = find(app, "backup")
     assert (backup.result, backup.message) == ("ok", "none yet; nobody is mailed for real")
+
+
+def test_the_data_on_time_zones_are_those_that_are_in_use(tmp_path: Path) -> None:
+    now, folders = datetime(2026, 11, 1, tzinfo=UTC), [str(tmp_path / "none"), str(tmp_path)]
+    fresh = check_zone_data(folders, now)
+    assert (fresh.result, fresh.message) == ("ok", f"tzdata {tzdata.IANA_VERSION} of the package tzdata")
+    (tmp_path / "UTC").touch()
+    assert check_zone_data(folders, now).message.endswith(f"does not tell of {tmp_path}")
+    (tmp_path / "tzdata.zi").write_text("# version 2025b\n# redo posix_only\n")
+    old = check_zone_data(folders, now)
+    assert (old.result, old.message) == ("warning", f"tzdata 2025b of {tmp_path}")
+    assert old.remedy == f"bring {tmp_path} up to date: countries change their clocks"
 
 
 def test_a_backup_is_remembered_and_grows_old(app: App, tmp_path: Path) -> None:
@@ -183,7 +258,13 @@ def test_a_journal_that_cannot_be_written_is_a_failure(app: App, tmp_path: Path)
     assert (journal.result, "Is a directory" in journal.message) == ("failure", True)
 
 
-@pytest.mark.parametrize("server", ["dns.example.org", "192.0.2.1.9", "[::1"])
+@pytest.mark.parametrize(
+    "server",
+    [
+        *("dns.example.org", "192.0.2.1.9", "192.0.2.1:", "192.0.2.1:abc", "192.0.2.1:0", "192.0.2.1:99999", ":53", ""),
+        *("[::1", "[::1]:x", "[::1]:", "[192.0.2.1]:53", "::1]:53", "2606:4700:4700::1111:99999"),
+    ],
+)
 def test_a_nameserver_is_an_address(tmp_path: Path, server: str) -> None:
     (tmp_path / "config.toml").write_text(
         f'[newsletter]\nname = "M"\nslug = "m"\nsender = "b@news.test"\n[check]\nnameservers = ["{server}"]\n'
@@ -191,3 +272,18 @@ def test_a_nameserver_is_an_address(tmp_path: Path, server: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_config(tmp_path / "config.toml", {})
     assert "is no address of a server" in error.value.faults[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        ("192.0.2.1", ("192.0.2.1", 53)),
+        ("192.0.2.1:5353", ("192.0.2.1", 5353)),
+        ("2606:4700:4700::1111", ("2606:4700:4700::1111", 53)),
+        ("::1", ("::1", 53)),
+        ("[::1]", ("::1", 53)),
+        ("[2606:4700:4700::1111]:5353", ("2606:4700:4700::1111", 5353)),
+    ],
+)
+def test_a_nameserver_is_read_with_its_port(text: str, server: tuple[str, int]) -> None:
+    assert Checks(nameservers=(text,)).servers == [server]

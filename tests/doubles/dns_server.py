@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Collection
 
 import dns.flags
 import dns.message
@@ -12,14 +13,16 @@ import dns.rrset
 class DnsServer:
     """Answers over UDP and TCP's absence: a name that it does not know is none. Enter it."""
 
-    def __init__(self, records: dict[tuple[str, str], list[str]], *, is_dead: bool = False) -> None:
-        """`records` by name and type, as in a zone file; a dead one answers nobody."""
+    def __init__(
+        self, records: dict[tuple[str, str], list[str]], *, is_dead: bool = False, dead: Collection[str] = ()
+    ) -> None:
+        """`records` by name and type, as in a zone file; a dead one answers nobody, and of `dead` names nothing."""
         self.records = records
         self.asked: list[tuple[str, str]] = []
-        self._is_dead = is_dead
+        self._is_dead, self._dead = is_dead, dead
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self.address: tuple[str, int] = self._socket.getsockname()
 
     def __enter__(self) -> "DnsServer":
         self._thread = threading.Thread(target=self._serve)
@@ -43,7 +46,7 @@ class DnsServer:
             self.asked.append((name, kind))
             reply = dns.message.make_response(asked)
             found = self.records.get((name, kind))
-            if self._is_dead:
+            if self._is_dead or name in self._dead:
                 reply.set_rcode(dns.rcode.SERVFAIL)
             elif found is not None:
                 texts = [f'"{text}"' if kind == "TXT" else text for text in found]

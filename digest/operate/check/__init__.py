@@ -1,24 +1,26 @@
 """Everything that a run needs, tried one after the other: what is right, what is not, and what to do about it."""
 
+import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from digest.audience.addresses import ascii_domain, is_reserved, parse_address
+from digest.audience.addresses import is_reserved, parse_address
+from digest.audience.canary import is_aligned, normalize_domain
 from digest.config.delivering import SmtpTable
 from digest.decisions import is_rehearsal
 from digest.due import find_zone
 from digest.errors import DigestError
 from digest.mailing import try_subject
 from digest.operate.check.checked import Checked, attempt, words_of
-from digest.operate.check.machine import check_machine
-from digest.operate.check.mail_domain import check_mail_domain, make_ask
+from digest.operate.check.machine import check_machine, find_zone_data
+from digest.operate.check.mail_domain import check_mail_domain
 from digest.operate.inbox import check_inbox
 from digest.operate.lateness import check_rate
 from digest.operate.presence import find_wrong_clock
 from digest.operate.segments import count_segments
 from digest.operate.trying import try_sources
+from digest.records import make_ask
 from digest.upkeep import check_store
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def _check_clock(app: "App") -> Iterator[Checked]:
 def _check_newsletter(app: "App") -> Iterator[Checked]:
     newsletter = app.config.newsletter
     sender = parse_address(newsletter.sender)
-    if is_reserved(sender.email.rpartition("@")[2]):
+    if is_reserved(_find_sender_domain(app)):
         yield Checked(
             subject="sender",
             result="warning",
@@ -139,9 +141,10 @@ def _check_zones(app: "App") -> Iterator[Checked]:
     except DigestError:
         return  # the database's own check says it
     unknown = {name: number for name, number in counted.items() if name and find_zone(name) is None}
+    data = find_zone_data(zoneinfo.TZPATH)
     if not unknown:
         known = sum(name is not None for name in counted)
-        told = f"active readers chose {known}, all of them known; tzdata {version('tzdata')}"
+        told = f"active readers chose {known}, all of them known; {data}"
         yield Checked(subject="time zones", result="ok", message=told)
         return
     most = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
@@ -152,8 +155,8 @@ def _check_zones(app: "App") -> Iterator[Checked]:
         subject="time zones",
         result="warning",
         message=f"this machine does not know the zones that active readers chose: {named}{more};"
-        f" those {sum(unknown.values())} are mailed by the clock of {own}; tzdata is {version('tzdata')}",
-        remedy="bring tzdata up to date, or correct them: find them with `digest subscribers list --json`",
+        f" those {sum(unknown.values())} are mailed by the clock of {own}; the data are {data}",
+        remedy=f"bring {data.place} up to date, or correct them: find them with `digest subscribers list --json`",
     )
 
 
@@ -228,21 +231,26 @@ def _check_rate(app: "App") -> Iterator[Checked]:
 
 def _check_alignment(app: "App") -> Iterator[Checked]:
     """Whether signatures of ours speak for the domain that readers see (RFC 7489 §3.1.1)."""
-    sender = parse_address(app.config.newsletter.sender).email.rpartition("@")[2].lower()
+    sender = _find_sender_domain(app)
     for table in app.config.transports:
-        domain = table.dkim.domain.lower().rstrip(".") if isinstance(table, SmtpTable) and table.dkim else sender
-        if not f".{sender}".endswith(f".{domain}") and not f".{domain}".endswith(f".{sender}"):
-            message = f"signed for {domain}, while the sender is of {sender}: DMARC does not count that"
+        if not isinstance(table, SmtpTable) or not table.dkim:
+            continue
+        if not is_aligned(normalize_domain(table.dkim.domain), sender):
+            message = f"signed for {table.dkim.domain}, while the sender is of {sender}: DMARC does not count that"
             remedy = "name the domain of [newsletter] sender, or one above it, in [transport.dkim]"
             yield Checked(subject="dkim", result="warning", message=message, remedy=remedy)
 
 
 def _check_domain(app: "App") -> Iterator[Checked]:
     """What the DNS tells receivers of the sender's domain."""
-    domain = ascii_domain(parse_address(app.config.newsletter.sender).email).rpartition("@")[2]
     through_sendgrid = any(table.kind == "sendgrid" for table in app.config.transports)
-    ask = make_ask(app.config.check.nameservers)
-    yield from check_mail_domain(domain.lower(), through_sendgrid=through_sendgrid, ask=ask)
+    ask = make_ask(app.config.check.servers)
+    yield from check_mail_domain(_find_sender_domain(app), through_sendgrid=through_sendgrid, ask=ask)
+
+
+def _find_sender_domain(app: "App") -> str:
+    """As the DNS has it."""
+    return normalize_domain(parse_address(app.config.newsletter.sender).email)
 
 
 def _check_events(app: "App") -> Iterator[Checked]:

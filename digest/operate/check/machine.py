@@ -1,10 +1,13 @@
 """The machine: room on its disks, who may read and write what, backups, and the clocks of the world."""
 
+import re
 import stat
-from collections.abc import Iterator
+import zoneinfo
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from importlib.metadata import version
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,11 +19,14 @@ from digest.errors import DigestError
 from digest.operate.check.checked import Checked, Result
 
 if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
     from digest.app import App
 
 _FULL: Final = 200 * 2**20  # bytes left: an edition may fail for want of room
 _TIGHT: Final = 2**30
 _BACKUP_DAYS: Final = 7
+_ZONE_VERSION: Final = re.compile(r"# version (\d{4}[a-z]+)")
 _OLD_ZONES: Final = timedelta(days=550)
 
 
@@ -30,7 +36,7 @@ def check_machine(app: "App") -> Iterator[Checked]:
     yield from _check_files(app)
     yield from _check_backup(app)
     yield from _check_journal(app)
-    yield _check_zone_data(app)
+    yield check_zone_data(zoneinfo.TZPATH, app.clock())
 
 
 def _check_space(app: "App") -> Iterator[Checked]:
@@ -149,13 +155,40 @@ def _check_journal(app: "App") -> Iterator[Checked]:
     )
 
 
-def _check_zone_data(app: "App") -> Checked:
-    number = version("tzdata")
-    year = int(number.partition(".")[0])
-    is_old = app.clock() - datetime(year, 1, 1, tzinfo=app.clock().tzinfo) > _OLD_ZONES
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneData:
+    """The data on time zones that are in use: `place` is the folder, or the package, that they come from."""
+
+    version: str | None  # as "2026a"; None: their files do not say it
+    place: str
+
+    def __str__(self) -> str:
+        return f"tzdata {self.version or 'of a version that it does not tell'} of {self.place}"
+
+
+def find_zone_data(folders: Sequence[str]) -> ZoneData:
+    """What `zoneinfo` reads: the first of these folders (`zoneinfo.TZPATH`) that has zones, else the package tzdata."""
+    for folder in map(Path, folders):
+        if (folder / "UTC").is_file():
+            return ZoneData(version=_read_version(folder), place=str(folder))
+    return ZoneData(version=_read_version(files("tzdata") / "zoneinfo"), place="the package tzdata")
+
+
+def _read_version(folder: "Traversable") -> str | None:
+    try:
+        found = _ZONE_VERSION.match((folder / "tzdata.zi").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found[1] if found else None
+
+
+def check_zone_data(folders: Sequence[str], now: datetime) -> Checked:
+    """Whether the data are of an age at which clocks have changed since."""
+    data = find_zone_data(folders)
+    is_old = data.version is not None and now - datetime(int(data.version[:4]), 1, 1, tzinfo=UTC) > _OLD_ZONES
     return Checked(
         subject="time zone data",
         result="warning" if is_old else "ok",
-        message=f"tzdata {number}",
-        remedy="bring the package tzdata up to date: countries change their clocks" if is_old else None,
+        message=str(data),
+        remedy=f"bring {data.place} up to date: countries change their clocks" if is_old else None,
     )

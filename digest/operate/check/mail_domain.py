@@ -6,54 +6,18 @@ the address from which mail will leave: behind a relay nobody here knows that on
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
-import dns.exception
-import dns.nameserver
-import dns.resolver
-from tld import get_fld
-
 from digest.audience.addresses import is_reserved
+from digest.audience.canary import find_organization
 from digest.operate.check.checked import Checked
+from digest.records import Ask, UnansweredError
 
-Ask = Callable[[str, str], list[str]]  # the records of a name and a type; raises Unanswered
-
-_SECONDS: Final = 5.0
 _MOST_LOOKUPS: Final = 10  # RFC 7208 §4.6.4
 _LOOKUPS: Final = re.compile(r"[+?~-]?(include:|a\b|mx\b|ptr\b|exists:)", re.IGNORECASE)
 _SELECTORS: Final = ("s1", "s2")  # SendGrid's, where it authenticated the domain
 _POLICIES: Final = ("none", "quarantine", "reject")
-
-
-class UnansweredError(Exception):
-    """The DNS does not answer: then nothing is known."""
-
-
-def make_ask(nameservers: Sequence[str] = ()) -> Ask:
-    """Asks the servers that this machine asks, or others, as "192.0.2.1" or "192.0.2.1:53"."""
-
-    def ask(name: str, kind: str) -> list[str]:
-        try:
-            resolver = dns.resolver.Resolver(configure=not nameservers)
-            if nameservers:
-                resolver.nameservers = [
-                    dns.nameserver.Do53Nameserver(host, port) for host, port in map(_read_server, nameservers)
-                ]
-            found = resolver.resolve(f"{name}.", kind, lifetime=_SECONDS)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return []
-        except (dns.exception.DNSException, OSError) as error:
-            raise UnansweredError from error
-        if kind == "TXT":
-            return [b"".join(record.strings).decode("utf-8", "replace") for record in found]
-        return [str(record) for record in found]
-
-    return ask
-
-
-def _read_server(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    return (host.strip("[]"), int(port)) if colon and port.isdecimal() and host.count(":") != 1 else (text, 53)
 
 
 def check_mail_domain(domain: str, *, through_sendgrid: bool, ask: Ask) -> Iterator[Checked]:
@@ -63,29 +27,39 @@ def check_mail_domain(domain: str, *, through_sendgrid: bool, ask: Ask) -> Itera
         yield Checked(subject="dns", result="ok", message=told)
         return
     try:
-        if not any(ask(domain, kind) for kind in ("MX", "A", "AAAA")):
+        servers = ask(domain, "MX")
+        if not servers and not any(ask(domain, kind) for kind in ("A", "AAAA")):
             message = f"{domain} has neither a mail server nor an address: receivers refuse such a sender"
             yield Checked(
                 subject="dns", result="failure", message=message, remedy="check the domain of [newsletter] sender"
             )
             return
-        yield _check_replies(domain, ask)
-        yield _check_spf(domain, ask, through_sendgrid=through_sendgrid)
-        if through_sendgrid:
-            yield _check_sendgrid_keys(domain, ask)
-        yield _check_dmarc(domain, ask)
     except UnansweredError:
         message = f"nobody answers for {domain}: without a network SPF, DKIM and DMARC were not looked at"
         yield Checked(subject="dns", result="warning", message=message, remedy="run `digest check` where there is one")
+        return
+    yield _check_replies(domain, servers)
+    checks: dict[str, Callable[[], Checked]] = {
+        "spf": partial(_check_spf, domain, ask, through_sendgrid=through_sendgrid),
+        **({"dkim": partial(_check_sendgrid_keys, domain, ask)} if through_sendgrid else {}),
+        "dmarc": partial(_check_dmarc, domain, ask),
+    }
+    for subject, check in checks.items():
+        try:
+            yield check()
+        except UnansweredError:
+            message = f"not looked at: the DNS does not answer for {domain}, or for what its record leads to"
+            yield Checked(subject=subject, result="warning", message=message, remedy="run `digest check` again later")
 
 
-def _check_replies(domain: str, ask: Ask) -> Checked:
-    servers = ask(domain, "MX")
-    if not servers:
+def _check_replies(domain: str, servers: Sequence[str]) -> Checked:
+    """`servers` are its records of MX; that of no host says that there is none (RFC 7505)."""
+    hosts = sorted(filter(None, (server.split()[-1].rstrip(".") for server in servers)))
+    if not hosts:
+        why = "its MX says so (RFC 7505)" if servers else "it has no MX"
         remedy = "give the domain an MX record, or let readers reply to another with [newsletter] reply_to"
-        return Checked(subject="dns", result="warning", message=f"{domain} takes no mail: it has no MX", remedy=remedy)
-    hosts = ", ".join(sorted(server.split()[-1].rstrip(".") for server in servers)[:3])
-    return Checked(subject="dns", result="ok", message=f"{domain} takes mail at {hosts}")
+        return Checked(subject="dns", result="warning", message=f"{domain} takes no mail: {why}", remedy=remedy)
+    return Checked(subject="dns", result="ok", message=f"{domain} takes mail at {', '.join(hosts[:3])}")
 
 
 def _check_spf(domain: str, ask: Ask, *, through_sendgrid: bool) -> Checked:
@@ -144,10 +118,7 @@ def _check_sendgrid_keys(domain: str, ask: Ask) -> Checked:
 
 def _check_dmarc(domain: str, ask: Ask) -> Checked:
     """Of the domain, or of the one that it was registered under (RFC 7489 §6.6.3)."""
-    names = [domain]
-    registered = get_fld(f"https://{domain}", fail_silently=True)
-    if registered and registered != domain:
-        names.append(registered)
+    names = list(dict.fromkeys(filter(None, (domain, find_organization(domain)))))
     for name in names:
         records = [text for text in ask(f"_dmarc.{name}", "TXT") if text.lower().startswith("v=dmarc1")]
         if len(records) > 1:
