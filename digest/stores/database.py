@@ -166,7 +166,7 @@ class Database(ABC):
 
     @abstractmethod
     def back_up(self, target: Path) -> None:
-        """A consistent copy in a file, also while others write. Raises StoreError."""
+        """A consistent copy in a file, also while others write; in an empty one that is there. Raises StoreError."""
 
     @abstractmethod
     def restore(self, backup: Path, notes: Mapping[str, str]) -> None:

@@ -22,33 +22,8 @@ _BEFORE_FAULT: Final = re.compile(r"^(psql:\S*\s*)?error:\s*", re.IGNORECASE)
 MAGIC: Final = b"PGDMP"  # with which a dump in pg_dump's custom format begins
 
 
-def begins_with(file: Path, magic: bytes) -> bool:
-    """Whether a file is of the kind that begins so. Raises StoreError."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(len(magic)) == magic
-    except OSError as error:
-        raise StoreError(str(file), "it cannot be read") from error
-
-
-def make_private(file: Path) -> None:
-    """An empty file that its owner alone may read, whatever the umask: addresses and keys come into it.
-
-    Raises OSError.
-    """
-    number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(number, 0o600)  # where it was there
-    finally:
-        os.close(number)
-
-
 def dump(url: URL, name: str, target: Path) -> None:
     """The whole database into a file, as it is at one moment. Raises StoreError; `name` is what errors call it."""
-    try:
-        make_private(target)
-    except OSError as error:
-        raise StoreError(str(target), "it cannot be written") from error
     _run("pg_dump", url, name, "--no-owner", "--no-privileges", "--format=custom", f"--file={target}")
 
 

@@ -23,7 +23,8 @@ from digest.errors import ConfigError, StoreError, StoreUnavailable
 from digest.stores import patience
 from digest.stores.columns import passing
 from digest.stores.database import OPTION, Database, Spelling
-from digest.stores.dumping import MAGIC, begins_with, dump, restore
+from digest.stores.dumping import MAGIC, dump, restore
+from digest.stores.files import begins_with
 from digest.stores.partitions import add_months, drop_month, following, holds_only, list_months, name_table
 from digest.stores.postgresql_faults import explain
 from digest.stores.schema import metadata

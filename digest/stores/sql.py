@@ -20,6 +20,7 @@ from digest.stores.editions import SqlEditions
 from digest.stores.entries import SqlEntries
 from digest.stores.erasing import SqlErasures
 from digest.stores.events import SqlEvents
+from digest.stores.files import make_private
 from digest.stores.incidents import SqlIncidents
 from digest.stores.journal import Journal
 from digest.stores.keys import SqlKeys, SqlRuns
@@ -173,6 +174,7 @@ class SqlStore:
             raise StoreError(str(target), "it is there already", remedy="name a new file")
         draft = target.with_name(f".{target.name}.part")
         try:
+            make_private(draft)
             self._database.back_up(draft)
             draft.replace(target)
         except (OSError, StoreError) as error:

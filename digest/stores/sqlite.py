@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from digest.errors import StoreError, StoreUnavailable
 from digest.stores.database import OPTION, Database, Spelling
-from digest.stores.dumping import begins_with, make_private
+from digest.stores.files import begins_with, make_private
 
 _MAGIC = b"SQLite format 3\0"  # with which the file begins
 _BUSY_SECONDS = 10.0
@@ -133,9 +133,8 @@ class SqliteDatabase(Database):
     def back_up(self, target: Path) -> None:
         """A consistent copy, also while others write. Raises StoreError."""
         try:
-            make_private(target)
             self._copy(target)
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
             raise StoreError(str(target), "it cannot be written") from error
 
     def restore(self, backup: Path, notes: Mapping[str, str]) -> None:

@@ -131,7 +131,7 @@ def test_a_backup_is_whole_overwrites_nothing_and_comes_back(
     before = rows_of(store)
     with pytest.raises(StoreError, match="there already"):
         store.backup(backup)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="nowhere/backup: it cannot be written"):
         store.backup(tmp_path / "nowhere" / "backup")
     assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["backup"]
     with pytest.raises(StoreError, match="it is not empty"):
