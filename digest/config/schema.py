@@ -236,6 +236,15 @@ class Secrets(_Table):
     llm_api_key: SecretStr | None = None
     variables: dict[str, SecretStr] = Field(default_factory=dict)  # that the file names, as ${NAME}
 
+    def list_values(self) -> list[str]:
+        """All of them, however they are called."""
+        found: list[str] = []
+        for name in type(self).model_fields:
+            given = getattr(self, name)
+            several = given.values() if isinstance(given, dict) else [given] if given else []
+            found += [secret.get_secret_value() for secret in several]
+        return found
+
 
 class Config(_Table):
     """The whole configuration. `path` is the file it was read from; relative paths in it are already resolved."""
