@@ -110,10 +110,9 @@ def make_settings(config: Config, cadence: Cadence = "daily") -> "Settings":
     from digest.ports import Settings
 
     newsletter, rules = config.newsletter, config.edition
-    window, memory = rules.window, timedelta(days=rules.memory_days)
+    memory = timedelta(days=rules.memory_days)
     if cadence == "weekly":
-        # As far beyond a week as the daily's goes beyond a day; what was told is remembered for as many weeks.
-        window, memory = window + _WEEK - _DAY, memory * 7
+        memory *= 7  # what was told is remembered for as many weeks
     host = urlsplit(newsletter.base_url).hostname or "localhost"
     return Settings(
         newsletter=newsletter.slug,
@@ -121,7 +120,7 @@ def make_settings(config: Config, cadence: Cadence = "daily") -> "Settings":
         language=newsletter.language,
         topics={topic.id: topic.title for topic in config.topics},
         profiles={table.id: profile_of(table) for table in config.sources},
-        window=window,
+        window=config.window_of(cadence),
         max_stories=rules.max_stories,
         min_stories=rules.min_stories,
         words=rules.words,

@@ -44,10 +44,7 @@ def mask(text: str, secrets: Collection[str] = ()) -> str:
 
 def list_secrets(config: "Config") -> list[str]:
     """All that came from the environment, and is to stand nowhere."""
-    given = config.secrets
-    found = [secret for name in type(given).model_fields if (secret := getattr(given, name)) and name[-1] != "s"]
-    found += [*given.canary_passwords.values(), *given.variables.values()]
-    parts = [part for secret in found for part in secret.get_secret_value().split()]
+    parts = [part for secret in config.secrets.list_values() for part in secret.split()]
     hooks = [url for url in (config.alerts.webhook, config.alerts.heartbeat) if url]
     return sorted({part for part in [*parts, *hooks] if len(part) >= _SHORTEST_SECRET}, key=len, reverse=True)
 

@@ -33,9 +33,9 @@ from digest.config.values import (
     SecureUrl,
     kind_of,
 )
-from digest.models import Rights
+from digest.models import Cadence, Rights
 
-_WEEK = timedelta(days=7)
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _LATE = timedelta(days=2)  # an edition may be made that much later than it was due, from what was there then
 
 
@@ -236,6 +236,15 @@ class Secrets(_Table):
     llm_api_key: SecretStr | None = None
     variables: dict[str, SecretStr] = Field(default_factory=dict)  # that the file names, as ${NAME}
 
+    def list_values(self) -> list[str]:
+        """All of them, however they are called."""
+        found: list[str] = []
+        for name in type(self).model_fields:
+            given = getattr(self, name)
+            several = given.values() if isinstance(given, dict) else [given] if given else []
+            found += [secret.get_secret_value() for secret in several]
+        return found
+
 
 class Config(_Table):
     """The whole configuration. `path` is the file it was read from; relative paths in it are already resolved."""
@@ -276,8 +285,13 @@ class Config(_Table):
         """How long texts of entries are kept: at the least as long as an edition may take them from; None: for ever."""
         if self.retention.pages is None:
             return None
-        reach = max(self.edition.window, _WEEK if self.schedule.weekly is not None else timedelta())
+        reach = self.window_of("weekly" if self.schedule.weekly is not None else "daily")
         return max(self.retention.pages, reach + _LATE)
+
+    def window_of(self, cadence: Cadence) -> timedelta:
+        """How far back the editions of a cadence reach: a weekly one beyond a week as far as a daily beyond a day."""
+        window = self.edition.window
+        return window + _WEEK - _DAY if cadence == "weekly" else window
 
     @model_validator(mode="after")
     def _check_names(self) -> "Config":

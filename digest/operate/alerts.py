@@ -30,21 +30,24 @@ _UNKNOWN: Final = "-"  # the scope of what nothing is known of here
 def tell_incidents(app: "App") -> str | None:
     """Look, and tell what is new; lines for the log. Raises StoreError."""
     now, scopes = _now(app), find_scopes(app)
-    return _tell_found(app, find_incidents(read_standing(app, now)), {"", *scopes.values()} - {_UNKNOWN}, now)
+    return _tell_found(app, find_incidents(read_standing(app, now)), scopes, {"", *scopes.values()} - {_UNKNOWN}, now)
 
 
 def tell_of_machine(app: "App") -> str | None:
     """The same of what is this machine's alone, where another looks for the rest. Raises StoreError."""
-    return _tell_found(app, find_incidents(read_machine(app)), {find_scopes(app)["journal"]}, _now(app))
+    scopes = find_scopes(app)
+    return _tell_found(app, find_incidents(read_machine(app)), scopes, {scopes["journal"]}, _now(app))
 
 
 def _now(app: "App") -> datetime:
     return app.store.clock() if app.is_on_system_clock else app.clock()
 
 
-def _tell_found(app: "App", found: Sequence[Incident], judged: Collection[str], now: datetime) -> str | None:
+def _tell_found(
+    app: "App", found: Sequence[Incident], scopes: Mapping[Kind, str], judged: Collection[str], now: datetime
+) -> str | None:
     """Of what was found, what is new; `judged` are the scopes of which nothing else is the case."""
-    store, slug, scopes = app.store, app.config.newsletter.slug, find_scopes(app)
+    store, slug = app.store, app.config.newsletter.slug
     incidents = {_name(one, scopes): one for one in found}
     seen = {name: scopes.get(one.kind, "") for name, one in incidents.items()}
     since = store.incidents.observe(slug, seen, scopes=judged, now=now)

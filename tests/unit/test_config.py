@@ -292,7 +292,8 @@ def test_each_mailbox_of_a_canary_has_a_password_of_its_own(tmp_path: Path) -> N
     ("tables", "days"),
     [
         ("", 30),
-        ('[edition]\nwindow = "60d"\n', 62),
+        ('[edition]\nwindow = "60d"\n', 68),
+        ('[edition]\nwindow = "5d"\n[retention]\npages = "2d"\n', 13),
         ('[retention]\npages = "2d"\n', 9),
         ('[schedule]\nweekly = "off"\n[retention]\npages = "2d"\n', 3),
         ('[retention]\npages = "forever"\n', None),
