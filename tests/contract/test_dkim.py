@@ -2,18 +2,13 @@
 
 import base64
 import re
-import socket
 import subprocess
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import dkim
-import dns.message
-import dns.rcode
 import dns.resolver
-import dns.rrset
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import HealthCheck, given, settings
@@ -28,6 +23,7 @@ from digest.transports import mime
 from digest.transports.dkim_signing import NoAnswerError, Signer, look_up_record
 from digest.transports.smtp import SmtpTransport
 from tests.contract.test_transports import LETTERHEAD, RENDITION, Account, make_batch
+from tests.doubles.dns_server import DnsServer
 from tests.doubles.smtp_script import SmtpScript
 from tests.doubles.smtp_server import SmtpServer
 
@@ -279,27 +275,17 @@ def test_a_dns_that_does_not_answer_is_no_fault_of_the_key(tmp_path: Path) -> No
 
 
 def test_the_dns_is_asked_for_a_record_in_parts_and_what_it_does_not_know_is_no_record() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
+    records = {("there.test", "TXT"): ["v=spf1 -all", 'v=DKIM1; k=rsa; p=AA" "BB']}
+    with DnsServer(records) as server:
+        assert look_up_record("there.test", ask_at(server)) == "v=DKIM1; k=rsa; p=AABB"
+        assert look_up_record("missing.test", ask_at(server)) is None
+    with DnsServer({}, is_dead=True) as server, pytest.raises(NoAnswerError):
+        look_up_record("broken.test", ask_at(server))
 
-        def answer() -> None:
-            for _ in range(3):
-                query, client = server.recvfrom(4096)
-                asked = dns.message.from_wire(query)
-                reply, name = dns.message.make_response(asked), asked.question[0].name
-                if str(name).startswith("there."):
-                    texts = ['"v=spf1 -all"', '"v=DKIM1; k=rsa; p=AA" "BB"']
-                    reply.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *texts))
-                else:
-                    reply.set_rcode(dns.rcode.NXDOMAIN if str(name).startswith("missing.") else dns.rcode.SERVFAIL)
-                server.sendto(reply.to_wire(), client)
 
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
-        resolver = dns.resolver.Resolver(configure=False)
-        resolver.nameservers, resolver.port = ["127.0.0.1"], server.getsockname()[1]
-        assert look_up_record("there.test", resolver) == "v=DKIM1; k=rsa; p=AABB"
-        assert look_up_record("missing.test", resolver) is None
-        with pytest.raises(NoAnswerError):
-            look_up_record("broken.test", resolver)
-        thread.join(10)
+def ask_at(server: DnsServer) -> dns.resolver.Resolver:
+    """Who asks that server alone."""
+    resolver = dns.resolver.Resolver(configure=False)
+    host, _, port = server.address.partition(":")
+    resolver.nameservers, resolver.port = [host], int(port)
+    return resolver
