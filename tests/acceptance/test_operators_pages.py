@@ -2,14 +2,12 @@
 
 import base64
 import sqlite3
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from email.message import Message
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -30,7 +28,7 @@ from digest.models import (
 )
 from digest.operate.presence import Presence
 from digest.operate.tokens import create_token
-from tests.acceptance.public_site import DAY, NOON, keep_edition, open_app, serving_app
+from tests.acceptance.public_site import DAY, NOON, Answered, ask, keep_edition, open_app, serving_app
 
 
 @dataclass(frozen=True)
@@ -39,16 +37,10 @@ class Desk:
     url: str
     token: str
 
-    def get(self, path: str, **headers: str) -> tuple[int, str, Message]:
-        request = urllib.request.Request(self.url + path, headers=headers)
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return answer.status, answer.read().decode(), answer.headers
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode(), error.headers
+    def get(self, path: str, **headers: str) -> Answered:
+        return ask(self.url + path, **headers)
 
-    def read(self, path: str) -> tuple[int, str, Message]:
+    def read(self, path: str) -> Answered:
         return self.get(path, Authorization=f"Bearer {self.token}")
 
 
@@ -74,12 +66,13 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_readiness_is_for_everybody_and_names_nothing(desk: Desk, tmp_path: Path) -> None:
-    assert desk.get("/readyz")[:2] == (200, "ok\n")
+    ready = desk.get("/readyz")
+    assert (ready.status, ready.text) == (200, "ok\n")
     with closing(sqlite3.connect(tmp_path / "digest.db")) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
         database.commit()
-    status, words, _ = desk.get("/readyz")
-    assert (status, words) == (503, "the database is of another version\n")
+    ready = desk.get("/readyz")
+    assert (ready.status, ready.text) == (503, "the database is of another version\n")
 
 
 def test_readiness_names_no_place_whatever_is_in_the_way(desk: Desk, tmp_path: Path) -> None:
@@ -91,25 +84,26 @@ def test_readiness_names_no_place_whatever_is_in_the_way(desk: Desk, tmp_path: P
         with presence:
             presence.note_lost(fault)
             assert str(tmp_path) in presence.find_obstacle()
-            assert desk.get("/readyz")[:2] == (503, words)
+            ready = desk.get("/readyz")
+            assert (ready.status, ready.text) == (503, words)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/status"])
 def test_who_has_no_token_sees_nothing(desk: Desk, path: str) -> None:
-    status, words, headers = desk.get(path)
-    assert status == 401
-    assert headers["WWW-Authenticate"].startswith("Basic")
-    assert "digest tokens create" in words
-    assert desk.get(path, Authorization="Bearer digest_" + "a" * 43)[0] == 401
-    assert desk.get(path, Authorization="Basic not-base64")[0] == 401
-    assert desk.get(path, Authorization="Digest x")[0] == 401
+    answer = desk.get(path)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith("Basic")
+    assert "digest tokens create" in answer.text
+    assert desk.get(path, Authorization="Bearer digest_" + "a" * 43).status == 401
+    assert desk.get(path, Authorization="Basic not-base64").status == 401
+    assert desk.get(path, Authorization="Digest x").status == 401
     _, other = create_token(desk.app, "reader", [Scope.EDITIONS_READ])
-    assert desk.get(path, Authorization=f"Bearer {other}")[0] == 403
+    assert desk.get(path, Authorization=f"Bearer {other}").status == 403
 
 
 def test_a_token_is_a_password_for_browsers_too(desk: Desk) -> None:
     given = base64.b64encode(f"anybody:{desk.token}".encode()).decode()
-    assert desk.get("/status", Authorization=f"Basic {given}")[0] == 200
+    assert desk.get("/status", Authorization=f"Basic {given}").status == 200
 
 
 def test_metrics_are_what_prometheus_reads(desk: Desk) -> None:
@@ -125,10 +119,10 @@ def test_metrics_are_what_prometheus_reads(desk: Desk) -> None:
     for minutes, report in enumerate((worked, nothing_to_do)):
         at = NOON + timedelta(minutes=minutes)
         desk.app.store.runs.record(report, started_at=at, finished_at=at)
-    status, text, headers = desk.read("/metrics")
-    assert status == 200
-    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    found = {family.name: family for family in text_string_to_metric_families(text)}
+    answer = desk.read("/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = {family.name: family for family in text_string_to_metric_families(answer.text)}
     values = {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in found.values()
@@ -142,18 +136,18 @@ def test_metrics_are_what_prometheus_reads(desk: Desk) -> None:
     assert values["digest_sources_failing",] == 1
     assert values["digest_deliveries_unknown",] == 0
     assert values["digest_last_success_timestamp_seconds",] > 0
-    assert "far.test" not in text
+    assert "far.test" not in answer.text
     assert all(family.documentation.endswith(".") for family in found.values())
 
 
 def test_the_page_says_how_it_does_and_names_no_reader(desk: Desk) -> None:
-    status, html, headers = desk.read("/status")
-    assert status == 200
-    assert "no-store" in headers["Cache-Control"]
+    answer = desk.read("/status")
+    assert answer.status == 200
+    assert "no-store" in answer.headers["cache-control"]
     for words in ("All is well", "12 active", "The &lt;Wire&gt;", "fails</span> once", "post: no answer within 20 s"):
-        assert words in html
-    assert "far.test" not in html
-    assert "<script" not in html
+        assert words in answer.text
+    assert "far.test" not in answer.text
+    assert "<script" not in answer.text
 
 
 def test_the_page_says_first_what_needs_its_operator(desk: Desk) -> None:
@@ -161,23 +155,24 @@ def test_the_page_says_first_what_needs_its_operator(desk: Desk) -> None:
     desk.app.store.editions.set_state(
         number, EditionState.HELD, "preflight: a link is dead", now=NOON, only_from=[EditionState.READY]
     )
-    _, html, _ = desk.read("/status")
+    html = desk.read("/status").text
     assert "1 thing needs you" in html
     assert "is held: preflight: a link is dead." in html
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1100, "light")])
-def test_everybody_can_read_the_page(desk: Desk, phone: Browser, width: int, scheme: str) -> None:
-    context = phone.new_context(
-        color_scheme=scheme,  # type: ignore[arg-type]
-        viewport={"width": width, "height": 800},
-        http_credentials={"username": "anybody", "password": desk.token},
-        bypass_csp=True,  # for axe's own script
-    )
-    page = context.new_page()
-    page.goto(f"{desk.url}/status")
-    found = Axe().run(page).response["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-    context.close()
-    assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
-    assert not wide
+def test_everybody_can_read_the_page(desk: Desk, phone: Browser) -> None:
+    looks: list[tuple[int, Literal["dark", "light"]]] = [(360, "dark"), (1100, "light")]
+    for width, scheme in looks:
+        context = phone.new_context(
+            color_scheme=scheme,
+            viewport={"width": width, "height": 800},
+            http_credentials={"username": "anybody", "password": desk.token},
+            bypass_csp=True,  # for axe's own script
+        )
+        page = context.new_page()
+        page.goto(f"{desk.url}/status")
+        found = Axe().run(page).response["violations"]
+        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        context.close()
+        assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == [], scheme
+        assert not wide, width

@@ -1,14 +1,14 @@
 """Two newsletters in two folders, over one database: as docs/several-newsletters.md says."""
 
 import re
-import urllib.request
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import Desk
-from tests.acceptance.test_database_away import ask
+from tests.acceptance.public_site import ask
+from tests.acceptance.test_stopping import read_until
 from tests.doubles.ports import free_port
 
 READER = "reader@rehearsal.test"
@@ -56,18 +56,15 @@ def test_each_is_sent_and_previewed_and_leaving_one_does_not_end_the_other(
     try:
         urls = []
         for desk, process in zip(two, processes, strict=True):
-            assert process.stderr
-            for line in process.stderr:
-                if found := re.search(r"http://[\d.]+:\d+", line):
-                    urls.append(found[0])
-                    break
-            assert ask(f"{urls[-1]}/{desk.folder.name}/")[0] == 200
+            found = re.search(r"http://[\d.]+:\d+", read_until(process, "http://"))
+            assert found
+            urls.append(found[0])
+            assert ask(f"{urls[-1]}/{desk.folder.name}/").status == 200
         message = message_from_bytes(morning.mails()[0].read_bytes(), policy=policy.default)
         (link,) = re.findall(r"<(http[^>]+)>", message["List-Unsubscribe"])
         assert link.startswith(f"{urls[0]}/morning/")
-        request = urllib.request.Request(link, data=b"List-Unsubscribe=One-Click")
-        with urllib.request.urlopen(request) as answer:
-            assert answer.status == 200
+        form = {"Content_Type": "application/x-www-form-urlencoded"}
+        assert ask(link, method="POST", body=b"List-Unsubscribe=One-Click", **form).status == 200
     finally:
         for process in processes:
             process.terminate()

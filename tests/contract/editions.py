@@ -4,13 +4,29 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from digest.models import Edition, EditionState, Owner, Planned, Rendition, StoredEdition, Subscriber, SubscriberState
+from sqlalchemy import ColumnElement, Table, func, select
+
+from digest.audience.bounces import BounceRules
+from digest.models import (
+    Claim,
+    DeliveryState,
+    Edition,
+    EditionState,
+    Outcome,
+    Owner,
+    Planned,
+    Rendition,
+    StoredEdition,
+    Subscriber,
+    SubscriberState,
+)
 from digest.stores.owners import this_owner
 from digest.stores.sql import SqlStore
 
 NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 TODAY = NOW.date()
 LEASE = NOW + timedelta(minutes=10)
+RULES = BounceRules(hard_days=2, soft_run=5, wave=20, wave_within=timedelta(hours=1))
 RENDITIONS = [Rendition(variant="all", subject="s", html="<p>h</p>", text="t")]
 
 
@@ -59,3 +75,32 @@ def plan(store: SqlStore, count: int, *, batch_size: int = 10) -> int:
 def make_owner(name: str = "one", **changes: Any) -> Owner:
     """A sender in this process, or one that is somewhere else."""
     return replace(this_owner(name), **changes)
+
+
+def begin(store: SqlStore, edition: int, now: datetime = NOW) -> Claim:
+    """Begin to send it; its first batch, claimed."""
+    assert store.ledger.begin(edition, as_of=None, now=now)
+    claim = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=now)
+    assert claim
+    return claim
+
+
+def send_all(store: SqlStore, edition: int) -> list[str]:
+    """Send an edition, of which everybody takes theirs; the names of the deliveries."""
+    names = []
+    claim: Claim | None = begin(store, edition)
+    while claim:
+        store.ledger.mark(claim, [one.delivery for one in claim.recipients], "smtp", now=NOW)
+        outcomes = [Outcome(delivery=one.delivery, state=DeliveryState.ACCEPTED, raw="250") for one in claim.recipients]
+        store.ledger.settle(claim, outcomes, now=NOW)
+        store.ledger.release(claim, now=NOW)
+        names += [one.send_key for one in claim.recipients]
+        claim = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+    assert store.ledger.finish(edition, now=NOW)
+    return names
+
+
+def count(store: SqlStore, table: Table, *conditions: ColumnElement[bool]) -> int:
+    """How many rows of a table meet conditions."""
+    with store._database.read() as connection:
+        return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()

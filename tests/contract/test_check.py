@@ -1,6 +1,6 @@
 """`digest check` beyond the sources and transports: the sender's domain by a real DNS, and the machine."""
 
-import os
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -168,7 +168,8 @@ def test_names_for_examples_are_not_asked_for() -> None:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
+def app(blank: Path, tmp_path: Path) -> Iterator[App]:
+    shutil.copy(blank, tmp_path / "digest.db")
     (tmp_path / "config.toml").write_text(
         '[newsletter]\nname = "M"\nslug = "morning"\nsender = "b@news.test"\n[[sources]]\nid = "a"\nkind = "file"\n'
         'path = "a.xml"\n'
@@ -238,7 +239,6 @@ def test_a_backup_changes_nothing_in_a_database_that_is_older_than_its_journal(a
         assert len(told) == 1, "the next command tells what it brings up"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="of POSIX")
 def test_who_may_read_and_change_what_is_told(app: App, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.chmod(0o644)

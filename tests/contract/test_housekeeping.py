@@ -1,5 +1,6 @@
 """The day's chores: each part by itself, once a day, by one process; and figures that outlast a bad week."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.contract.editions import NOW, TODAY, save_edition
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
+def app(blank: Path, tmp_path: Path) -> Iterator[App]:
+    shutil.copy(blank, tmp_path / "digest.db")
     config = tmp_path / "config.toml"
     config.write_text('[newsletter]\nname = "M"\nslug = "morning"\nsender = "b@news.test"\n', encoding="utf-8")
     with App(load_config(config, {}), clock=lambda: NOW) as opened:

@@ -1,9 +1,6 @@
 """What a backup must not make undone: who left since, and which editions began to be sent since."""
 
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -16,8 +13,8 @@ from sqlalchemy import delete, update
 from digest.errors import OtherRevision, StoreError, StoreUnavailable
 from digest.models import EditionState, SubscriberState
 from digest.stores.schema import editions, journal_lines, subscriptions
-from digest.stores.sql import SqlStore, find_database
-from tests.contract.editions import LEASE, NOW, add_readers, make_edition, make_owner, plan, save_edition
+from digest.stores.sql import SqlStore
+from tests.contract.editions import LEASE, NOW, add_readers, begin, make_edition, make_owner, plan, save_edition
 
 LATER = NOW + timedelta(hours=1)
 Open = Callable[[], SqlStore]
@@ -33,14 +30,6 @@ def journal(tmp_path: Path) -> Path:
 def reopen(store_url: str, journal: Path) -> Open:
     """The database with its journal."""
     return lambda: SqlStore.open(store_url, journal=journal)
-
-
-@pytest.fixture
-def other_url(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> str:
-    """Another, empty database of the same kind."""
-    if store_url.startswith("sqlite"):
-        return f"sqlite:///{tmp_path / 'other.db'}"
-    return str(request.getfixturevalue("server_url"))
 
 
 def state_of(store: SqlStore, email: str) -> SubscriberState | None:
@@ -124,8 +113,7 @@ def test_an_edition_that_was_made_and_begun_after_the_backup_is_not_sent_again(
     with closing(reopen()) as store:
         store.backup(tmp_path / "backup")
         edition = plan(store, 3)
-        assert store.ledger.begin(edition, as_of=None, now=NOW)
-        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        begin(store, edition)
     assert "1 editions that began to be sent" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
     with closing(SqlStore.open(other_url, journal=journal)) as restored:
         found = restored.editions.find("morning", "daily", make_edition().date)
@@ -142,8 +130,7 @@ def test_an_edition_that_was_ready_at_the_backup_and_begun_since_is_unknown_to_a
     with closing(reopen()) as store:
         edition = plan(store, 3)
         store.backup(tmp_path / "backup")
-        assert store.ledger.begin(edition, as_of=None, now=NOW)
-        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        begin(store, edition)
     assert "3 deliveries may have been made since" in SqlStore.restore(
         other_url, tmp_path / "backup", journals=[journal]
     )
@@ -161,8 +148,7 @@ def test_an_edition_that_only_became_ready_is_sent_after_a_restore(
     said = SqlStore.restore(other_url, tmp_path / "backup", own=journal)
     assert "without a journal, of which there is none: nothing was missing" in said
     with closing(SqlStore.open(other_url, journal=journal)) as restored:
-        assert restored.ledger.begin(edition, as_of=None, now=NOW)
-        assert restored.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        begin(restored, edition)
 
 
 def test_what_was_under_way_at_the_backup_is_in_doubt_but_for_what_is_due_later(
@@ -170,10 +156,8 @@ def test_what_was_under_way_at_the_backup_is_in_doubt_but_for_what_is_due_later(
 ) -> None:
     with closing(reopen()) as store:
         edition = plan(store, 6, batch_size=2)
-        assert store.ledger.begin(edition, as_of=None, now=NOW)
-        first = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        begin(store, edition)
         second = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
-        assert first
         assert second
         in_the_future = store.clock() + timedelta(days=1)
         numbers = [recipient.delivery for recipient in second.recipients]
@@ -191,9 +175,8 @@ def test_what_was_under_way_at_the_backup_is_in_doubt_but_for_what_is_due_later(
 def test_each_process_notes_an_edition_once(reopen: Open, journal: Path) -> None:
     with closing(reopen()) as store:
         edition = plan(store, 4, batch_size=2)
-        assert store.ledger.begin(edition, as_of=None, now=NOW)
-        for _ in range(2):
-            assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        begin(store, edition)
+        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
     assert [json.loads(line)["begun"] for line in journal.read_text().splitlines()] == [NOW.date().isoformat()]
 
 
@@ -202,8 +185,7 @@ def test_a_new_database_has_nothing_to_do_with_the_journal_of_an_old_one(
 ) -> None:
     with closing(reopen()) as store:
         edition = plan(store, 1)
-        store.ledger.begin(edition, as_of=None, now=NOW)
-        store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        begin(store, edition)
     with closing(SqlStore.open(other_url, journal=journal)) as new:
         assert new.editions.newest("morning") == []
         assert str(new.replay([journal])) == "1 lines are of another database, and were left alone"
@@ -306,8 +288,7 @@ def test_an_edition_that_was_missed_at_the_backup_and_sent_since_is_not_sent_aga
         save_edition(store, EditionState.MISSED)
         store.backup(tmp_path / "backup")
         edition = plan(store, 3)
-        assert store.ledger.begin(edition, as_of=None, now=LATER)
-        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=LATER)
+        begin(store, edition, now=LATER)
     assert "1 editions that began" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
     with closing(SqlStore.open(other_url, journal=journal)) as restored:
         assert restored.editions.state(edition) is EditionState.SENT
@@ -316,8 +297,7 @@ def test_an_edition_that_was_missed_at_the_backup_and_sent_since_is_not_sent_aga
 def test_an_edition_that_is_made_anew_after_it_began_is_left_alone_while_nothing_was_put_back(reopen: Open) -> None:
     with closing(reopen()) as store:
         edition = plan(store, 3)
-        assert store.ledger.begin(edition, as_of=None, now=NOW)
-        assert store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
+        begin(store, edition)
         with store._database.write() as connection:
             connection.execute(update(editions).where(editions.c.id == edition).values(state="held"))
     with closing(reopen()) as store:
@@ -471,58 +451,3 @@ def test_what_could_not_be_noted_is_noted_when_there_is_room_again(
         store.subscribers.remove("morning", second, now=LATER)
         assert store.journal.fault == ""
     assert "2 addresses" in SqlStore.restore(other_url, tmp_path / "backup", journals=[journal])
-
-
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from sqlalchemy import event
-from digest.stores.sql import SqlStore, find_database
-import digest.stores.sql as sql
-
-left = int(sys.argv[4])
-
-def count(connection):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-found = find_database
-def watch(*arguments):
-    database = found(*arguments)
-    event.listen(database.engine, "commit", count)
-    return database
-sql.find_database = watch
-SqlStore.open(sys.argv[1], create=False, journal=Path(sys.argv[2])).close()
-"""
-
-
-def test_a_replay_that_is_killed_at_any_commit_is_done_by_the_next_command(
-    reopen: Open, other_url: str, journal: Path, tmp_path: Path
-) -> None:
-    with closing(reopen()) as store:
-        leaver, erased, stays = (reader.email for reader in add_readers(store, 3))
-        store.backup(tmp_path / "backup")
-        store.subscribers.remove("morning", leaver, now=LATER)
-        store.subscribers.erase(erased, now=LATER)
-        save_edition(store)
-        store.ledger._beginnings.note(1, now=LATER)  # type: ignore[union-attr]
-    database = find_database(other_url)
-    database.restore(tmp_path / "backup", {"replay_owed": json.dumps([str(journal)])})
-    database.close()
-    kills = 0
-    while True:
-        arguments = [other_url, str(tmp_path / "own.leavers"), "", str(kills)]
-        done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False, timeout=60)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL
-        kills += 1
-    assert kills >= 4
-    with closing(SqlStore.open(other_url)) as restored:
-        assert [reader.email for reader in restored.subscribers.reached("morning")] == [stays]
-        assert state_of(restored, erased) is None
-        found = restored.editions.find("morning", "daily", make_edition().date)
-        assert found
-        assert found.state is EditionState.SENT

@@ -17,7 +17,8 @@ from digest.models import DeliveryState, Event, EventKind, Outcome, Planned, mon
 from digest.stores.partitions import drop_month, list_months
 from digest.stores.schema import deliveries, events
 from digest.stores.sql import SqlStore
-from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
+from tests.acceptance.serving import wait_for
+from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition, send_all
 from tests.doubles.postgresql import PostgresServer
 
 RULES = BounceRules(hard_days=2, soft_run=3, wave=4, wave_within=timedelta(hours=1))
@@ -65,16 +66,6 @@ def recount(store: SqlStore, edition: int) -> dict[str, int]:
     with store._database.read() as connection:
         states = connection.execute(select(deliveries.c.state).where(deliveries.c.edition == edition)).scalars().all()
     return {state.value: states.count(state.value) for state in DeliveryState if state.value in states}
-
-
-def send_all(store: SqlStore, edition: int) -> None:
-    assert store.ledger.begin(edition, as_of=None, now=NOW)
-    while claim := store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW):
-        store.ledger.mark(claim, [one.delivery for one in claim.recipients], "smtp", now=NOW)
-        outcomes = [Outcome(delivery=one.delivery, state=DeliveryState.ACCEPTED, raw="250") for one in claim.recipients]
-        store.ledger.settle(claim, outcomes, now=NOW)
-        store.ledger.release(claim, now=NOW)
-    assert store.ledger.finish(edition, now=NOW)
 
 
 def heard(name: str, at: datetime = NOW) -> Event:
@@ -199,8 +190,8 @@ def test_whoever_claims_passes_a_month_that_waits_to_be_dropped(server: SqlStore
         with psycopg.connect(address) as reader, psycopg.connect(address, autocommit=True) as watcher:
             reader.execute("SELECT count(*) FROM deliveries")
             pruned = threads.submit(server.pruning.forget_deliveries, "morning", before=APRIL)
-            while not watcher.execute(waiting).fetchone():
-                assert not pruned.done(), pruned.result()
+            wait_for(lambda: watcher.execute(waiting).fetchone() or pruned.done(), 10, "the pruning waits")
+            assert not pruned.done(), pruned.result()
             assert sender.ledger.claim(later, make_owner(), lease_until=LEASE, now=NOW)
         assert pruned.result(60) == 1
     assert months_of(server) == [APRIL, date(2026, 5, 1)]

@@ -3,6 +3,7 @@
 As SQLite plans it: PostgreSQL reads small tables whole, and rightly so.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,8 +18,9 @@ from tests.contract.editions import NOW, plan
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
+def store(blank: Path, tmp_path: Path) -> Iterator[SqlStore]:
     """An open one, with an edition."""
+    shutil.copy(blank, tmp_path / "digest.db")
     with closing(SqlStore.open(f"sqlite:///{tmp_path / 'digest.db'}")) as opened:
         plan(opened, 3)
         yield opened

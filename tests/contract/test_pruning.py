@@ -1,42 +1,35 @@
 """What is kept no longer than it is needed, over both databases; and how many readers there were on which day."""
 
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 
-from digest.audience.bounces import BounceRules
 from digest.models import (
     Collected,
-    DeliveryState,
     Entry,
     Event,
     EventKind,
-    Outcome,
     Page,
     Planned,
+    Report,
     Subscriber,
     SubscriberState,
 )
-from digest.stores.schema import batches, deliveries, editions, entries, events, subscriptions, tallies
+from digest.stores.schema import batches, deliveries, editions, entries, events, runs, subscriptions, tallies
 from digest.stores.sql import SqlStore
-from tests.contract.editions import LEASE, NOW, add_readers, make_owner, plan, save_edition
+from tests.contract.editions import NOW, RULES, add_readers, count, plan, save_edition, send_all
 
 OLD = NOW - timedelta(days=60)
 APRIL = date(2026, 4, 1)
-RULES = BounceRules(hard_days=2, soft_run=5, wave=20, wave_within=timedelta(hours=1))
 
 
-def count(store: SqlStore, table: object, *conditions: object) -> int:
-    with store._database.read() as connection:
-        return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()  # type: ignore[arg-type]
-
-
-def collect(store: SqlStore, name: str, *, now: object) -> None:
+def collect(store: SqlStore, name: str, *, now: datetime) -> None:
     entry = Entry(
         id=name, title=f"Title {name}", link=f"https://news.test/{name}", summary="It says", content="<p>So</p>"
     )
-    store.entries.add("morning", "wire", Collected(entries=(entry,)), now=now, since=OLD - timedelta(days=1))  # type: ignore[arg-type]
+    store.entries.add("morning", "wire", Collected(entries=(entry,)), now=now, since=OLD - timedelta(days=1))
 
 
 def test_texts_of_old_entries_go_and_the_entries_are_still_known(store: SqlStore) -> None:
@@ -60,7 +53,7 @@ def test_texts_of_another_newsletter_are_its_own_to_forget(store: SqlStore) -> N
 
 def test_a_providers_own_words_go_and_what_they_came_to_stays(store: SqlStore) -> None:
     edition = plan(store, 3)
-    keys = _send(store, edition)
+    keys = send_all(store, edition)
     said = [
         Event(
             provider="sendgrid",
@@ -84,18 +77,6 @@ def test_a_providers_own_words_go_and_what_they_came_to_stays(store: SqlStore) -
     assert store.ledger.counts(edition) == counts
 
 
-def _send(store: SqlStore, edition: int) -> list[str]:
-    assert store.ledger.begin(edition, as_of=None, now=NOW)
-    claim = store.ledger.claim(edition, make_owner(), lease_until=LEASE, now=NOW)
-    assert claim
-    store.ledger.mark(claim, [one.delivery for one in claim.recipients], "smtp", now=NOW)
-    outcomes = [Outcome(delivery=one.delivery, state=DeliveryState.ACCEPTED, raw="250") for one in claim.recipients]
-    store.ledger.settle(claim, outcomes, now=NOW)
-    store.ledger.release(claim, now=NOW)
-    assert store.ledger.finish(edition, now=NOW)
-    return [one.send_key for one in claim.recipients]
-
-
 def test_from_where_readers_agreed_is_forgotten_and_that_they_agreed_is_not(store: SqlStore) -> None:
     for name, at in (("old", OLD), ("new", NOW)):
         reader = Subscriber(
@@ -111,9 +92,38 @@ def test_from_where_readers_agreed_is_forgotten_and_that_they_agreed_is_not(stor
     assert count(store, subscriptions, subscriptions.c.consent_text == "I agree") == 2
 
 
+def test_reports_of_old_runs_go_and_those_of_another_newsletter_stay(store: SqlStore) -> None:
+    for newsletter, at in (("morning", OLD), ("morning", NOW), ("evening", OLD)):
+        report = Report(newsletter=newsletter, date=at.date(), status="done", message="it went out")
+        store.runs.record(report, started_at=at, finished_at=at)
+    assert store.pruning.forget_runs("morning", before=NOW - timedelta(days=30)) == 1
+    assert count(store, runs) == 2
+    assert count(store, runs, runs.c.newsletter == "morning", runs.c.finished_at == NOW) == 1
+
+
+def test_more_is_forgotten_than_is_taken_at_once(store: SqlStore) -> None:
+    many = 1_001
+    found = tuple(Entry(id=f"e{number}", title=f"Title {number}", content="It says") for number in range(many))
+    store.entries.add("morning", "wire", Collected(entries=found), now=OLD, since=OLD - timedelta(days=1))
+    readers = [
+        Subscriber(
+            email=f"reader{number}@rehearsal.test",
+            state=SubscriberState.ACTIVE,
+            consent_at=OLD,
+            consent_from="192.0.2.7",
+        )
+        for number in range(many)
+    ]
+    assert store.subscribers.add_many("morning", readers, now=OLD) == many
+    forgotten = store.pruning.forget_pages("morning", before=NOW), store.pruning.forget_networks("morning", before=NOW)
+    assert forgotten == (many, many)
+    assert count(store, entries, entries.c.texts.is_not(None)) == 0
+    assert count(store, subscriptions, subscriptions.c.consent_from.is_not(None)) == 0
+
+
 def test_who_was_sent_old_editions_goes_by_whole_months_and_how_many_stays(store: SqlStore) -> None:
     edition = plan(store, 3)
-    _send(store, edition)
+    send_all(store, edition)
     assert store.pruning.forget_deliveries("morning", before=NOW.date()) == 0, "its month is not over"
     assert store.pruning.forget_deliveries("evening", before=APRIL) == 0
     assert store.pruning.forget_deliveries("morning", before=APRIL) == 1
@@ -135,7 +145,7 @@ def test_an_edition_that_is_under_way_is_never_forgotten(store: SqlStore) -> Non
 
 def test_months_that_two_newsletters_share_go_for_each_by_itself(store: SqlStore) -> None:
     edition = plan(store, 3)
-    _send(store, edition)
+    send_all(store, edition)
     other = save_edition(store, newsletter="evening").id
     readers = [Subscriber(email="jo@rehearsal.test", state=SubscriberState.ACTIVE, consent_at=NOW)]
     store.subscribers.add_many("evening", readers, now=NOW)
@@ -148,7 +158,7 @@ def test_months_that_two_newsletters_share_go_for_each_by_itself(store: SqlStore
 
 def test_what_was_killed_after_it_had_counted_is_gone_on_with(store: SqlStore) -> None:
     edition = plan(store, 3)
-    _send(store, edition)
+    send_all(store, edition)
     with store._database.write() as connection:
         connection.execute(editions.update().values(counted='{"accepted": 3}'))
         connection.execute(deliveries.delete().where(deliveries.c.id == 1))
@@ -164,11 +174,11 @@ def test_an_edition_of_which_nothing_was_sent_is_no_work(store: SqlStore) -> Non
     assert store.pruning.forget_deliveries("morning", before=APRIL) == 0
 
 
-def test_a_copy_of_a_database_that_has_forgotten_counts_alike(store: SqlStore, tmp_path: object) -> None:
+def test_a_copy_of_a_database_that_has_forgotten_counts_alike(store: SqlStore, tmp_path: Path) -> None:
     edition = plan(store, 3)
     bounces = [
         Event(provider="sendgrid", event_id=key, kind=EventKind.BOUNCED, occurred_at=OLD, send_key=key, status="5.1.1")
-        for key in _send(store, edition)
+        for key in send_all(store, edition)
     ]
     store.events.take("morning", bounces, RULES, now=OLD)
     counts = store.ledger.counts(edition)

@@ -11,7 +11,7 @@ import dns.rrset
 
 
 class DnsServer:
-    """Answers over UDP and TCP's absence: a name that it does not know is none. Enter it."""
+    """Answers over UDP; a name that it does not know is none. Enter it."""
 
     def __init__(
         self, records: dict[tuple[str, str], list[str]], *, is_dead: bool = False, dead: Collection[str] = ()

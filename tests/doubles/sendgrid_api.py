@@ -147,16 +147,21 @@ class SendGridDouble:
 
             def _deal_with_lists(self, method: str, body: Any) -> None:
                 double.asked.append((method, self.path, body))
-                if double.refusals:
-                    status, headers = double.refusals.pop(0)
-                    return self._reply(status, {"errors": [{"message": f"told to say {status}"}]}, headers)
+                if self._refuse():
+                    return None
                 status, content = change_lists(double.lists, method, self.path, body)
                 return self._reply(status, content)
 
+            def _refuse(self) -> bool:
+                if not double.refusals:
+                    return False
+                status, headers = double.refusals.pop(0)
+                self._reply(status, {"errors": [{"message": f"told to say {status}"}]}, headers)
+                return True
+
             def _erase(self, emails: list[str]) -> None:
-                if double.refusals:
-                    status, headers = double.refusals.pop(0)
-                    return self._reply(status, {"errors": [{"message": f"told to say {status}"}]}, headers)
+                if self._refuse():
+                    return None
                 double.erased += emails
                 return self._reply(202, {"job_id": "12a975bd-c742-4713-8f47-cb3ae4e56c74"})
 

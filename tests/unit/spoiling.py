@@ -1,5 +1,6 @@
 """Documents made wrong at random, for suites that ask that whatever comes is read or refused in words."""
 
+import json
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
@@ -23,3 +24,8 @@ def spoil(document: bytes, edits: list[tuple[str, int, int]], pieces: Sequence[b
         else:
             document = document[:at] + bytes([number]) + document[at + 1 :]
     return document
+
+
+def assert_storable(value: object) -> None:
+    """UTF-8 takes it: a lone surrogate would not survive this."""
+    json.dumps(value, default=str, ensure_ascii=False).encode()

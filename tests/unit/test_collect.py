@@ -1,11 +1,9 @@
 """Collecting: many sources at once, each for itself."""
 
 import asyncio
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +16,6 @@ from digest.stores.sql import SqlStore
 from tests.unit.builders import NOON
 
 SINCE = NOON - timedelta(days=1)
-
-
-@pytest.fixture
-def store(blank: Path, tmp_path: Path) -> Iterator[SqlStore]:
-    shutil.copy(blank, tmp_path)
-    opened = SqlStore.open(f"sqlite:///{tmp_path / 'digest.db'}")
-    yield opened
-    opened.close()
 
 
 class Shelf:

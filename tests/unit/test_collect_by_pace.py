@@ -1,11 +1,9 @@
 """Visits through the day, beside others' visits to the same sources."""
 
 import asyncio
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +16,6 @@ from tests.unit.builders import NOON
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def store(blank: Path, tmp_path: Path) -> Iterator[SqlStore]:
-    shutil.copy(blank, tmp_path)
-    opened = SqlStore.open(f"sqlite:///{tmp_path / 'digest.db'}")
-    yield opened
-    opened.close()
 
 
 class Shelf:
