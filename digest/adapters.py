@@ -43,14 +43,14 @@ def _page_source(table: Any, fetch: Fetch, clock: Clock) -> Source:
     )
 
 
-def _file_source(table: Any, fetch: Fetch, clock: Clock) -> Source:  # noqa: ARG001 - one shape for all kinds
+def _file_source(table: Any, _fetch: Fetch, clock: Clock) -> Source:
     from digest.extract import read_page
     from digest.sources.file import FileSource
 
     return FileSource(id=table.id, path=table.path, relative_dates=table.relative_dates, now=clock, read_page=read_page)
 
 
-def _extractive(table: Any, means: "Means") -> Summarizer:  # noqa: ARG001
+def _extractive(table: Any, _means: "Means") -> Summarizer:
     from digest.summarizers.extractive import ExtractiveSummarizer
 
     return ExtractiveSummarizer(of_all_outlets=getattr(table, "outlets", "lead") == "all")
@@ -92,7 +92,7 @@ def _llm(table: Any, means: "Means") -> Summarizer:
     )
 
 
-def _outbox(table: Any, secrets: Secrets, servers: Sequence[tuple[str, int]]) -> Transport:  # noqa: ARG001
+def _outbox(table: Any, _secrets: Secrets, _servers: Sequence[tuple[str, int]]) -> Transport:
     from digest.transports.outbox import OutboxTransport
 
     return OutboxTransport(path=table.path)
@@ -123,7 +123,7 @@ def _signer(table: Any, servers: Sequence[tuple[str, int]]) -> "Signer":
     return Signer(domain=table.domain, selector=table.selector, key=table.key, ask=make_ask(servers))
 
 
-def _sendgrid(table: Any, secrets: Secrets, servers: Sequence[tuple[str, int]]) -> Transport:  # noqa: ARG001
+def _sendgrid(table: Any, secrets: Secrets, _servers: Sequence[tuple[str, int]]) -> Transport:
     from digest.transports.sendgrid import SendGridTransport
 
     return SendGridTransport(
