@@ -3,13 +3,10 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sqlalchemy import inspect
-
-from digest.errors import ConfigError, OtherRevision, StoreError
+from digest.errors import ConfigError, StoreError
 from digest.stores.answers import SqlAnswers
 from digest.stores.archive import SqlArchive
 from digest.stores.beginnings import Beginnings
@@ -33,6 +30,16 @@ from digest.stores.reads import SqlReads
 from digest.stores.reconciling import SqlReconciling
 from digest.stores.replaying import Replayed, Replaying, owe_replay
 from digest.stores.requests import SqlPageRequests
+from digest.stores.revisions import (
+    find_head,
+    find_revision,
+    from_the_future,
+    known_revisions,
+    make_or_recognize,
+    migrate,
+    not_ours,
+    not_there,
+)
 from digest.stores.rounds import SqlRounds
 from digest.stores.sqlite import SqliteDatabase
 from digest.stores.subscribers import SqlSubscribers
@@ -41,12 +48,7 @@ from digest.stores.tokens import SqlTokens
 from digest.stores.visits import SqlVisits
 from digest.stores.workers import SqlWorkers
 
-if TYPE_CHECKING:
-    from alembic.config import Config as AlembicConfig
-
 _LAST_BACKUP: Final = "last_backup"  # a key
-_MIGRATIONS = Path(__file__).parent / "migrations"
-_ENGINES = ("procrastinate_", "engine_")  # tables of tasks, which are beside the store, and no other program's
 
 
 class SqlStore:
@@ -106,7 +108,7 @@ class SqlStore:
         """
         database = find_database(url, connections)
         try:
-            if _make_or_recognize(database, create=create):
+            if make_or_recognize(database, create=create):
                 on_made()
             path = journal or database.journal_path
             store = cls(database, journal=Journal(path) if path else None)
@@ -123,15 +125,15 @@ class SqlStore:
         """Bring an older database up to this version; returns what was done. Raises StoreError."""
         database = find_database(url)
         try:
-            revision, foreign = _inspect(database)
+            revision, foreign = find_revision(database)
             if foreign:
-                raise _not_ours(database)
-            if revision is not None and revision not in _known_revisions():
-                raise _from_the_future(database, revision)
-            if revision == _head():
+                raise not_ours(database)
+            if revision is not None and revision not in known_revisions():
+                raise from_the_future(database, revision)
+            if revision == find_head():
                 return f"{database.name}: it is up to date (revision {revision})"
-            _migrate(database)
-            return f"{database.name}: upgraded from revision {revision or 'none'} to {_head()}"
+            migrate(database)
+            return f"{database.name}: upgraded from revision {revision or 'none'} to {find_head()}"
         finally:
             database.close()
 
@@ -140,7 +142,7 @@ class SqlStore:
         """Whether nothing is in that database, of ours or anybody's; it is left so. Raises StoreError."""
         database = find_database(url)
         try:
-            return _inspect(database) == (None, False)
+            return find_revision(database) == (None, False)
         finally:
             database.engine.dispose()
 
@@ -156,11 +158,11 @@ class SqlStore:
         damage = self._database.find_damage()
         if damage:
             raise StoreError(self._database.name, f"it is damaged: {damage}", remedy="restore a backup")
-        return {"place": self._database.name, "revision": _head(), "integrity": "ok", **self._database.describe()}
+        return {"place": self._database.name, "revision": find_head(), "integrity": "ok", **self._database.describe()}
 
     def require_revision(self) -> None:
         """Raises StoreError when the database is not the one any more that was opened, of this version."""
-        _make_or_recognize(self._database, create=False)
+        make_or_recognize(self._database, create=False)
         with self._database.read() as connection:
             self._lineage.require(connection)
 
@@ -192,14 +194,14 @@ class SqlStore:
         """
         database = find_database(url)
         try:
-            revision, foreign = _inspect(database)
+            revision, foreign = find_revision(database)
             if foreign:
-                raise _not_ours(database)
+                raise not_ours(database)
             if revision is None:
-                raise _not_there(database)
+                raise not_there(database)
             store = cls(database)
             store.backup(target)
-            return store._note_backup() if revision == _head() else None
+            return store._note_backup() if revision == find_head() else None
         finally:
             database.close()
 
@@ -231,9 +233,9 @@ class SqlStore:
         try:
             _require_empty(database)
             database.restore(backup, owe_replay(journals))
-            revision, _ = _inspect(database)
+            revision, _ = find_revision(database)
             done = f"{database.name}: restored from {backup}, at revision {revision}"
-            if revision != _head():
+            if revision != find_head():
                 return f"{done}; what happened since is looked up in its journal when it is opened, upgraded"
         finally:
             database.close()
@@ -262,7 +264,7 @@ class SqlStore:
         """A new store that is deleted when it is closed. Raises StoreError."""
         database = SqliteDatabase.temporary()
         try:
-            _migrate(database)
+            migrate(database)
         except StoreError:
             database.delete()
             raise
@@ -328,98 +330,14 @@ def find_database(url: str, connections: int | None = None) -> Database:
 
 def _require_empty(database: Database) -> None:
     """Raises StoreError where anything would be lost."""
-    revision, foreign = _inspect(database)
+    revision, foreign = find_revision(database)
     if foreign:
-        raise _not_ours(database)
+        raise not_ours(database)
     if revision is None:
         return
     filled = "things of another version"
-    if revision == _head():
+    if revision == find_head():
         with database.read() as connection:
             filled = find_filled(connection) or ""
     if filled:
         raise StoreError(database.name, f"it is not empty: there are {filled}", remedy="name a new one in [store] url")
-
-
-def _make_or_recognize(database: Database, *, create: bool) -> bool:
-    """Whether it was made."""
-    revision, foreign = _inspect(database)
-    if foreign:
-        raise _not_ours(database)
-    if revision is None:
-        if not create:
-            raise _not_there(database)
-        _migrate(database)
-        return True
-    if revision not in _known_revisions():
-        raise _from_the_future(database, revision)
-    if revision != _head():
-        raise _from_the_past(database, revision)
-    return False
-
-
-def _inspect(database: Database) -> tuple[str | None, bool]:
-    """The revision, and whether the tables are somebody else's."""
-    if not database.exists():
-        return None, False
-    with database.read() as connection:
-        names = {name for name in inspect(connection).get_table_names() if not name.startswith(_ENGINES)}
-        if "alembic_version" not in names:
-            return None, bool(names)
-        revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if revision is None:
-        return None, bool(names - {"alembic_version"})
-    return revision, not {"editions", "deliveries"} <= names
-
-
-def _migrate(database: Database) -> None:
-    """All migrations that are missing, in one transaction."""
-    from alembic import command
-
-    database.prepare()
-    with database.upgrade() as connection:
-        command.upgrade(_alembic(connection), "head")
-
-
-def _alembic(connection: object) -> "AlembicConfig":
-    from alembic.config import Config as AlembicConfig
-
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def _head() -> str:
-    return max(_known_revisions())
-
-
-@cache
-def _known_revisions() -> frozenset[str]:
-    """By the names of the files: each command asks, and Alembic, which would know, takes 0.12 s to be there."""
-    return frozenset(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
-
-
-def _not_there(database: Database) -> StoreError:
-    return StoreError(database.name, "there is no database", remedy="check [store] url; `digest run` makes one")
-
-
-def _not_ours(database: Database) -> StoreError:
-    remedy = "name another one in [store] url; this one was left as it is"
-    return StoreError(database.name, "it is a database of another program", remedy=remedy)
-
-
-def _from_the_past(database: Database, revision: str) -> StoreError:
-    return OtherRevision(
-        database.name,
-        f"it is at revision {revision}, this version of Digest needs {_head()}",
-        remedy="copy it with `digest db backup`, then run `digest db upgrade`",
-    )
-
-
-def _from_the_future(database: Database, revision: str) -> StoreError:
-    return OtherRevision(
-        database.name,
-        f"it is at revision {revision}, which this version of Digest does not know",
-        remedy="upgrade Digest",
-    )

@@ -369,11 +369,11 @@ def test_upgrading_a_database_of_this_version_says_so(store_url: str) -> None:
 def test_an_older_database_is_not_touched_until_it_is_asked_for_and_keeps_what_it_holds(store_url: str) -> None:
     from alembic import command
 
-    from digest.stores.sql import _alembic
+    from digest.stores.revisions import make_alembic
 
     database = find_database(store_url)
     with database.write() as connection:
-        command.upgrade(_alembic(connection), "0001")
+        command.upgrade(make_alembic(connection), "0001")
         connection.exec_driver_sql("INSERT INTO keys VALUES ('secret_key', 'kept')")
     database.engine.dispose()
     with pytest.raises(StoreError, match="digest db upgrade"):

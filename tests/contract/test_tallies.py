@@ -15,8 +15,9 @@ from sqlalchemy import Connection, delete, func, select, update
 from digest.errors import StoreError
 from digest.models import DeliveryState, Outcome, Planned
 from digest.stores.database import number_on
+from digest.stores.revisions import find_head, known_revisions, make_alembic
 from digest.stores.schema import batches, deliveries, editions, tallies
-from digest.stores.sql import SqlStore, _alembic, find_database
+from digest.stores.sql import SqlStore, find_database
 from tests.contract.editions import LEASE, NOW, make_owner, plan, save_edition
 
 STATES = [state.value for state in DeliveryState]
@@ -100,7 +101,7 @@ def _make_old(url: str) -> None:
 
     database, at = find_database(url), "2026-01-31T00:00:00.000000+00:00"
     with database.write() as connection:
-        command.upgrade(_alembic(connection), "0008")
+        command.upgrade(make_alembic(connection), "0008")
         _insert(connection, "people", [
             {"id": n, "email": f"r{n}@x.test", "email_key": f"r{n}@x.test", "created_at": at} for n in (1, 2, 3)
         ])  # fmt: skip
@@ -178,11 +179,9 @@ def test_a_database_is_upgraded_once_however_many_ask_for_it(store_url: str) -> 
 def test_revisions_are_known_by_their_files() -> None:
     from alembic.script import ScriptDirectory
 
-    from digest.stores.sql import _head, _known_revisions
-
-    scripts = ScriptDirectory.from_config(_alembic(None))
-    assert scripts.get_current_head() == _head()
-    assert {script.revision for script in scripts.walk_revisions()} == _known_revisions()
+    scripts = ScriptDirectory.from_config(make_alembic(None))
+    assert scripts.get_current_head() == find_head()
+    assert {script.revision for script in scripts.walk_revisions()} == known_revisions()
 
 
 def test_a_process_that_is_killed_in_the_middle_has_counted_nothing(tmp_path: Path) -> None:
