@@ -8,14 +8,13 @@ Who can reach the port learns no more than that: no address, no name of a databa
 """
 
 import asyncio
-import errno
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from digest.errors import ConfigError, DigestError
+from digest.listening import find_reason
 
 _LONGEST: Final = 8192  # bytes of a request that are read
 _SECONDS: Final = 5.0
@@ -83,20 +82,6 @@ class Health:
                 except DigestError:
                     return 503, b"the database cannot be used now\n"
         return 404, b"ask for /livez, /readyz or /metrics\n"
-
-
-def find_reason(error: Exception) -> str:
-    """Why nothing can listen at an address, in words. Pure."""
-    if isinstance(error, socket.gaierror):
-        return "no host of that name is known"
-    match error.errno if isinstance(error, OSError) else None:
-        case errno.EADDRINUSE:
-            return "another program has that port"
-        case errno.EADDRNOTAVAIL:
-            return "it is no address of this machine"
-        case errno.EACCES:
-            return "ports below 1024 are not for everybody"
-    return getattr(error, "strerror", None) or str(error)
 
 
 def read_address(text: str) -> tuple[str, int]:

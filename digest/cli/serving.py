@@ -41,6 +41,12 @@ class Opened:
     port: int
     listener: socket.socket | None = None  # none yet
 
+    def listen(self) -> socket.socket:
+        """Begin to listen there. Raises ConfigError."""
+        from digest.listening import listen
+
+        return listen(self.host, self.port, remedy="choose another with --port, or in the configuration")
+
     def close(self) -> None:
         """Let go of it. Others that listen there go on."""
         self.app.close()
@@ -73,7 +79,6 @@ def serve(
     def read_again() -> Opened:
         """What is wrong with it shows here, while the one before still works. Raises DigestError."""
         from digest.web.public import create_public
-        from digest.web.serving import listen
 
         found = read(load(context, config))
         log.learn(found.app.config)
@@ -84,7 +89,7 @@ def serve(
             if (found.host, found.port) == (opened.host, opened.port):
                 found.listener = opened.listener and opened.listener.dup()
             else:
-                found.listener = listen(found.host, found.port)
+                found.listener = found.listen()
         except BaseException:
             found.close()
             raise
@@ -124,7 +129,6 @@ def _serve(opened: Opened, stopping: Stopping, rereading: Rereading[Opened], log
     from digest.operate.recurring import list_chores
     from digest.schedule import Ticker
     from digest.web.public import serve_public
-    from digest.web.serving import listen
 
     app, schedule = opened.app, opened.app.config.schedule
 
@@ -143,7 +147,7 @@ def _serve(opened: Opened, stopping: Stopping, rereading: Rereading[Opened], log
         return False
     chores = Chores(list_chores(app, on_report=log.note_report), tell=log.say, note_lost=presence.note_lost)
     with presence, ticker, chores, Answering(app, on_fault=log.say):
-        opened.listener = opened.listener or listen(opened.host, opened.port)
+        opened.listener = opened.listener or opened.listen()
         serve_public(
             app,
             listener=opened.listener,

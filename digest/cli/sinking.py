@@ -29,7 +29,7 @@ def sink(
         is_over = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, is_over.set)
-        practice = Practice(out, on_mail=lambda to, subject: put(f"{to}\t{' '.join(subject.split())}"))
+        practice = Practice(out, on_mail=lambda to, subject: put(f"{to}\t{subject}"))
         told = f"a mail for anybody is laid into {out}, and goes no further (Ctrl-C ends it)"
         await practice.serve(port, announce=lambda at: say(f"Listening on 127.0.0.1:{at}: {told}"), is_over=is_over)
 

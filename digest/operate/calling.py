@@ -19,15 +19,8 @@ _TRIES: Final = 3
 _PAUSE: Final = 2.0  # seconds before the second try; twice as long before the third
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Where an answer leads elsewhere, the address is wrong: a POST would become a GET that nobody reads."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        """Follow nothing."""
-        return
-
-
-# Without those of files and FTP, which build_opener adds.
+# Without those of files, FTP and redirects, which build_opener adds: where an answer leads elsewhere, the address is
+# wrong, and a POST would become a GET that nobody reads.
 _OPENER: Final = urllib.request.OpenerDirector()
 for _handler in (
     urllib.request.ProxyHandler(),
@@ -35,7 +28,6 @@ for _handler in (
     urllib.request.HTTPSHandler(),
     urllib.request.HTTPDefaultErrorHandler(),
     urllib.request.HTTPErrorProcessor(),
-    _NoRedirects(),
 ):
     _OPENER.add_handler(_handler)
 

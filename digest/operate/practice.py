@@ -2,10 +2,8 @@
 
 import asyncio
 import mailbox
-import socket
 from collections.abc import Callable
 from contextlib import closing
-from email.header import decode_header, make_header
 from email.message import Message as Mail
 from pathlib import Path
 from typing import Final
@@ -13,8 +11,9 @@ from typing import Final
 from aiosmtpd.handlers import Message
 from aiosmtpd.smtp import SMTP
 
+from digest.audience.mailbox.reading import read_header
 from digest.errors import ConfigError
-from digest.health import find_reason
+from digest.listening import listen
 
 _HOST: Final = "127.0.0.1"
 _LARGEST: Final = 50_000_000  # bytes
@@ -24,7 +23,10 @@ class Practice(Message):
     """One Maildir."""
 
     def __init__(self, folder: Path, *, on_mail: Callable[[str, str], None]) -> None:
-        """`on_mail` hears to whom each mail is, and its subject. Raises ConfigError for a folder of another kind."""
+        """`on_mail` hears to whom each mail is, and its subject, on one line.
+
+        Raises ConfigError for a folder of another kind.
+        """
         super().__init__()
         try:
             self._kept = mailbox.Maildir(folder)
@@ -35,22 +37,12 @@ class Practice(Message):
     def handle_message(self, message: Mail) -> None:
         """Keep a mail."""
         self._kept.add(message)
-        self._on_mail(message["X-RcptTo"] or "", str(make_header(decode_header(message["Subject"] or ""))))
+        self._on_mail(message["X-RcptTo"] or "", read_header(message, "Subject"))
 
     async def serve(self, port: int, *, announce: Callable[[int], None], is_over: asyncio.Event) -> None:
         """Take mail until it is over; port 0 takes a free one. Raises ConfigError when it cannot be had."""
-        loop = asyncio.get_running_loop()
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        with closing(listener):
-            try:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind((_HOST, port))
-            except (OSError, OverflowError) as error:
-                remedy = "choose another with --port"
-                raise ConfigError(
-                    f"{_HOST}:{port}", f"it cannot be listened on: {find_reason(error)}", remedy=remedy
-                ) from None
-            server = await loop.create_server(
+        with closing(listen(_HOST, port, remedy="choose another with --port")) as listener:
+            server = await asyncio.get_running_loop().create_server(
                 lambda: SMTP(self, hostname="localhost", data_size_limit=_LARGEST, enable_SMTPUTF8=True), sock=listener
             )
             announce(listener.getsockname()[1])

@@ -21,11 +21,12 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from digest.errors import ConfigError, DigestError, RenderError
+from digest.listening import listen
 from digest.models import UNSUBSCRIBE_TOKEN, Viewpoint
 from digest.preflight import verdict
 from digest.web.imitating import CLIP, count_pictures, imitate, lead_out
 from digest.web.reading import annotate, annotate_headers, read_parts, remarks_on
-from digest.web.serving import listen, serve
+from digest.web.serving import serve
 
 if TYPE_CHECKING:
     from digest.models import Outcome
@@ -235,7 +236,7 @@ def serve_preview(desk: Desk, *, start: Viewpoint, port: int, announce: Callable
     """Serve on loopback until stopped. Raises ConfigError when the port cannot be had, else what `desk` raises."""
     shown = Shown(desk, start=start)
     first = shown.get(start)
-    with closing(listen(_HOST, port)) as listener:
+    with closing(listen(_HOST, port, remedy="choose another with --port")) as listener:
         serve(create_preview(shown), listener=listener, announce=lambda url: announce(url, first))
 
 

@@ -19,8 +19,6 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from digest.errors import ConfigError
-from digest.health import find_reason
 from digest.web.clients import AnyNetwork, is_among
 from digest.web.limiting import Limits
 from digest.web.protecting import HEADERS
@@ -145,23 +143,6 @@ def configure(app: FastAPI, *, proxies: Sequence[AnyNetwork] = (), limits: Limit
         timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one. Raises ConfigError when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle's algorithm on: a page's head and body would wait 40 ms for each other.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-        listener.setblocking(False)  # whether it is belongs to all that are duplicated of it
-    except OSError as error:
-        listener.close()
-        remedy = "choose another with --port, or in the configuration"
-        raise ConfigError(f"{host}:{port}", f"it cannot be listened on: {find_reason(error)}", remedy=remedy) from None
-    return listener
 
 
 def serve(

@@ -16,7 +16,7 @@ from digest.app import App
 from digest.config import load_config
 from digest.engine.queue import ProcrastinateQueue
 from digest.engine.schema import upgrade_schema
-from digest.health import find_reason
+from digest.listening import find_reason
 from digest.models import Task
 from digest.operate.metrics import read_metrics
 from digest.stores.sql import SqlStore
