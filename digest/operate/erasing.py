@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from digest.app import App
     from digest.protocols import Lists
 
-_AT_ONCE: Final = 1000  # addresses; SendGrid takes 5,000, and 256 KB, in one request
+_AT_ONCE: Final = 1000  # addresses: what was told of is settled before the next are
 
 
 def erase_reader(app: "App", email: str) -> bool:

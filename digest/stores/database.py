@@ -175,9 +175,9 @@ class Database(ABC):
         All of it at once: nobody sees the one without the other. Raises StoreError.
         """
 
-    def is_replaced(self) -> bool:
-        """Whether something else is now where it was, as files are put in the place of files."""
-        return False
+    def find_file(self) -> tuple[int, int] | None:
+        """Which file lies there now, by its device and number: files are put in the place of files; None: none does."""
+        return None
 
     @abstractmethod
     def scratch(self, *, takes_readers: bool = False) -> "Database":

@@ -26,7 +26,7 @@ _BLANK: Final[dict[str, Any]] = {
 
 
 class SqlErasures:
-    """protocols.ErasureStore."""
+    """Whom the provider has yet to forget, by newsletter and address."""
 
     def __init__(self, database: Database) -> None:
         """Over an open database."""

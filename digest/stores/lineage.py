@@ -23,13 +23,12 @@ class Lineage:
     def __init__(self, database: Database) -> None:
         """Looks at nothing yet."""
         self._database = database
-        self._known: str | None = None
+        self._known: tuple[str | None, tuple[int, int] | None] | None = None  # None: of a scratch one nobody asks
 
     def learn(self) -> None:
         """Which one it is now, as it is opened. Raises StoreError."""
-        self._database.is_replaced()
         with self._database.read() as connection:
-            self._known = self._find(connection).get(LINEAGE)
+            self._known = self._find(connection).get(LINEAGE), self._database.find_file()
 
     def require(self, connection: Connection) -> None:
         """Raises OtherRevision when it is another now; StoreUnavailable while that is not known yet."""
@@ -37,7 +36,7 @@ class Lineage:
         if OWED in found:
             remedy = "wait for `digest db restore` to end, or run any command to go on with it"
             raise StoreUnavailable(self._database.name, "it is being put back from a backup", remedy=remedy)
-        if found.get(LINEAGE) != self._known or self._database.is_replaced():
+        if self._known not in (None, (found.get(LINEAGE), self._database.find_file())):
             raise OtherRevision(
                 self._database.name, "it was put back from a backup while this was running", remedy="start this again"
             )

@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select
 
 from digest.models import month_of
-from digest.stores.schema import deliveries, editions, events, tallies
+from digest.stores.schema import deliveries, editions
 
 _NAME: Final = re.compile(r"deliveries_(\d{4})_(\d{2})")
 # In a table of a month an updated row finds room in its own page, which takes a third of the time: no index changes.
@@ -99,18 +99,3 @@ def holds_only(connection: Connection, month: date, numbers: Collection[int]) ->
     # One by one, by the index of editions: asked of all at once, the whole month may be read.
     of_it = [select(deliveries.c.id).where(deliveries.c.month == month, deliveries.c.edition == one) for one in others]
     return all(connection.execute(query.limit(1)).first() is None for query in of_it)
-
-
-def drop_month(connection: Connection, month: date) -> None:
-    """Forget every delivery of the editions of a month. What was heard of them stays, of nobody's delivery.
-
-    On PostgreSQL at once, however many they are, under a lock for which senders wait.
-    """
-    theirs = select(editions.c.id).where(editions.c.date >= month, editions.c.date < following(month))
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name_table(month)}")
-    else:
-        gone = select(deliveries.c.id).where(deliveries.c.month == month)
-        connection.execute(update(events).where(events.c.delivery.in_(gone)).values(delivery=None))
-        connection.execute(delete(deliveries).where(deliveries.c.month == month))
-    connection.execute(delete(tallies).where(tallies.c.edition.in_(theirs)))

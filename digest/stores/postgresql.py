@@ -25,7 +25,7 @@ from digest.stores.columns import passing
 from digest.stores.database import OPTION, Database, Spelling
 from digest.stores.dumping import MAGIC, dump, restore
 from digest.stores.files import begins_with
-from digest.stores.partitions import add_months, drop_month, following, holds_only, list_months, name_table
+from digest.stores.partitions import add_months, following, holds_only, list_months, name_table
 from digest.stores.postgresql_faults import explain
 from digest.stores.schema import metadata
 
@@ -193,14 +193,17 @@ class PostgresDatabase(Database):
         self._change_months(lambda connection: add_months(connection, [month]), tries)
 
     def drop_month(self, month: date, numbers: Collection[int]) -> None:
-        """With its table, under a lock for which everybody waits. Raises StoreUnavailable where it cannot be had."""
+        """With its table, under a lock for which everybody waits. Its tallies stay.
+
+        Raises StoreUnavailable where the lock cannot be had.
+        """
 
         def drop(connection: Connection) -> None:
             # In the order in which everybody takes them; then nobody adds to it while we look.
             names = f"deliveries, {name_table(month)}"
             connection.exec_driver_sql(f"LOCK TABLE ONLY {names} IN ACCESS EXCLUSIVE MODE")
             if holds_only(connection, month, numbers):
-                drop_month(connection, month)
+                connection.exec_driver_sql(f"DROP TABLE {name_table(month)}")
 
         self._change_months(drop, _LOCK_TRIES)
 

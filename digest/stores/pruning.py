@@ -13,11 +13,10 @@ from sqlalchemy import Column, ColumnElement, Delete, Update, delete, exists, or
 
 from digest.models import EditionState, month_of
 from digest.stores import telling
-from digest.stores.database import Database, chunks, count_rows, upsert
+from digest.stores.database import Database, chunks, count_rows
 from digest.stores.partitions import holds_only
 from digest.stores.schema import (
     batches,
-    censuses,
     deliveries,
     editions,
     entries,
@@ -35,7 +34,7 @@ _OPEN: Final = (EditionState.SENDING.value, EditionState.STOPPED.value, EditionS
 
 
 class SqlPruning:
-    """protocols.PruningStore."""
+    """What housekeeping forgets, each by its own age."""
 
     def __init__(self, database: Database) -> None:
         """Over an open database."""
@@ -166,34 +165,6 @@ class SqlPruning:
             if len(chosen) < _CHUNK:
                 return changed
             last = chosen[-1]
-
-
-class SqlCensus:
-    """protocols.CensusStore: how many readers there were, day by day."""
-
-    def __init__(self, database: Database) -> None:
-        """Over an open database."""
-        self._database = database
-
-    def keep(self, newsletter: str, day: date, counts: dict[str, int]) -> None:
-        """What was counted on a day; the last count of it stays."""
-        theirs = (censuses.c.newsletter == newsletter, censuses.c.day == day)
-        with self._database.write() as connection:
-            connection.execute(delete(censuses).where(*theirs, censuses.c.state.not_in(list(counts))))
-            for state, number in counts.items():
-                values = upsert(censuses).values(newsletter=newsletter, day=day, state=state, number=number)
-                connection.execute(
-                    values.on_conflict_do_update(index_elements=["newsletter", "day", "state"], set_={"number": number})
-                )
-
-    def since(self, newsletter: str, day: date) -> dict[date, dict[str, int]]:
-        """By day, the first first, and state."""
-        query = select(censuses).where(censuses.c.newsletter == newsletter, censuses.c.day >= day)
-        found: dict[date, dict[str, int]] = {}
-        with self._database.read() as connection:
-            for row in connection.execute(query.order_by(censuses.c.day, censuses.c.state)):
-                found.setdefault(row.day, {})[row.state] = row.number
-        return found
 
 
 def _strip(entry: str) -> str:

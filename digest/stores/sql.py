@@ -10,6 +10,7 @@ from digest.errors import ConfigError, StoreError
 from digest.stores.answers import SqlAnswers
 from digest.stores.archive import SqlArchive
 from digest.stores.beginnings import Beginnings
+from digest.stores.census import SqlCensus
 from digest.stores.copying import copy_all, find_filled
 from digest.stores.counting import SqlCounts
 from digest.stores.database import Database
@@ -24,7 +25,7 @@ from digest.stores.keys import SqlKeys, SqlRuns
 from digest.stores.ledger import SqlLedger
 from digest.stores.lineage import Lineage
 from digest.stores.managing import SqlManaging
-from digest.stores.pruning import SqlCensus, SqlPruning
+from digest.stores.pruning import SqlPruning
 from digest.stores.rates import SqlRates
 from digest.stores.reads import SqlReads
 from digest.stores.reconciling import SqlReconciling

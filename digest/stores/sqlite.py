@@ -64,7 +64,6 @@ class SqliteDatabase(Database):
         super().__init__()
         self.path = path
         self.journal_path = path.with_name(f"{path.name}.leavers")
-        self._opened: tuple[int, int] | None = None  # which file
         self.name = str(path)
         self.engine: Engine = create_engine(
             URL.create("sqlite", database=str(path)),
@@ -115,14 +114,13 @@ class SqliteDatabase(Database):
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise self.explain(error) from None
 
-    def is_replaced(self) -> bool:
-        """Whether another file lies there than the one that this process opened first."""
+    def find_file(self) -> tuple[int, int] | None:
+        """Which file lies there now, by its device and number; None: none does."""
         try:
             found = self.path.stat()
         except OSError:
-            return True
-        self._opened = self._opened or (found.st_dev, found.st_ino)
-        return self._opened != (found.st_dev, found.st_ino)
+            return None
+        return found.st_dev, found.st_ino
 
     def find_damage(self) -> str | None:
         """The first thing that is wrong with the file; None when it is sound. Raises StoreError."""
