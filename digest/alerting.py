@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
 
-from digest.models import EditionState, Finding, Rendition, Report, StoredEdition, Wave, Weight
+from digest.models import ARRIVED, UNSETTLED, EditionState, Finding, Rendition, Report, StoredEdition, Wave, Weight
 from digest.reporting import Held
 
 _MOST = 20  # findings in a mail; the rest is counted
@@ -129,8 +129,8 @@ def write_stop_alert(name: str, stored: StoredEdition, counts: Mapping[str, int]
 def _count_readers(counts: Mapping[str, int]) -> str:
     """How far it came, in words for people. Pure."""
     kinds = {
-        "have it": ("accepted", "delivered"),
-        "wait for it": ("planned", "claimed", "attempted", "deferred"),
+        "have it": ARRIVED,
+        "wait for it": UNSETTLED,
         "may have it or not": ("unknown",),
         "were refused": ("refused",),
         "bounced": ("bounced", "dropped"),

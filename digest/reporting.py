@@ -6,12 +6,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from digest.models import EditionState, Finding, Report, RunStatus, SourceReport, StageReport, StoredEdition
+from digest.models import (
+    TAKEN_ON,
+    UNSETTLED,
+    EditionState,
+    Finding,
+    Report,
+    RunStatus,
+    SourceReport,
+    StageReport,
+    StoredEdition,
+)
 from digest.preflight import verdict
 
-_UNSETTLED = ("planned", "claimed", "attempted", "deferred")
 _AUDIENCE = {"daily": "is subscribed", "weekly": "has asked for it", "special": "is subscribed"}
-_TAKEN = ("accepted", "delivered", "bounced", "dropped", "complained")  # by the provider, whatever came of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +92,7 @@ def describe(
     its reason says that.
     """
     failed_sources = [report.id for report in sources if not report.ok and not report.is_told]
-    left = {name: deliveries[name] for name in _UNSETTLED if deliveries.get(name)}
+    left = {name: deliveries[name] for name in UNSETTLED if deliveries.get(name)}
     if waits:
         left["planned"] = left.get("planned", 0) - waits.readers
         left = {name: number for name, number in left.items() if number > 0}
@@ -149,7 +157,7 @@ def _judge(
     sending: bool,
     already: bool,
 ) -> tuple[RunStatus, str]:
-    accepted = sum(deliveries.get(state, 0) for state in _TAKEN)
+    accepted = sum(deliveries.get(state, 0) for state in TAKEN_ON)
     match stored.state:
         case EditionState.SENT if already:
             at = f" at {stored.sent_at:%Y-%m-%d %H:%M} UTC" if stored.sent_at else ""

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from digest.cli.output import say
+from digest.models import UNSETTLED
 
 if TYPE_CHECKING:
     from digest.cli.bar import Bar
 
-_OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 _FAILED: Final = ("refused", "dropped", "bounced")
 _SMOOTHED: Final = 10.0  # seconds over which the rate is taken
 _STALLED: Final = 60.0  # without progress, after which there is no rate
@@ -49,7 +49,7 @@ def count(counts: Mapping[str, int]) -> Standing:
     total = sum(number for state, number in counts.items() if state != "skipped")
     return Standing(
         total=total,
-        done=total - sum(counts.get(state, 0) for state in _OPEN),
+        done=total - sum(counts.get(state, 0) for state in UNSETTLED),
         deferred=counts.get("deferred", 0),
         unknown=counts.get("unknown", 0),
         failed=sum(counts.get(state, 0) for state in _FAILED),

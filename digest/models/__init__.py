@@ -9,6 +9,7 @@ Values only: nothing here reads a clock, a file or the network. Instants end in 
 from digest.models.access import Scope, Token
 from digest.models.audience import (
     ANYBODY,
+    STAYING,
     Arrival,
     Asked,
     AskedFor,
@@ -41,6 +42,10 @@ from digest.models.collecting import (
 )
 from digest.models.counting import Count, CountKind, MadeBy
 from digest.models.delivering import (
+    ARRIVED,
+    TAKEN_ON,
+    UNSETTLED,
+    WAITING,
     Batch,
     Claim,
     Delivery,
@@ -110,8 +115,13 @@ from digest.models.tasks import SetAside, Task, TaskKind
 
 __all__ = [
     "ANYBODY",
+    "ARRIVED",
     "SCHEDULE",
+    "STAYING",
+    "TAKEN_ON",
+    "UNSETTLED",
     "UNSUBSCRIBE_TOKEN",
+    "WAITING",
     "Arrival",
     "Article",
     "Asked",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Frequency = Literal["daily", "weekly"]
 
@@ -17,6 +17,9 @@ class SubscriberState(StrEnum):
     BOUNCED = "bounced"
     COMPLAINED = "complained"
     ERASED = "erased"
+
+
+STAYING: Final = ("pending", "active")  # states of who has not left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

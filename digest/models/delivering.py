@@ -29,6 +29,13 @@ class DeliveryState(StrEnum):
     COMPLAINED = "complained"
 
 
+# What states mean for a reader, in the words that are stored and counted by.
+UNSETTLED: Final = ("planned", "claimed", "attempted", "deferred")
+WAITING: Final = ("planned", "deferred")  # of these nobody's, until they are claimed
+ARRIVED: Final = ("accepted", "delivered")
+TAKEN_ON: Final = (*ARRIVED, "bounced", "dropped", "complained")  # by the provider, whatever came of it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letterhead:
     """What all messages of an edition say of themselves in their headers."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from digest.alerting import write_incident_alert
 from digest.decisions import alert_addresses
-from digest.models import EditionState, Report
+from digest.models import ARRIVED, EditionState, Report
 from digest.operate.calling import call
 from digest.operate.events import mail_operator
 from digest.operate.incidents import Incident, Kind, find_incidents, read_machine, read_standing
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _GOOD_SHARE: Final = 0.95  # of those who were sent it: dead addresses are in every list
 _SAID: Final = ("held", "empty", "stopped", "failed")  # in the log already, by the run that met it
 _FAILED: Final = ("unknown", "refused", "bounced", "dropped", "complained")
-_HAVE_IT: Final = ("accepted", "delivered")
 _WEBHOOK: Final = "webhook"
 _UNKNOWN: Final = "-"  # the scope of what nothing is known of here
 
@@ -129,7 +128,7 @@ def is_good(report: Report) -> bool:
     if report.state is not EditionState.SENT or all(stage.stage != "deliver" for stage in report.stages):
         return False
     failed = sum(report.deliveries.get(state, 0) for state in _FAILED)
-    arrived = sum(report.deliveries.get(state, 0) for state in _HAVE_IT)
+    arrived = sum(report.deliveries.get(state, 0) for state in ARRIVED)
     return failed + arrived == 0 or arrived >= _GOOD_SHARE * (failed + arrived)
 
 

@@ -24,7 +24,7 @@ from typing import Final
 from digest.app import App
 from digest.config import Config
 from digest.errors import ConfigError, DigestError
-from digest.models import EditionState, StoredEdition
+from digest.models import UNSETTLED, EditionState, StoredEdition
 from digest.operate import drill_desk
 from digest.operate.drill_desk import Kind, Readers
 from digest.operate.drill_hunter import Hunter
@@ -38,7 +38,6 @@ _LONGEST_DELAY: Final = 0.01  # seconds from a step to a kill that falls between
 _POLL: Final = 0.01
 _LONGEST_REST: Final = 300.0  # seconds without a step after which a sender is one that hangs
 _MORE_STARTS: Final = 5  # beside those for kills
-_OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 
 
 class DrillError(DigestError):
@@ -254,7 +253,7 @@ class _Senders:
 
 
 def _count_open(counts: dict[str, int]) -> int:
-    return sum(counts.get(state, 0) for state in _OPEN)
+    return sum(counts.get(state, 0) for state in UNSETTLED)
 
 
 def _last_line(log: Path) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-_ACCEPTED: Final = ("accepted", "delivered", "bounced", "dropped", "complained")
+from digest.models import TAKEN_ON
+
 _NAMED: Final = ("unknown", "refused", "skipped")  # `digest editions show --missing` says who
 
 
@@ -39,7 +40,7 @@ class Compared:
 def compare(arrived: Counter[str], ledger: Mapping[str, str], subscribers: Collection[str]) -> Compared:
     """`arrived` counts addresses, `ledger` has their states."""
     by_state = {state: {one for one, its in ledger.items() if its == state} for state in set(ledger.values())}
-    accepted = frozenset().union(*(by_state.get(state, ()) for state in _ACCEPTED))
+    accepted = frozenset().union(*(by_state.get(state, ()) for state in TAKEN_ON))
     named = frozenset().union(*(by_state.get(state, ()) for state in _NAMED))
     unknown = frozenset(by_state.get("unknown", ()))
     got = frozenset(arrived)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from digest.alerting import has_stopped_itself, is_news
-from digest.models import SCHEDULE, EditionState, Report, SetAside, StoredEdition, TaskKind
+from digest.models import SCHEDULE, UNSETTLED, EditionState, Report, SetAside, StoredEdition, TaskKind
 from digest.reporting import Held
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _LOOK_BACK: Final = 7  # editions
 _NEWS: Final = timedelta(days=1)  # what was missed, or failed, before that is none
 _NO_WORKER: Final = timedelta(minutes=5)
 _NO_PROGRESS: Final = timedelta(minutes=10)
-_OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 _MANY: Final = 0.5  # of the sources
 _IN_A_ROW: Final = 2  # visits that failed, before a source counts as failing
 
@@ -213,7 +212,7 @@ def _find_stuck(app: "App", now: datetime) -> list[Stuck]:
         due = ledger.next_due(stored.id)
         if (due is not None and due <= now) or ledger.leased_until(stored.id) is not None:
             counts = ledger.counts(stored.id)
-            found.append(Stuck(edition=stored, done=sum(n for state, n in counts.items() if state not in _OPEN)))
+            found.append(Stuck(edition=stored, done=sum(n for state, n in counts.items() if state not in UNSETTLED)))
     return found
 
 

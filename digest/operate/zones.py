@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from digest.models import DeliveryState, StoredEdition
+from digest.models import WAITING, StoredEdition
 
 if TYPE_CHECKING:
     from digest.app import App
-
-_LEFT = {DeliveryState.PLANNED.value, DeliveryState.DEFERRED.value}
 
 
 def read_zones(app: "App", stored: StoredEdition) -> list[dict[str, Any]]:
@@ -17,7 +15,7 @@ def read_zones(app: "App", stored: StoredEdition) -> list[dict[str, Any]]:
         {
             "timezone": timezone,
             "due_at": due_at,
-            "waits": due_at > now and not _LEFT.isdisjoint(counts.get(timezone, {})),
+            "waits": due_at > now and any(state in counts.get(timezone, {}) for state in WAITING),
             "deliveries": counts.get(timezone, {}),
         }
         for timezone, due_at in app.store.ledger.zones(stored.id).items()

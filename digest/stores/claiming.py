@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from digest.models import Claim, DeliveryState, Owner, Recipient, SubscriberState, describe_pause
+from digest.models import WAITING, Claim, DeliveryState, Owner, Recipient, SubscriberState, describe_pause
 from digest.stores.owners import is_dead, is_of_this_boot, is_told_of, name_process
 from digest.stores.partitions import read_month
 from digest.stores.schema import batches, deliveries, people, subscriptions
@@ -17,7 +17,6 @@ from digest.stores.suppressing import Suppressing
 from digest.stores.telling import is_besides
 
 _OWNER: Final = TypeAdapter(Owner)
-_WAITING: Final = (DeliveryState.PLANNED.value, DeliveryState.DEFERRED.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,7 @@ def claim(
 
 def _admit(connection: Connection, suppressing: Suppressing, batch: int, month: date, now: datetime) -> list[Recipient]:
     """Who of a batch may be mailed at this moment; the others are skipped, with the reason."""
-    waits = (deliveries.c.month == month, deliveries.c.batch == batch, deliveries.c.state.in_(_WAITING))
+    waits = (deliveries.c.month == month, deliveries.c.batch == batch, deliveries.c.state.in_(WAITING))
     rows = connection.execute(
         select(
             deliveries.c.id,
@@ -177,7 +176,7 @@ def _skip(connection: Connection, skipped: Sequence[dict[str, object]], month: d
             .where(
                 deliveries.c.month == month,
                 deliveries.c.id == bindparam("which"),
-                or_(*(deliveries.c.state == state for state in _WAITING)),
+                or_(*(deliveries.c.state == state for state in WAITING)),
             )
             .values(state=DeliveryState.SKIPPED.value, answer=bindparam("why"), settled_at=now)
         )

@@ -14,7 +14,18 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, insert, or_, select, update
 
-from digest.models import DeliveryState, Effect, Event, EventKind, Heard, SubscriberState, Weight
+from digest.models import (
+    ARRIVED,
+    STAYING,
+    UNSETTLED,
+    DeliveryState,
+    Effect,
+    Event,
+    EventKind,
+    Heard,
+    SubscriberState,
+    Weight,
+)
 from digest.protocols import BounceRules
 from digest.stores.database import chunks, number_on
 from digest.stores.matching import Match, match_events
@@ -26,7 +37,7 @@ from digest.stores.waves import set_aside
 
 # What a delivery becomes, and from what: never back, whatever the order in which events come. Those before `accepted`
 # may be met when a sender died, or its database was restored: what the provider has seen was sent.
-_UNTOLD: Final = ("planned", "claimed", "attempted", "deferred", "unknown")
+_UNTOLD: Final = (*UNSETTLED, "unknown")
 _STEPS: Final = (
     DeliveryState.ACCEPTED,
     DeliveryState.DELIVERED,
@@ -34,7 +45,6 @@ _STEPS: Final = (
     DeliveryState.BOUNCED,
     DeliveryState.COMPLAINED,
 )
-_ARRIVED: Final = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
 _BECOMES: Final = {
     EventKind.QUEUED: DeliveryState.ACCEPTED,
     EventKind.SENT: DeliveryState.ACCEPTED,
@@ -50,7 +60,6 @@ _BECOMES: Final = {
 }
 _MAY_LEAVE: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value, SubscriberState.BOUNCED.value)
 _MAY_COMPLAIN: Final = (*_MAY_LEAVE, SubscriberState.UNSUBSCRIBED.value)
-_MAILED: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +233,7 @@ def _move_deliveries(connection: Connection, fresh: Sequence[_Fresh], now: datet
         moves[step, month].append({"which": delivery, "said": None if one.match.is_erased else one.event.answer})
     for (step, month), rows in moves.items():
         lower = [*_UNTOLD, *(state.value for state in _STEPS[:step])]
-        if _STEPS[step] in _ARRIVED:  # though a person, who could not know, had settled it as failed
+        if _STEPS[step] in ARRIVED:  # though a person, who could not know, had settled it as failed
             lower.append(DeliveryState.REFUSED.value)
         change = (
             update(deliveries)
@@ -254,7 +263,7 @@ def _hear_complaints(
     mailed: set[int] = set()
     for chunk in chunks(persons):
         theirs = subscriptions.c.person.in_(chunk)
-        query = select(subscriptions.c.person).where(theirs, subscriptions.c.state.in_(_MAILED))
+        query = select(subscriptions.c.person).where(theirs, subscriptions.c.state.in_(STAYING))
         mailed |= set(connection.execute(query).scalars())
         connection.execute(
             update(subscriptions)
@@ -278,7 +287,7 @@ def _hear_leaving(
         )
         for chunk in chunks(sorted({one.match.person for one in members if one.match.person})):
             theirs = (subscriptions.c.person.in_(chunk), subscriptions.c.newsletter == left)
-            query = select(subscriptions.c.person).where(*theirs, subscriptions.c.state.in_(_MAILED))
+            query = select(subscriptions.c.person).where(*theirs, subscriptions.c.state.in_(STAYING))
             mailed |= set(connection.execute(query).scalars())
             connection.execute(
                 update(subscriptions)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import func, select, update
 
-from digest.models import Subscriber, SubscriberState
+from digest.models import STAYING, Subscriber, SubscriberState
 from digest.stores import erasing
 from digest.stores.database import Database
 from digest.stores.schema import people, subscriptions
@@ -16,7 +16,6 @@ from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
 
 _OWN: Final = ("language", "timezone", "frequency", "paused_until")  # columns that a change sets as they are
-_STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
 
 
 class SqlManaging:
@@ -77,7 +76,7 @@ class SqlManaging:
         mine = (
             subscriptions.c.newsletter == newsletter,
             subscriptions.c.key == key,
-            subscriptions.c.state.in_(_STAYING),
+            subscriptions.c.state.in_(STAYING),
         )
         with self._database.write() as connection:
             statement = update(subscriptions).where(*mine).values(**values, changed_at=now)

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, or_, select, update
 
 from digest.errors import StoreError
-from digest.models import DeliveryState, Planned, SubscriberState
+from digest.models import WAITING, DeliveryState, Planned, SubscriberState
 from digest.stores.columns import AT_ONCE, write_instant
 from digest.stores.database import chunks, count_rows, fill, upsert
 from digest.stores.partitions import find_table, read_month
@@ -26,7 +26,6 @@ _CHUNK: Final = 10_000
 _IN_MEMORY: Final = 1_000_000  # bytes of a spool that need no file
 _PLANNED, _SKIPPED = DeliveryState.PLANNED.value, DeliveryState.SKIPPED.value
 _ZONE: Final = ("edition", "timezone")
-_WAITING: Final = (_PLANNED, DeliveryState.DEFERRED.value)
 _FAILED: Final = (DeliveryState.REFUSED.value, DeliveryState.DROPPED.value)
 # In the order of `Spool`'s rows.
 _Row = tuple[int, str, str | None, str | None, str | None]
@@ -278,7 +277,7 @@ def give_up(
     for chunk in chunks(closed):
         # By number: PostgreSQL, which does not know yet how many are done, would look through all for each delivery.
         change = update(deliveries).where(
-            deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_WAITING)
+            deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(WAITING)
         )
         given_up += count_rows(connection, change.values(state=_SKIPPED, answer=reason, settled_at=now))
     return given_up

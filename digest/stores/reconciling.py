@@ -6,17 +6,15 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from digest.models import AskedFor, Effect, Footing, SubscriberState, Weight
+from digest.models import STAYING, AskedFor, Effect, Footing, SubscriberState, Weight
 from digest.stores.audience_tables import events, page_requests
 from digest.stores.database import Database, chunks
 from digest.stores.schema import people, subscriptions
-from digest.stores.suppressing import Suppressing
+from digest.stores.suppressing import EVERY_NEWSLETTER, Suppressing
 from digest.stores.taking import fold
 
 _CHUNK: Final = 500
-_STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
 _ENDED: Final = (SubscriberState.BOUNCED.value, SubscriberState.COMPLAINED.value)
-_EVERY_NEWSLETTER: Final = ""
 
 
 class SqlReconciling:
@@ -41,7 +39,7 @@ class SqlReconciling:
 
         Who left does so of this newsletter; bounces and complaints count for all. Of strangers only the hash is kept.
         """
-        scope = newsletter if state is SubscriberState.UNSUBSCRIBED else _EVERY_NEWSLETTER
+        scope = newsletter if state is SubscriberState.UNSUBSCRIBED else EVERY_NEWSLETTER
         keys, ended = list(dict.fromkeys(fold(email) for email in emails)), 0
         for chunk in chunks(keys):
             with self._database.write() as connection:
@@ -51,7 +49,7 @@ class SqlReconciling:
                     self._suppressing.add(connection, scope, chunk, state.value, now=now)
                 known = select(people.c.id).where(people.c.email_key.in_(chunk))
                 change = update(subscriptions).where(
-                    subscriptions.c.person.in_(known), subscriptions.c.state.in_(_STAYING)
+                    subscriptions.c.person.in_(known), subscriptions.c.state.in_(STAYING)
                 )
                 if scope:
                     change = change.where(subscriptions.c.newsletter == newsletter)
@@ -88,7 +86,7 @@ class SqlReconciling:
             )
             with self._database.read() as connection:
                 rows = connection.execute(query).all()
-                held = self._suppressing.among(connection, _EVERY_NEWSLETTER, [row.email_key for row in rows])
+                held = self._suppressing.among(connection, EVERY_NEWSLETTER, [row.email_key for row in rows])
             yield from (row.email for row in rows if row.email_key in held)
             if len(rows) < _CHUNK:
                 return

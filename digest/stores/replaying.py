@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select, update
 
 from digest.errors import StoreError
-from digest.models import DeliveryState, EditionState, SubscriberState
+from digest.models import STAYING, UNSETTLED, DeliveryState, EditionState, SubscriberState
 from digest.stores.database import Database, chunks, count_rows, upsert
 from digest.stores.journal import Begun, Journal, Line, Reading, name_key
 from digest.stores.keys import SqlKeys
@@ -36,17 +36,14 @@ from digest.stores.schema import (
     suppressions,
 )
 from digest.stores.subscribers import SqlSubscribers
-from digest.stores.suppressing import Suppressing, hash_address
+from digest.stores.suppressing import EVERY_NEWSLETTER, Suppressing, hash_address
 
 _PEOPLE: Final = 5000
-_EVERY_NEWSLETTER: Final = ""
 _UNBEGUN: Final = tuple(
     state.value for state in (EditionState.DRAFT, EditionState.HELD, EditionState.READY, EditionState.MISSED)
 )
 _UNDER_WAY: Final = (EditionState.SENDING.value, EditionState.STOPPED.value)
-_OPEN: Final = ("planned", "claimed", "attempted", "deferred")
 _DOUBT: Final = "the database was put back to an earlier state: it may have been sent since"
-_STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
 _BOUNCED: Final = SubscriberState.BOUNCED.value
 
 
@@ -162,9 +159,9 @@ class Replaying:
                 erased += self._forget(newsletter, email, now)
             else:
                 # What bounces did may be undone, and what people did may not.
-                ended = _STAYING if line.reason == _BOUNCED else (*_STAYING, _BOUNCED)
+                ended = STAYING if line.reason == _BOUNCED else (*STAYING, _BOUNCED)
                 change = update(subscriptions).where(subscriptions.c.person == person, subscriptions.c.state.in_(ended))
-                if newsletter != _EVERY_NEWSLETTER:
+                if newsletter != EVERY_NEWSLETTER:
                     change = change.where(subscriptions.c.newsletter == newsletter)
                 with self._database.write() as connection:
                     connection.execute(change.values(state=line.reason, changed_at=now))
@@ -183,7 +180,7 @@ class Replaying:
             if line.reason != SubscriberState.ERASED.value or (newsletter, address) in unlisted:
                 together[newsletter, line.reason, line.at].append(address)
         for (newsletter, reason, at), addresses in together.items():
-            if reason == SubscriberState.COMPLAINED.value and newsletter == _EVERY_NEWSLETTER:
+            if reason == SubscriberState.COMPLAINED.value and newsletter == EVERY_NEWSLETTER:
                 self._suppressing.put_complaints(connection, addresses, at=at)
             else:
                 self._suppressing.put(connection, newsletter, addresses, reason, at=at)
@@ -191,13 +188,13 @@ class Replaying:
     def _came_back(self, person: int, newsletter: str, at: datetime) -> bool:
         """Whether they agreed anew after that."""
         query = select(subscriptions.c.id).where(subscriptions.c.person == person, subscriptions.c.consent_at > at)
-        if newsletter != _EVERY_NEWSLETTER:
+        if newsletter != EVERY_NEWSLETTER:
             query = query.where(subscriptions.c.newsletter == newsletter)
         with self._database.read() as connection:
             return connection.execute(query.limit(1)).first() is not None
 
     def _forget(self, newsletter: str, email: str, now: datetime) -> bool:
-        if newsletter == _EVERY_NEWSLETTER:
+        if newsletter == EVERY_NEWSLETTER:
             return self._subscribers.erase(email, now=now)
         reader = self._subscribers.find(newsletter, email)
         return reader is not None and self._managing.erase(newsletter, reader.key, now=now)
@@ -281,7 +278,7 @@ def _lose(connection: Connection, edition: int, now: datetime, *, only_due: bool
     month, lost = read_month(connection, edition), 0
     for chunk in chunks(numbers):
         change = update(deliveries).where(
-            deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(_OPEN)
+            deliveries.c.month == month, deliveries.c.batch.in_(chunk), deliveries.c.state.in_(UNSETTLED)
         )
         lost += count_rows(connection, change.values(state=DeliveryState.UNKNOWN.value, answer=_DOUBT, settled_at=now))
         connection.execute(

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, delete, or_, select, union, update
 
@@ -17,7 +18,7 @@ from digest.stores.journal import Journal
 from digest.stores.keys import SqlKeys
 from digest.stores.schema import editions, subscriptions, suppressions
 
-_EVERY_NEWSLETTER = ""
+EVERY_NEWSLETTER: Final = ""
 
 
 class Suppressing:
@@ -73,19 +74,19 @@ class Suppressing:
 
     def put_complaints(self, connection: Connection, addresses: Sequence[str], *, at: datetime) -> None:
         """The same, of addresses by what the list knows them."""
-        self.put(connection, _EVERY_NEWSLETTER, addresses, "complained", at=at)
+        self.put(connection, EVERY_NEWSLETTER, addresses, "complained", at=at)
         for chunk in chunks(addresses):
             change = (
                 update(suppressions)
                 .where(
                     suppressions.c.address.in_(chunk),
-                    suppressions.c.newsletter == _EVERY_NEWSLETTER,
+                    suppressions.c.newsletter == EVERY_NEWSLETTER,
                     suppressions.c.reason == "bounced",
                 )
                 .values(reason="complained")
             )
             changed = connection.execute(change.returning(suppressions.c.address)).scalars().all()
-            self._note_left(connection, _EVERY_NEWSLETTER, changed, "complained", at)
+            self._note_left(connection, EVERY_NEWSLETTER, changed, "complained", at)
 
     def complained(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
         """Those of these addresses that this newsletter, or all, must not mail for more than bounces and leaving."""
@@ -94,7 +95,7 @@ class Suppressing:
         for chunk in chunks(sorted(hashed)):
             query = select(suppressions.c.address).where(
                 suppressions.c.address.in_(chunk),
-                suppressions.c.newsletter.in_((newsletter, _EVERY_NEWSLETTER)),
+                suppressions.c.newsletter.in_((newsletter, EVERY_NEWSLETTER)),
                 suppressions.c.reason.in_(("complained", "erased")),
             )
             found |= {hashed[address] for address in connection.execute(query).scalars()}
@@ -106,7 +107,7 @@ class Suppressing:
         found: dict[str, tuple[str, datetime]] = {}
         for chunk in chunks(sorted(hashed)):
             query = select(suppressions.c.address, suppressions.c.reason, suppressions.c.created_at).where(
-                suppressions.c.address.in_(chunk), suppressions.c.newsletter == _EVERY_NEWSLETTER
+                suppressions.c.address.in_(chunk), suppressions.c.newsletter == EVERY_NEWSLETTER
             )
             found |= {hashed[row.address]: (row.reason, row.created_at) for row in connection.execute(query)}
         return found
@@ -116,11 +117,11 @@ class Suppressing:
         for chunk in chunks(self.hashes(connection, email_keys)):
             change = delete(suppressions).where(
                 suppressions.c.address.in_(chunk),
-                suppressions.c.newsletter == _EVERY_NEWSLETTER,
+                suppressions.c.newsletter == EVERY_NEWSLETTER,
                 suppressions.c.reason == "bounced",
             )
             lifted = connection.execute(change.returning(suppressions.c.address)).scalars().all()
-            self._note_back(connection, _EVERY_NEWSLETTER, lifted, now)
+            self._note_back(connection, EVERY_NEWSLETTER, lifted, now)
 
     def name(self, connection: Connection, words: str) -> str:
         """What anything is counted by that must not be kept in clear."""
@@ -132,12 +133,12 @@ class Suppressing:
         mine = suppressions.c.address == address
         if count_rows(connection, delete(suppressions).where(mine, suppressions.c.newsletter == newsletter)):
             self._note_back(connection, newsletter, [address], now)
-        everywhere = (mine, suppressions.c.newsletter == _EVERY_NEWSLETTER)
+        everywhere = (mine, suppressions.c.newsletter == EVERY_NEWSLETTER)
         reason = connection.execute(select(suppressions.c.reason).where(*everywhere)).scalar()
         if reason is None:
             return
         connection.execute(delete(suppressions).where(*everywhere))
-        self._note_back(connection, _EVERY_NEWSLETTER, [address], now)
+        self._note_back(connection, EVERY_NEWSLETTER, [address], now)
         known = union(select(subscriptions.c.newsletter), select(editions.c.newsletter)).subquery()
         others = connection.execute(select(known.c.newsletter).where(known.c.newsletter != newsletter)).scalars().all()
         for other in others:
@@ -162,7 +163,7 @@ class Suppressing:
         for chunk in chunks(sorted(hashed)):
             query = select(suppressions.c.address).where(
                 suppressions.c.address.in_(chunk),
-                or_(suppressions.c.newsletter == newsletter, suppressions.c.newsletter == _EVERY_NEWSLETTER),
+                or_(suppressions.c.newsletter == newsletter, suppressions.c.newsletter == EVERY_NEWSLETTER),
             )
             found |= {hashed[address] for address in connection.execute(query).scalars()}
         return found

@@ -30,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from digest.models import Arrival, Subscriber, SubscriberState, Taken, fold_address
+from digest.models import STAYING, Arrival, Subscriber, SubscriberState, Taken, fold_address
 from digest.stores.columns import passing
 from digest.stores.database import chunks, count_rows, fill, make_temporary, number_on, upsert
 from digest.stores.schema import people, subscriptions, suppressions, write_instant
@@ -38,7 +38,6 @@ from digest.stores.suppressing import Suppressing
 
 _GONE: Final = (SubscriberState.UNSUBSCRIBED.value, SubscriberState.BOUNCED.value, SubscriberState.COMPLAINED.value)
 _BOUNCED: Final = SubscriberState.BOUNCED.value
-_STAYING: Final = (SubscriberState.PENDING.value, SubscriberState.ACTIVE.value)
 # As `subscriptions` has them.
 _KEPT: Final = "topics language timezone frequency state consent_at consent_text consent_from tags paused_until".split()
 
@@ -162,7 +161,7 @@ def _end(connection: Connection, suppressing: Suppressing, newsletter: str, now:
             or_(subscriptions.c.newsletter == newsletter, literal(scope) == ""),
         )
         change = update(subscriptions).values(state=state, changed_at=now)
-        ended += count_rows(connection, change.where(*theirs, subscriptions.c.state.in_(_STAYING)))
+        ended += count_rows(connection, change.where(*theirs, subscriptions.c.state.in_(STAYING)))
         if state != _BOUNCED:  # what bounces did may be undone, and what people did may not
             connection.execute(change.where(*theirs, subscriptions.c.state == _BOUNCED))
     return ended
@@ -170,14 +169,14 @@ def _end(connection: Connection, suppressing: Suppressing, newsletter: str, now:
 
 def _find_left_out(connection: Connection, newsletter: str) -> list[tuple[int, str]]:
     """Who asks to be mailed, and must not be: the places, and why."""
-    stays = _chosen.c.state.in_(_STAYING)
+    stays = _chosen.c.state.in_(STAYING)
     suppressed = (
         _those(_incoming.c.place, suppressions.c.reason)
         .join(suppressions, suppressions.c.address == _incoming.c.address)
         .where(stays, suppressions.c.newsletter.in_(("", newsletter)))
     )
     known = _with_subscription(newsletter, _incoming.c.place, subscriptions.c.state).where(
-        stays, subscriptions.c.state.not_in(_STAYING)
+        stays, subscriptions.c.state.not_in(STAYING)
     )
     found: dict[int, str] = {}
     for query in (known, suppressed):
@@ -223,7 +222,7 @@ def _add(connection: Connection, newsletter: str, now: datetime, *, is_mixed: bo
     columns = ["newsletter", "person", "key", *_KEPT, "created_at", "changed_at"]
     kept = (_chosen.c[name] for name in _KEPT)
     person = func.coalesce(_incoming.c.person, number)
-    order = (_chosen.c.state.in_(_STAYING), _incoming.c.place) if is_mixed else (_incoming.c.place,)
+    order = (_chosen.c.state.in_(STAYING), _incoming.c.place) if is_mixed else (_incoming.c.place,)
     # The condition is for SQLite's parser, which takes ON CONFLICT for a join's ON else.
     rows = _those(literal(newsletter), person, _incoming.c.key, *kept, moment, moment).where(_incoming.c.place >= 0)
     taken = upsert(subscriptions).from_select(columns, rows.order_by(*order)).on_conflict_do_nothing()

@@ -7,13 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, true
 
-from digest.models import Delivery, DeliveryState
+from digest.models import WAITING, Delivery, DeliveryState
 from digest.stores.database import chunks
 from digest.stores.partitions import read_month
 from digest.stores.schema import batches, deliveries, editions, events, people, subscriptions, tallies, zones
 
 _CHUNK: Final = 5000
-_WAITING: Final = (DeliveryState.PLANNED.value, DeliveryState.DEFERRED.value)
 _GOT_IT: Final = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.COMPLAINED)
 MISSING: Final = tuple(state for state in DeliveryState if state not in _GOT_IT)
 
@@ -96,7 +95,7 @@ def count_waiting(connection: Connection, edition: int, now: datetime) -> dict[s
             batches.c.state == "planned",
             batches.c.timezone.in_(later),
             deliveries.c.month == read_month(connection, edition),
-            deliveries.c.state.in_(_WAITING),
+            deliveries.c.state.in_(WAITING),
         )
         .group_by(batches.c.timezone)
     )

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from digest.audience.addresses import parse_address
 from digest.audience.rows import Terms, read_row
-from digest.models import Scope, Subscriber, SubscriberState
+from digest.models import STAYING, Scope, Subscriber, SubscriberState
 from digest.operate.erasing import erase_subscription
 from digest.web.api.access import needs
 from digest.web.api.asking import Ask
@@ -18,7 +18,6 @@ from digest.web.api.schemas import Asked, Email, Key, NewSubscriber, Reader, Rea
 if TYPE_CHECKING:
     from digest.app import App
 
-_STAYING = (SubscriberState.PENDING, SubscriberState.ACTIVE)
 _ASK_AGAIN_SECONDS = 24 * 3600
 _NOBODY = "There is no subscriber of that id."
 _FROM = "the API"
@@ -71,7 +70,7 @@ def make_routes(app: "App", ask: Ask) -> APIRouter:
         """Safe to repeat: who is pending or active already is told, with 200, and not mailed again."""
         reader = read_choices(asked.model_dump())
         known = store.find(slug, reader.email)
-        if known and known.state in _STAYING and reader.email not in managing.suppressed(slug, [reader.email]):
+        if known and known.state in STAYING and reader.email not in managing.suppressed(slug, [reader.email]):
             response.status_code = 200
             response.headers["Location"] = f"{below}/{known.key}"
             return Asked(confirmation="none", subscriber=tell([known])[0])
