@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from keys import write_configuration
+from keys import write_cell, write_configuration
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,7 +41,7 @@ def _describe_command(command: Any, name: str, *, depth: int) -> Iterator[str]:
         for one in [*arguments, *options]:
             shown = _show_argument(one) if one in arguments else ", ".join([*one.opts, *one.secondary_opts])
             default = f" (default: `{one.default}`)" if one.default not in (None, False, "", ()) else ""
-            yield f"| `{shown}` | {_cell(_unmark(getattr(one, 'help', None) or ''))}{default} |"
+            yield f"| `{shown}` | {write_cell(_unmark(getattr(one, 'help', None) or ''))}{default} |"
         yield ""
     for sub in sorted(subcommands):
         yield from _describe_command(subcommands[sub], f"{name} {sub}", depth=min(depth + (name != "digest"), 3))
@@ -56,10 +56,6 @@ def _unmark(text: str | None) -> str:
     return inspect.cleandoc(text or "").replace("\\[", "[").replace("\b", "")
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
 def write_errors() -> Iterator[str]:
     """The tree, and what each means for who meets it."""
     from digest import errors
@@ -71,7 +67,7 @@ def write_errors() -> Iterator[str]:
     yield "| error | means |\n| --- | --- |"
     for name, kind in inspect.getmembers(errors, inspect.isclass):
         if issubclass(kind, errors.DigestError):
-            yield f"| `{name}` | {_cell((kind.__doc__ or '').splitlines()[0])} |"
+            yield f"| `{name}` | {write_cell((kind.__doc__ or '').splitlines()[0])} |"
     yield ""
     yield "Exit codes: 0 done, also when nothing was due; 1 failed; 2 usage or configuration; 3 finished, not whole.\n"
 
@@ -108,7 +104,7 @@ def write_api() -> Iterator[str]:
             if one.get("parameters"):
                 yield "| parameter | in | |\n| --- | --- | --- |"
                 for given in one["parameters"]:
-                    yield f"| `{given['name']}` | {given['in']} | {_cell(given.get('description', ''))} |"
+                    yield f"| `{given['name']}` | {given['in']} | {write_cell(given.get('description', ''))} |"
                 yield ""
             answers = "; ".join(
                 f"{status} {_shorten(said['description'])}" for status, said in one["responses"].items()

@@ -113,23 +113,24 @@ def find_models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def write_configuration() -> Iterator[str]:
     """Every key with its type and default, and what the shipped file says of it."""
-    said = _read_comments()
+    said, tables = _read_comments(), list(list_tables())
     yield "# Configuration keys\n"
     yield "Every key that this version reads. What they are for, in words: [configuration](../configuration.md).\n"
     yield (
         'A duration is written as `"24h"`, a rate as `"50/s"`, a time of day as `"07:00"`, weekdays as `"mon-fri"`, a'
         " day as `2026-12-25`. A key that is not needed and has no default may be left out.\n"
     )
-    for table in list_tables():
+    for table in tables:
         yield f"## {table.title}\n"
         yield "| key | type | default | |\n| --- | --- | --- | --- |"
         for key, field in table.model.model_fields.items():
             words = said.get((table.path, key)) or _read_code(table.model).get(key, "")
-            if inner := [one.title for one in list_tables() if one.path == f"{table.path}.{key}"]:
+            if inner := [one.title for one in tables if one.path == f"{table.path}.{key}"]:
                 words = words or f"see `{inner[0]}`"
             elif key == "kind" and table.kind:
                 words = ""  # it speaks of the other kinds
-            yield f"| `{key}` | {_cell(say_type(field, key))} | {show_default(field)} | {_cell(words).rstrip(',')} |"
+            cells = f"`{key}`", write_cell(say_type(field, key)), show_default(field), write_cell(words).rstrip(",")
+            yield f"| {' | '.join(cells)} |"
         yield ""
 
 
@@ -190,7 +191,7 @@ def show_default(field: FieldInfo) -> str:
     if field.is_required():
         return "*needed*"
     written = write_value(field, field.get_default(call_default_factory=True))
-    return f"`{_cell(written)}`" if written else "–"
+    return f"`{write_cell(written)}`" if written else "–"
 
 
 def write_value(field: FieldInfo, value: Any) -> str:
@@ -250,7 +251,8 @@ def _show_span(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def _cell(text: str) -> str:
+def write_cell(text: str) -> str:
+    """Words as they may stand in a table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 

@@ -8,13 +8,15 @@ import base64
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
+
+from digest.operate.pictures import find_chromium
 
 PICTURES = ("mail-light", "mail-dark", "preview", "subscribe", "archive", "approval", "status", "status-phone")
 _READERS = 100
@@ -105,11 +107,6 @@ def _send_editions(news: Path) -> None:
     _digest(news, "run")
 
 
-def find_chromium() -> str | None:
-    """The one that is installed."""
-    return next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-
-
 def take(out: Path, chromium: str) -> None:
     """All of them."""
     from playwright.sync_api import sync_playwright
@@ -121,10 +118,12 @@ def take(out: Path, chromium: str) -> None:
         token, news = _make_newsletter(folder), folder / "news"
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
-        def shoot(name: str, url: str, *, width: int = 1100, scheme: str = "light", height: int = 900) -> None:
+        def shoot(
+            name: str, url: str, *, width: int = 1100, scheme: Literal["light", "dark"] = "light", height: int = 900
+        ) -> None:
             context = browser.new_context(
                 viewport={"width": width, "height": height},
-                color_scheme=scheme,  # type: ignore[arg-type]
+                color_scheme=scheme,
                 http_credentials={"username": "operator", "password": token},
             )
             page = context.new_page()

@@ -5,22 +5,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from digest.audience.addresses import ascii_domain
 from digest.audience.segments import describe_fault, read_filter
-from digest.config.values import AddressText, AsciiUrl, Duration, Identifier, Network, Zone
+from digest.config.values import AddressText, AsciiUrl, Duration, Identifier, Network, Table, Zone
 from digest.errors import ConfigError
 
 # With "+" and a delivery's name behind it, it must stay within 64 characters (RFC 5321 §4.5.3.1.1), without quotes.
 _TAGGABLE: Final = re.compile(r"[A-Za-z0-9._+=-]{1,31}@[^@\s<>]+")
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Audience(_Table):
+class Audience(Table):
     """[audience]"""
 
     consent: str = ""  # what readers agree to on the page; "": the phrase of the newsletter's language
@@ -31,7 +27,7 @@ class Audience(_Table):
     forms_from: tuple[AsciiUrl, ...] = ()  # further sites whose forms may subscribe
 
 
-class Bounces(_Table):
+class Bounces(Table):
     """[bounces]"""
 
     hard_days: int = Field(default=2, ge=1)  # on so many different days
@@ -56,7 +52,7 @@ class Bounces(_Table):
         return text
 
 
-class Inbox(_Table):
+class Inbox(Table):
     """[inbox]: a mailbox to which bounces, complaints and requests to leave come."""
 
     kind: Literal["none", "maildir", "imap"] = "none"
@@ -87,7 +83,7 @@ class Inbox(_Table):
         return ascii_domain(self.address) if self.address and self.kind != "none" else None
 
 
-class Segment(_Table):
+class Segment(Table):
     """[[segments]]: a named subset of the subscribers; what is given must hold together."""
 
     id: Identifier
@@ -120,14 +116,14 @@ class Segment(_Table):
         return named | {self.topic} if self.topic else named
 
 
-class Counting(_Table):
+class Counting(Table):
     """[counting]"""
 
     opens: bool = False
     clicks: bool = False
 
 
-class Web(_Table):
+class Web(Table):
     """[web]"""
 
     host: str = "127.0.0.1"

@@ -4,16 +4,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from digest.config.values import AddressText, Duration, HttpUrl, Identifier, OptionalRate, Rate, kind_of
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from digest.config.values import AddressText, Duration, HttpUrl, Identifier, OptionalRate, Rate, Table, kind_of
 
 
-class WarmUp(_Table):
+class WarmUp(Table):
     """[transport.warm_up]: a ceiling for each day that grows, for a sender that receivers do not know yet."""
 
     start: date
@@ -22,7 +18,7 @@ class WarmUp(_Table):
     until: int = Field(default=100_000, ge=1)  # the plan ends with the day whose ceiling would be higher
 
 
-class Dkim(_Table):
+class Dkim(Table):
     """[transport.dkim]: sign messages here, where the server that takes them does not (RFC 6376)."""
 
     domain: str = Field(min_length=1)
@@ -30,7 +26,7 @@ class Dkim(_Table):
     key: Path  # the private key, PEM; RSA or Ed25519
 
 
-class _TransportTable(_Table):
+class _TransportTable(Table):
     rate: Rate = 50.0
     per_hour: int | None = Field(default=None, ge=1)  # at most so many in any hour
     per_domain: OptionalRate = None  # to one recipient domain; None: two fifths of `rate`
@@ -99,7 +95,7 @@ TransportTable = (
 FallbackTable = Annotated[TransportTable, Discriminator(_kind_or_outbox)]
 
 
-class Breakers(_Table):
+class Breakers(Table):
     """[breakers]: shares of an edition's messages at which it stops; looked at once `after` of them are settled."""
 
     failures: float = Field(default=0.1, gt=0, le=1)  # refused or unknown
@@ -108,7 +104,7 @@ class Breakers(_Table):
     after: int = Field(default=100, ge=1)
 
 
-class _SeedTable(_Table):
+class _SeedTable(Table):
     """A mailbox in which the copies of some seeds arrive, and whose word on them counts."""
 
     to: tuple[AddressText, ...] = ()
@@ -168,7 +164,7 @@ class Canary(_SeedTable):
         return self
 
 
-class StoreTable(_Table):
+class StoreTable(Table):
     """[store]"""
 
     url: str = "sqlite:///digest.db"

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
-from digest.config.values import AddressText, Duration, HttpUrl, read_server
+from digest.config.values import AddressText, Duration, HttpUrl, Table, read_server
 
 
 def _read_limit(raw: Any) -> Any:
@@ -15,11 +15,7 @@ def _read_limit(raw: Any) -> Any:
 Limit = Annotated[Duration | None, BeforeValidator(_read_limit)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Alerts(_Table):
+class Alerts(Table):
     """[alerts]"""
 
     to: tuple[AddressText, ...] = ()
@@ -27,7 +23,7 @@ class Alerts(_Table):
     heartbeat: HttpUrl | None = Field(default=None, repr=False)  # called after each good edition
 
 
-class Retention(_Table):
+class Retention(Table):
     """[retention]: how long is kept what is not needed for ever; "forever" is for ever."""
 
     pages: Limit = Field(default=timedelta(days=30), ge=timedelta(days=2))  # texts of entries
@@ -36,13 +32,13 @@ class Retention(_Table):
     deliveries: Limit = Field(default=timedelta(days=400), ge=timedelta(days=62))  # by whole months of editions
 
 
-class Logs(_Table):
+class Logs(Table):
     """[log]: what `digest serve` and `digest worker` say."""
 
     format: Literal["console", "json"] = "console"
 
 
-class Checks(_Table):
+class Checks(Table):
     """[check]: of `digest check`."""
 
     nameservers: tuple[str, ...] = ()  # that are asked of the sender's domain; else those of this machine

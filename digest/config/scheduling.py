@@ -4,15 +4,11 @@ import re
 from datetime import date, time, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from digest.config.values import Duration, TimeOfDay, Weekdays, Zone, kind_of
+from digest.config.values import Duration, Table, TimeOfDay, Weekdays, Zone, kind_of
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _read_weekday(raw: object) -> object:
@@ -47,7 +43,7 @@ def _read_holiday(raw: Any) -> object:
         raise ValueError(f'"{text}" is no day; write "2026-12-25", or "12-25" for every year') from None
 
 
-class Pause(_Table):
+class Pause(Table):
     """[[schedule.pauses]]: days on which nothing is due, both included."""
 
     first: date
@@ -64,7 +60,7 @@ class Pause(_Table):
 Holidays = Annotated[tuple[date | tuple[int, int], ...], BeforeValidator(_read_holidays)]
 
 
-class Schedule(_Table):
+class Schedule(Table):
     """[schedule]"""
 
     at: TimeOfDay = time(7)
@@ -85,13 +81,13 @@ class Schedule(_Table):
         )
 
 
-class LocalEngine(_Table):
+class LocalEngine(Table):
     """[engine] with kind = "local": everything in the process that decides it."""
 
     kind: Literal["local"] = "local"
 
 
-class ProcrastinateEngine(_Table):
+class ProcrastinateEngine(Table):
     """[engine] with kind = "procrastinate": any number of `digest worker` over one PostgreSQL."""
 
     kind: Literal["procrastinate"]

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Discriminator,
     Field,
@@ -31,6 +30,7 @@ from digest.config.values import (
     Identifier,
     Network,
     SecureUrl,
+    Table,
     kind_of,
 )
 from digest.models import Cadence, Rights
@@ -39,11 +39,7 @@ _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _LATE = timedelta(days=2)  # an edition may be made that much later than it was due, from what was there then
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Newsletter(_Table):
+class Newsletter(Table):
     """[newsletter]"""
 
     name: str = Field(min_length=1)
@@ -56,7 +52,7 @@ class Newsletter(_Table):
     base_url: AsciiUrl = Field(default="http://127.0.0.1:8000", max_length=400)  # it stands in a header of one line
 
 
-class Colours(_Table):
+class Colours(Table):
     """[theme.light] and [theme.dark]: colours by the names of a theme's table."""
 
     desk: Colour | None = None
@@ -68,7 +64,7 @@ class Colours(_Table):
     on_accent: Colour | None = None
 
 
-class ThemeTable(_Table):
+class ThemeTable(Table):
     """[theme]"""
 
     name: str = Field(default="plain", pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -85,7 +81,7 @@ class ThemeTable(_Table):
     dark: Colours = Colours()
 
 
-class EditionRules(_Table):
+class EditionRules(Table):
     """[edition]"""
 
     window: Duration = timedelta(hours=24)
@@ -98,14 +94,14 @@ class EditionRules(_Table):
     approval: str = Field(default="none", pattern=r"^(none|required|first:\d+)$")
 
 
-class Topic(_Table):
+class Topic(Table):
     """[[topics]]"""
 
     id: Identifier
     title: str = Field(min_length=1)
 
 
-class _SourceTable(_Table):
+class _SourceTable(Table):
     id: Identifier
     title: str | None = None
     topics: tuple[str, ...] = ()
@@ -158,14 +154,14 @@ class CustomSourceTable(_SourceTable):
     kind: str
 
 
-class ExtractiveTable(_Table):
+class ExtractiveTable(Table):
     """[summarizer]"""
 
     kind: Literal["extractive"] = "extractive"
     outlets: Literal["lead", "all"] = "lead"
 
 
-class LlmTable(_Table):
+class LlmTable(Table):
     """[summarizer] with kind = "llm": a model behind any service that speaks OpenAI's chat completions."""
 
     kind: Literal["llm"]
@@ -195,14 +191,14 @@ class LlmTable(_Table):
         return options
 
 
-class CustomTable(_Table):
+class CustomTable(Table):
     """[summarizer] with kind = "package.module:factory"; further keys are the factory's arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: str
 
 
-class Fetching(_Table):
+class Fetching(Table):
     """[fetch]"""
 
     allow_private: tuple[Network, ...] = ()
@@ -224,7 +220,7 @@ SummarizerTable = Annotated[
 ]
 
 
-class Secrets(_Table):
+class Secrets(Table):
     """What comes from the environment only."""
 
     secret_key: SecretStr | None = None
@@ -246,7 +242,7 @@ class Secrets(_Table):
         return found
 
 
-class Config(_Table):
+class Config(Table):
     """The whole configuration. `path` is the file it was read from; relative paths in it are already resolved."""
 
     path: Path

@@ -7,7 +7,7 @@ from math import inf
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from digest.audience.addresses import parse_address
 from digest.errors import ConfigError
@@ -118,6 +118,12 @@ def read_server(text: str) -> tuple[str, int]:
         told = f'"{text}" is no address of a server; write it as "192.0.2.1", "192.0.2.1:53" or "[2001:db8::1]:53"'
         raise ValueError(told) from None
     return host, int(port)
+
+
+class Table(BaseModel):
+    """A table of config.toml: what it does not know is a fault, and nothing changes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def is_custom(kind: str) -> bool:

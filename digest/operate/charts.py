@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
+from digest.models import ARRIVED, UNSETTLED
+
 _ROUND: Final = (1, 2, 4, 6, 8, 10)
 # Deliveries by what they mean for a reader, in print order; the first word is also their colour's name.
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
-    "arrived": ("accepted", "delivered"),
-    "waiting": ("planned", "claimed", "attempted", "deferred"),
+    "arrived": ARRIVED,
+    "waiting": UNSETTLED,
     "unknown": ("unknown",),
     "failed": ("refused", "bounced", "dropped", "complained"),
     "skipped": ("skipped",),
@@ -48,11 +50,10 @@ def plot_line(counts: Mapping[date, int], *, width: int = 720, height: int = 180
     places = [
         (round(width * (day - days[0]).days / span, 1), round(height * (1 - counts[day] / top), 1)) for day in days
     ]
-    path = "M" + " L".join(f"{x},{y}" for x, y in places)
     if len(places) == 1:  # a line of one day is none
-        path = f"M0,{places[0][1]} L{width},{places[0][1]}"
-    start = places[0][0]
-    end = width if len(places) == 1 else places[-1][0]
+        places = [(0, places[0][1]), (width, places[0][1])]
+    path = "M" + " L".join(f"{x},{y}" for x, y in places)
+    (start, _), (end, level) = places[0], places[-1]
     return Line(
         width=width,
         height=height,
@@ -60,7 +61,7 @@ def plot_line(counts: Mapping[date, int], *, width: int = 720, height: int = 180
         area=f"{path} L{end},{height} L{start},{height} Z",
         ticks=tuple((round(height * (1 - part / 2), 1), round(top * part / 2)) for part in (0, 1, 2)),
         days=tuple(_mark_days(days[0], days[-1], width)),
-        last=(end, places[-1][1], counts[days[-1]]),
+        last=(end, level, counts[days[-1]]),
     )
 
 

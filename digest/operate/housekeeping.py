@@ -3,9 +3,10 @@
 A year of operation leaves a database that grows with its readers and sources, and not with its age.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from digest.errors import StoreError
@@ -13,9 +14,8 @@ from digest.errors import StoreError
 if TYPE_CHECKING:
     from digest.app import App
 
-_EVERY: Final = timedelta(
-    hours=20
-)  # less than a day: a job that begins some minutes earlier than yesterday does it, too
+# Less than a day: a job that begins some minutes earlier than yesterday does it, too.
+_EVERY: Final = timedelta(hours=20)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,20 +55,20 @@ def keep_house(app: "App", *, at_once: bool = False) -> Kept | None:
 def prune(app: "App", now: datetime) -> Kept:
     """Forget what [retention] keeps no longer."""
     pruning, rules, slug, kept = app.store.pruning, app.config.retention, app.config.newsletter.slug, Kept()
-    if app.config.pages_kept:
-        before_pages = now - app.config.pages_kept
-        kept.forget("pages", lambda: pruning.forget_pages(slug, before=before_pages))
-    if rules.events:
-        before_events = now - rules.events
-        kept.forget("events", lambda: pruning.forget_events(before=before_events))
-    if rules.consent_networks:
-        before_networks = now - rules.consent_networks
-        kept.forget("networks", lambda: pruning.forget_networks(slug, before=before_networks))
-    if rules.deliveries:
-        before_all = now - rules.deliveries
-        day = before_all.date()
-        kept.forget("editions", lambda: pruning.forget_deliveries(slug, before=day, untouched_since=before_all))
-        kept.forget("runs", lambda: pruning.forget_runs(slug, before=before_all))
+    parts: Sequence[tuple[str, timedelta | None, Callable[[datetime], int]]] = (
+        ("pages", app.config.pages_kept, lambda before: pruning.forget_pages(slug, before=before)),
+        ("events", rules.events, lambda before: pruning.forget_events(before=before)),
+        ("networks", rules.consent_networks, lambda before: pruning.forget_networks(slug, before=before)),
+        (
+            "editions",
+            rules.deliveries,
+            lambda before: pruning.forget_deliveries(slug, before=before.date(), untouched_since=before),
+        ),
+        ("runs", rules.deliveries, lambda before: pruning.forget_runs(slug, before=before)),
+    )
+    for name, span, work in parts:
+        if span is not None:
+            kept.forget(name, partial(work, now - span))
     return kept
 
 

@@ -3,15 +3,17 @@
 Nobody is named in them: sources by their ids, editions by their dates, everything else is a number.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from digest import __version__
+from digest.models import RunStatus
 from digest.operate.incidents import find_incidents, read_standing
 from digest.operate.status import read_status
 
@@ -63,30 +65,26 @@ class _Collected(Collector):
 
 def _list_metrics(app: "App") -> Iterator[Metric]:
     found, now = read_status(app), app.clock()
-    runs, slug = app.store.runs, app.config.newsletter.slug
+    slug = app.config.newsletter.slug
     yield InfoMetricFamily("digest", FIGURES["digest_info"][1], {"version": __version__})
-    if last := runs.last(slug):
-        yield from _measure_end(*last)
-    if worked := runs.last(slug, has_stages=True):
+    if last := found["last_run"]:
+        yield from _measure_end(last)
+    if worked := app.store.runs.last(slug, has_stages=True):
         yield from _measure_stages(worked[1])
     yield from _measure_editions(found)
-    if sent_at := app.store.editions.last_sent_at(app.config.newsletter.slug):  # also when it was long ago
+    if sent_at := app.store.editions.last_sent_at(slug):  # also when it was long ago
         yield _one("digest_last_success_timestamp_seconds", sent_at)
     yield from _measure_sources(found)
     yield _gauge("digest_subscribers", found["subscribers"])
     if found["next_due_at"]:
         yield _one("digest_next_edition_due_timestamp_seconds", found["next_due_at"])
     yield from _measure_work(found)
-    incidents = find_incidents(read_standing(app, now))
-    counts: dict[str, int] = {}
-    for one in incidents:
-        counts[one.kind] = counts.get(one.kind, 0) + 1
-    yield _gauge("digest_incidents", counts)
+    yield _gauge("digest_incidents", Counter(one.kind for one in find_incidents(read_standing(app, now))))
 
 
-def _measure_end(finished_at: datetime, report: "Report") -> Iterator[Metric]:
-    yield _one("digest_last_run_timestamp_seconds", finished_at)
-    states = {status: float(report.status == status) for status in ("done", "partial", "failed")}
+def _measure_end(last: Mapping[str, Any]) -> Iterator[Metric]:
+    yield _one("digest_last_run_timestamp_seconds", last["finished_at"])
+    states = {status: float(last["status"] == status) for status in get_args(RunStatus)}
     yield _gauge("digest_last_run_status", states)
 
 

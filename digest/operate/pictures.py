@@ -16,9 +16,14 @@ _MEASURE: Final = "<script>document.title = 'height ' + document.documentElement
 _HEIGHT: Final = re.compile(r"<title>height (\d+)</title>")
 
 
+def find_chromium() -> str | None:
+    """The one that is installed; None: none is."""
+    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
 def take_picture(html: str, out: Path, *, width: int = 700) -> None:
     """Write the mail as a PNG, whole. Raises ConfigError when there is no Chromium, or it fails."""
-    program = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    program = find_chromium()
     if program is None:
         remedy = "install Chromium, or write .html, .txt or .eml"
         raise ConfigError(str(out), "a picture needs Chromium, which is not installed", remedy=remedy)

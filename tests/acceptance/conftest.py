@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from digest.operate.pictures import find_chromium
 from tests.forking import ADDRESS, COMMON, Forked, Forks
 
 NEWSLETTER = """\
@@ -92,7 +93,7 @@ def sample_desk(desk: Desk, samples: Path) -> Desk:
 
 def launch_browser() -> Iterator[Browser]:
     """The Chromium that is installed; the test is skipped where there is none."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    executable = find_chromium()
     if executable is None:
         pytest.skip("needs chromium")
     with sync_playwright() as playwright:

@@ -4,7 +4,6 @@ import email
 import email.policy
 import json
 import re
-import shutil
 import struct
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Frame, Page, Request
 
+from digest.operate.pictures import find_chromium
 from tests.acceptance.conftest import Answer, Desk
 from tests.acceptance.looks import MEASURE
 from tests.acceptance.serving import serving
@@ -544,7 +544,7 @@ def test_send_test_hands_over_one_message_and_records_nothing(desk: Desk, server
 
 
 def test_a_picture_is_as_high_as_the_mail(desk: Desk) -> None:
-    if not shutil.which("chromium"):
+    if not find_chromium():
         pytest.skip("needs chromium")
     out = desk.folder / "shown.png"
     done = desk.digest("preview", "--out", str(out))

@@ -62,40 +62,30 @@ def _check_space(app: "App") -> Iterator[Checked]:
 
 def _check_files(app: "App") -> Iterator[Checked]:
     """Who on this machine may read what holds addresses or secrets, or change what we do."""
+    sound = Checked(
+        subject="permissions", result="ok", message="others on this machine can change or read nothing of it"
+    )
+    yield from list(_find_open_files(app)) or [sound]
+
+
+def _find_open_files(app: "App") -> Iterator[Checked]:
+    def tell(one: Path, message: str, remedy: str, result: Result = "warning") -> Checked:
+        return Checked(subject=f"permissions {one.name}", result=result, message=message, remedy=remedy)
+
     path = app.config.path
-    faults = []
     if _mode(path) & stat.S_IWOTH:
-        faults.append((path, "everybody here may change it", "failure", f"chmod o-w {path}"))
+        yield tell(path, "everybody here may change it", f"chmod o-w {path}", "failure")
     if _holds_password(app.config.store.url) and not _is_from_environment(app) and _mode(path) & stat.S_IROTH:
         remedy = "move the address with its password into DIGEST_STORE_URL"
-        faults.append((path, "everybody here may read the database's password in it", "warning", remedy))
-    private = [path.parent / ".env"]
-    private += [table.dkim.key for table in app.config.transports if isinstance(table, SmtpTable) and table.dkim]
-    faults += [
-        (one, "everybody here may read it", "warning", f"chmod o-rwx {one}")
-        for one in private
-        if _mode(one) & stat.S_IROTH
-    ]
-    try:
-        files = app.store.files
-    except DigestError:
-        files = []
-    faults += [
-        (one, "everybody here may read the readers' addresses in it", "warning", f"chmod o-rwx {one}")
-        for one in files[:1]
-        if _mode(one) & stat.S_IROTH and not is_rehearsal(app.config)
-    ]
-    for one, message, result, remedy in faults:
-        yield Checked(
-            subject=f"permissions {one.name}",
-            result="failure" if result == "failure" else "warning",
-            message=message,
-            remedy=remedy,
-        )
-    if not faults:
-        yield Checked(
-            subject="permissions", result="ok", message="others on this machine can change or read nothing of it"
-        )
+        yield tell(path, "everybody here may read the database's password in it", remedy)
+    keys = [table.dkim.key for table in app.config.transports if isinstance(table, SmtpTable) and table.dkim]
+    for one in [path.parent / ".env", *keys]:
+        if _mode(one) & stat.S_IROTH:
+            yield tell(one, "everybody here may read it", f"chmod o-rwx {one}")
+    with suppress(DigestError):
+        for one in app.store.files[:1]:
+            if _mode(one) & stat.S_IROTH and not is_rehearsal(app.config):
+                yield tell(one, "everybody here may read the readers' addresses in it", f"chmod o-rwx {one}")
 
 
 def _mode(path: Path) -> int:
