@@ -11,9 +11,8 @@ What a task does, and whether it is still needed, is decided elsewhere. Nothing 
 import asyncio
 import os
 import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from digest.engine.contact import Again, Aside, Contact, Done, Ended, Fetched
 from digest.engine.queue import LONGEST_PAUSE, STALLED_AFTER, ProcrastinateQueue, read_task
 from digest.errors import ConfigError, DigestError, StoreError, StoreUnavailable
+from digest.means import Means, Readings
 from digest.models import Owner, SetAside, Task, TaskKind
 from digest.operate.chores import Chore, Chores
 from digest.protocols import Perform
@@ -38,32 +38,6 @@ _TIDY: Final = timedelta(minutes=10)
 _UNSUITED: Final = timedelta(seconds=30)  # for a task that another worker is to do
 _LONGEST_REST: Final = timedelta(minutes=10)
 _AT_ONCE: Final = b"digest: ended at once; what was under way is done again by another worker\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What one reading of the configuration gives."""
-
-    performs: Mapping[TaskKind, Perform]
-    chores: Sequence[Chore] = ()  # what each worker does beside its tasks; the same, and in order, in each reading
-    open: Callable[[], object] = lambda: None  # before the first task; may raise StoreError
-    check: Callable[[], object] = lambda: (
-        None
-    )  # now and then; raises StoreError when the database is of another version, and tells of it
-    note_lost: Callable[[StoreUnavailable], bool] = lambda _: False  # the database is away; whether this tells of it
-    note_found: Callable[[], None] = lambda: None  # it is back
-    measure: Callable[[], bytes] = lambda: b""  # figures for Prometheus; raises StoreError
-    stop: Callable[[], None] = lambda: None  # ask tasks under way to end with what they are at
-    close: Callable[[], None] = lambda: None  # when the last of its tasks has ended
-
-
-@dataclass(slots=True, eq=False)
-class _Used:
-    """Means, and how many tasks and chores use them."""
-
-    means: Means
-    tasks: int = 0
-    is_over: bool = False
 
 
 def choose_pause(attempt: int) -> timedelta:
@@ -87,20 +61,17 @@ class Worker:
     check_every: timedelta = _CHECK
     announce: Callable[[], None] = lambda: None  # it is at work
     is_hung_up: Callable[[], bool] = lambda: False  # whether the terminal is gone that it was started in
-    _used: _Used = field(init=False)
-    _kept: list[_Used] = field(default_factory=list, init=False)  # this one, and those before whose tasks go on
+    _readings: Readings = field(init=False)
     _consumer: "Consumer" = field(init=False)
     _contact: Contact = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _told: str = field(default="", init=False)
     _was_unsuited: bool = field(default=False, init=False)
-    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _begun: set["asyncio.Task[None]"] = field(default_factory=set, init=False)
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT, and what is under way has ended. Raises ConfigError."""
-        self._used = _Used(self.load())
-        self._kept.append(self._used)
+        self._readings = Readings(self.load())
         asyncio.run(self._run())
 
     async def _run(self) -> None:
@@ -108,8 +79,8 @@ class Worker:
 
         self._contact = Contact(
             self.tell,
-            note_lost=lambda error: self._used.means.note_lost(error),
-            note_found=lambda: self._used.means.note_found(),
+            note_lost=lambda error: self._readings.newest.note_lost(error),
+            note_found=lambda: self._readings.newest.note_found(),
         )
         self._consumer = Consumer(
             queue=self.queue,
@@ -135,7 +106,7 @@ class Worker:
             if self.health:
                 await self.health.close()
             self._threads.shutdown(wait=False)
-            self._retire(self._used)
+            self._readings.retire()
             self.queue.close()
 
     def _stop(self) -> None:
@@ -143,8 +114,7 @@ class Worker:
             os.write(2, _AT_ONCE)
             os._exit(1)
         self._consumer.stop()
-        for used in list(self._kept):
-            used.means.stop()
+        self._readings.stop()
         self.tell("digest: stopping with what is under way; a second signal ends at once")
 
     def _find_obstacle(self) -> str:
@@ -154,15 +124,15 @@ class Worker:
         return "" if self._contact.is_ready else "the database does not answer, or is not of this version"
 
     def _measure(self) -> bytes:
-        with self._using() as used:
-            return used.means.measure()
+        with self._readings.using() as means:
+            return means.measure()
 
     async def _open(self) -> bool:
         """Wait for the database, and for its tables to be those of this version; whether it was not stopped."""
         pause = 1.0
         while not self._consumer.is_stopping:
             try:
-                await asyncio.to_thread(self._used.means.open)
+                await asyncio.to_thread(self._readings.newest.open)
                 await asyncio.to_thread(self.queue.require_schema)
             except StoreError as error:
                 self._contact.lost(error)
@@ -185,10 +155,10 @@ class Worker:
         """Those of the means in use, whichever these are by then: what is closed looks after nothing any more."""
 
         def follow(place: int) -> str | None:
-            with self._using() as used:
-                return used.means.chores[place].work()
+            with self._readings.using() as means:
+                return means.chores[place].work()
 
-        return [replace(chore, work=partial(follow, place)) for place, chore in enumerate(self._used.means.chores)]
+        return [replace(chore, work=partial(follow, place)) for place, chore in enumerate(self._readings.newest.chores)]
 
     def _sweep(self) -> None:
         if not self._contact.is_there:  # who waits for it tries again more and more rarely
@@ -201,8 +171,8 @@ class Worker:
         if not self._contact.is_there:
             return
         try:
-            with self._using() as used:
-                used.means.check()
+            with self._readings.using() as means:
+                means.check()
         except StoreUnavailable:
             return  # of which the worker itself tells
         except StoreError as error:
@@ -257,45 +227,18 @@ class Worker:
         if self._consumer.is_stopping:
             means.close()
             return
-        before, self._used = self._used, _Used(means)
-        self._kept.append(self._used)
-        self._retire(before)
+        self._readings.replace(means)
         self.tell("digest: the configuration was read again; tasks that begin now use it")
-
-    def _retire(self, used: _Used) -> None:
-        used.is_over = True
-        self._let_go(used)
-
-    def _let_go(self, used: _Used) -> None:
-        with self._turn:
-            is_left = used.is_over and not used.tasks and used in self._kept
-            if is_left:
-                self._kept.remove(used)
-        if is_left:
-            used.means.close()
-
-    @contextmanager
-    def _using(self) -> Iterator[_Used]:
-        """Those in use now, which stay open until they are done with; from any thread."""
-        with self._turn:
-            used = self._used
-            used.tasks += 1
-        try:
-            yield used
-        finally:
-            with self._turn:
-                used.tasks -= 1
-            self._let_go(used)
 
     async def _perform(self, fetched: Fetched) -> Ended:
         task = read_task(fetched.arguments)
-        perform = self._used.means.performs.get(task.kind) if task else None
+        perform = self._readings.newest.performs.get(task.kind) if task else None
         if task is None or perform is None or task.newsletter != self.queue.newsletter:
             if not self._was_unsuited:
                 self._was_unsuited = True
                 self.tell("digest: there are tasks that this version does not know; they are left to other workers")
             return Again(pause=_UNSUITED)
-        with self._using():
+        with self._readings.using():
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, self._try, perform, task, fetched)
 

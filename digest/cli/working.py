@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from digest.config import Config
     from digest.config.scheduling import ProcrastinateEngine
+    from digest.means import Means
     from digest.operate.presence import Presence
-    from digest.worker import Means
 
 _KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 
@@ -140,10 +140,10 @@ def _make_means(
     log: Log,
 ) -> "Means":
     from digest.app import App
+    from digest.means import Means
     from digest.operate.metrics import read_metrics
     from digest.operate.presence import Presence, hold_back, hold_back_chores
     from digest.tasks import list_worker_chores, make_performing
-    from digest.worker import Means
 
     app = App(config, on_stage=log.note_stage)
     performing = make_performing(app, concurrency=at_once)

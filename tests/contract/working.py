@@ -15,10 +15,11 @@ from pathlib import Path
 from digest.engine.queue import KINDS, STALLED_AFTER, ProcrastinateQueue
 from digest.errors import ConfigError, SourceError, StoreUnavailable
 from digest.health import Health
+from digest.means import Means
 from digest.models import Task
 from digest.operate.chores import Chore
 from digest.stores.owners import this_owner
-from digest.worker import Means, Worker
+from digest.worker import Worker
 
 
 class Deeds:
