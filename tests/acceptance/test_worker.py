@@ -6,7 +6,6 @@ import signal
 import socket
 import threading
 import urllib.request
-from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
@@ -22,7 +21,6 @@ from digest.operate.metrics import read_metrics
 from digest.stores.sql import SqlStore
 from tests.acceptance.conftest import Desk
 from tests.acceptance.serving import wait_for
-from tests.doubles.postgresql import PostgresServer
 
 ENGINE = """
 [engine]
@@ -31,10 +29,8 @@ kind = "procrastinate"
 
 
 @pytest.fixture
-def url(postgresql: PostgresServer) -> Iterator[str]:
-    url = postgresql.create()
-    yield url
-    postgresql.drop(url)
+def url(server_url: str) -> str:
+    return server_url
 
 
 @pytest.fixture

@@ -32,7 +32,6 @@ from digest.tasks import compose, list_worker_chores, read_subject
 from tests.acceptance.serving import wait_for
 from tests.contract.editions import make_edition
 from tests.contract.test_lanes import flaky
-from tests.doubles.postgresql import PostgresServer
 from tests.doubles.smtp_server import SmtpServer
 from tests.faults.field import NEWSLETTER, SECTION
 
@@ -61,10 +60,8 @@ def server() -> Iterator[SmtpServer]:
 
 
 @pytest.fixture
-def url(postgresql: PostgresServer) -> Iterator[str]:
-    made = postgresql.create()
-    yield made
-    postgresql.drop(made)
+def url(server_url: str) -> str:
+    return server_url
 
 
 def write_config(folder: Path, url: str, server: SmtpServer, *, rate: str = "3000/s", more: str = "") -> Path:

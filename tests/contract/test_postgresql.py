@@ -25,11 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def store_url(postgresql: PostgresServer) -> Iterator[str]:
-    """An empty database."""
-    url = postgresql.create()
-    yield url
-    postgresql.drop(url)
+def store_url(server_url: str) -> str:
+    """Of this kind alone."""
+    return server_url
 
 
 @pytest.fixture
