@@ -1,6 +1,7 @@
 """A million recipients planned and settled, on both databases: how long, and with how much memory.
 
-`python -m benchmarks.ledger URL COUNT fill|send|plan` does one part in a process of its own, and prints its seconds.
+`python -m benchmarks.ledger URL COUNT fill|fill-left|send|plan` does one part in a process of its own, and prints its
+seconds.
 """
 
 import json
@@ -46,25 +47,30 @@ def measure_ledger() -> Iterator[Figure]:
     yield from _measure(1_000_000, "send", "aim 60 s", peer=True)
 
 
+def measure_with_lists() -> Iterator[Figure]:
+    """The same, where 10,000 others have left: then each address is looked for on the lists, twice. By hand."""
+    yield from _measure(1_000_000, "send", "10,000 on the lists", peer=False, fill="fill-left")
+
+
 def measure_ten_million() -> Iterator[Figure]:
     """10,000,000 recipients planned, to be run by hand: it takes some gigabytes of disk and many minutes."""
     yield from _measure(10_000_000, "plan", "planned only", peer=False)
 
 
-def _measure(count: int, part: str, note: str, *, peer: bool) -> Iterator[Figure]:
+def _measure(count: int, part: str, note: str, *, peer: bool, fill: str = "fill") -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
-        yield from _measure_on("sqlite", f"sqlite:///{folder}/bench.db", count, part, note, peer=peer)
+        yield from _measure_on("sqlite", f"sqlite:///{folder}/bench.db", count, part, note, peer=peer, fill=fill)
     if find_binaries() is None:
         note = "PostgreSQL is not installed here: nothing was measured"
         yield Figure(name=f"ledger {count:,}, postgresql", value=0, unit="s", note=note)
         return
     with PostgresServer(durable=True) as server:
-        yield from _measure_on("postgresql", server.create(), count, part, note, peer=peer)
+        yield from _measure_on("postgresql", server.create(), count, part, note, peer=peer, fill=fill)
 
 
-def _measure_on(kind: str, url: str, count: int, part: str, note: str, *, peer: bool) -> Iterator[Figure]:
-    name = f"ledger {count:,}, {kind}"
-    run(url, count, "fill")
+def _measure_on(kind: str, url: str, count: int, part: str, note: str, *, peer: bool, fill: str) -> Iterator[Figure]:
+    name = f"ledger {count:,}, {kind}" + (", lists" if fill != "fill" else "")
+    run(url, count, fill)
     said, megabytes = run(url, count, part)
     note = f"{said['planned']:.1f} s of it planning, {said['cpu']:.1f} s of CPU here; {note}"
     if peer:
@@ -98,6 +104,13 @@ def _fill(store: SqlStore, count: int) -> None:
     store.editions.save(replace(make_edition(), newsletter="bench"), variants, EditionState.READY, None, now=NOW)
 
 
+def _fill_lists(store: SqlStore) -> None:
+    left = Subscriber(email="", state=SubscriberState.UNSUBSCRIBED)
+    arrivals = [Arrival(f"left{number}@mail{number % 997}.news", None, left) for number in range(10_000)]
+    store.subscribers.take("bench", arrivals, now=NOW, mark=("bench", 2))
+    assert store.subscribers.is_suppressed("bench", arrivals[0][0])
+
+
 def plan(store: SqlStore, edition: Edition) -> Iterator[Planned]:
     """As digest/sending.py does."""
 
@@ -127,8 +140,10 @@ def main(url: str, count: int, part: str) -> None:
     """One part; prints its seconds."""
     with closing(SqlStore.open(url)) as store:
         start, planned = time.perf_counter(), 0.0
-        if part == "fill":
+        if part.startswith("fill"):
             _fill(store, count)
+            if part == "fill-left":
+                _fill_lists(store)
         else:
             (stored,) = store.editions.newest("bench", 1)
             assert stored.edition
@@ -137,7 +152,7 @@ def main(url: str, count: int, part: str) -> None:
         if part == "send":
             _send(store, stored.id)
         seconds = time.perf_counter() - start
-        if part != "fill":
+        if not part.startswith("fill"):
             assert sum(store.ledger.counts(stored.id).values()) == count
     sys.stdout.write(json.dumps({"seconds": seconds, "planned": planned, "cpu": time.process_time()}))
 
@@ -178,7 +193,10 @@ def _run_bare(url: str, count: int) -> float:
 
 
 MEASURES: dict[str, Callable[[], Iterator[Figure]]] = {"ledger": measure_ledger}
-BY_HAND: dict[str, Callable[[], Iterator[Figure]]] = {"ledger-ten-million": measure_ten_million}
+BY_HAND: dict[str, Callable[[], Iterator[Figure]]] = {
+    "ledger-lists": measure_with_lists,
+    "ledger-ten-million": measure_ten_million,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

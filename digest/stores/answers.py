@@ -6,8 +6,9 @@ from typing import Final
 from sqlalchemy import delete, select
 
 from digest.protocols import AnswerStore
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database
 from digest.stores.schema import answers
+from digest.stores.statements import upsert
 
 _KEPT_FOR: Final = timedelta(days=90)
 

@@ -4,8 +4,9 @@ from datetime import date
 
 from sqlalchemy import delete, select
 
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database
 from digest.stores.schema import censuses
+from digest.stores.statements import upsert
 
 
 class SqlCensus:

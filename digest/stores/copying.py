@@ -11,10 +11,11 @@ from sqlalchemy import Boolean, Connection, Date, Table, delete, func, select
 
 from digest.errors import StoreError
 from digest.models import month_of
-from digest.stores.database import Database, fill, number_on
+from digest.stores.database import Database
 from digest.stores.keys import KEY
 from digest.stores.partitions import add_months, list_months, name_table
 from digest.stores.schema import batches, deliveries, editions, events, keys, metadata, tallies
+from digest.stores.statements import fill, number_on
 
 _AT_ONCE: Final = 5000  # rows that are held
 _OF_DELIVERIES: Final = " LEFT JOIN deliveries ON deliveries.id = events.delivery"

@@ -10,9 +10,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from digest.models import Count, MadeBy
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database
 from digest.stores.partitions import read_month
 from digest.stores.schema import counts, deliveries, keys
+from digest.stores.statements import upsert
 
 _SALT: Final = "counting_salt"
 

@@ -6,7 +6,7 @@ senders write at once, each under the locks that its own statements take.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,12 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Column, Connection, Engine, Executable, Table, exc, func, select
-from sqlalchemy.dialects.postgresql import Insert
-from sqlalchemy.dialects.postgresql import insert as _insert
+from sqlalchemy import Connection, Engine, exc
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
-from sqlalchemy.schema import CreateTable
 
 from digest.errors import StoreError, StoreUnavailable
 
@@ -27,67 +24,6 @@ A = TypeVar("A")
 
 Kind = Literal["read", "reading", "durable", "fast", "bulk", "beside", "marking", "upgrade", "session"]
 OPTION = "digest_begin"  # of a connection's execution options: the kind of its next transaction
-
-
-def upsert(table: Table) -> Insert:
-    """An INSERT that can say ON CONFLICT; SQLite and PostgreSQL write it alike."""
-    return _insert(table)
-
-
-def chunks(values: Sequence[A], size: int = 900) -> Iterator[Sequence[A]]:
-    """Some at a time: a statement takes no more."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
-
-
-def count_rows(connection: Connection, statement: Executable) -> int:
-    """Run what changes or adds rows; how many those were, as the driver says: some forget it once they are read."""
-    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
-
-
-def make_temporary(connection: Connection, table: Table) -> None:
-    """A table of this connection alone, unless it has that: on PostgreSQL asking is cheaper, and always allowed."""
-    is_asked = connection.dialect.name == "postgresql"
-    if is_asked and connection.execute(select(func.to_regclass(f"pg_temp.{table.name}"))).scalar() is not None:
-        return
-    connection.execute(CreateTable(table, if_not_exists=True))
-
-
-def number_on(connection: Connection, column: Column[Any]) -> None:
-    """After rows came with numbers: the next one gets the next. SQLite does that by itself."""
-    if connection.dialect.name == "postgresql":
-        table = column.table.name
-        sequence = func.pg_get_serial_sequence(table, column.name)
-        connection.execute(select(func.setval(sequence, select(func.max(column)).scalar_subquery())))
-
-
-def count_anew(connection: Connection, *tables: Table) -> None:
-    """After very many rows came: PostgreSQL learns how many, and how to look for them, a minute earlier."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
-
-
-def fill(
-    connection: Connection,
-    columns: Sequence[Column[Any]],
-    rows: Iterable[tuple[object, ...]],
-    *,
-    into: str | None = None,
-) -> None:
-    """Many rows into some columns of a table; past SQLAlchemy, which takes longer than the database.
-
-    `into` is the table of a part of it: where PostgreSQL need not find the part for each row, it writes many at once.
-    """
-    table, names = into or columns[0].table.name, ", ".join(f'"{column.name}"' for column in columns)
-    driver: Any = connection.connection.driver_connection
-    with closing(driver.cursor()) as cursor:
-        if connection.dialect.name == "postgresql":
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-            return
-        marks = ", ".join("?" * len(columns))
-        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - our own names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

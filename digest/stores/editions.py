@@ -9,9 +9,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, update
 
 from digest.models import Cadence, Canary, Edition, EditionState, Rendition, StoredEdition
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database
 from digest.stores.rounds import SqlRounds
 from digest.stores.schema import editions, renditions
+from digest.stores.statements import upsert
 
 _EDITION = TypeAdapter(Edition)
 _LARGEST = 2**63 - 1  # what an INTEGER column holds

@@ -9,9 +9,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, and_, case, func, insert, literal, select, update
 
 from digest.models import Collected, Entry, Kept, Page, SourceState, StoredEntry
-from digest.stores.database import Database, chunks, upsert
+from digest.stores.database import Database
 from digest.stores.identity import find_renamed, is_of_all_sources, name_of_link, names_of, words_of
 from digest.stores.schema import Instant, entries, entry_names, sources
+from digest.stores.statements import chunks, upsert
 
 _ENTRY = TypeAdapter(Entry)
 _PAGE: TypeAdapter[Page | None] = TypeAdapter(Page | None)

@@ -7,9 +7,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from digest.models import Subscriber, SubscriberState, month_of
-from digest.stores.database import Database, chunks, count_rows, upsert
+from digest.stores.database import Database
 from digest.stores.requests import forget
 from digest.stores.schema import deliveries, editions, erasures, events, people, subscriptions
+from digest.stores.statements import chunks, count_rows, upsert
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
 

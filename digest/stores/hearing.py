@@ -27,10 +27,10 @@ from digest.models import (
     Weight,
 )
 from digest.protocols import BounceRules
-from digest.stores.database import chunks, number_on
 from digest.stores.matching import Match, match_events
 from digest.stores.schema import batches, deliveries, events, people, subscriptions
 from digest.stores.standing import judge
+from digest.stores.statements import chunks, number_on
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
 from digest.stores.waves import set_aside

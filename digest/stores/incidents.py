@@ -6,8 +6,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 
-from digest.stores.database import Database, count_rows, upsert
+from digest.stores.database import Database
 from digest.stores.schema import incidents
+from digest.stores.statements import count_rows, upsert
 
 _LEASE: Final = timedelta(minutes=10)  # to tell it by all ways; each gives up much sooner
 _SEEN_EVERY: Final = timedelta(hours=1)  # is written down: nothing is, mostly, by those who look each minute

@@ -27,8 +27,8 @@ from sqlalchemy import Connection, Engine, event
 
 from digest.errors import StoreError
 from digest.models import Cadence
-from digest.stores.database import chunks, upsert
 from digest.stores.schema import journal_lines
+from digest.stores.statements import chunks, upsert
 
 _NOTED: Final = "digest journal"  # what a transaction is to add
 _TAIL: Final = 64 * 1024  # bytes that tell, with few exceptions, whether a database is as new as its journal

@@ -8,8 +8,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, select
 
 from digest.models import Cadence, Report
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database
 from digest.stores.schema import keys, looks, runs
+from digest.stores.statements import upsert
 
 KEY: Final = "suppression_key"  # by which lists know addresses; see suppressing
 _REPORT = TypeAdapter(Report)

@@ -9,8 +9,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from digest.models import DeliveryState, Event, EventKind, month_in_key, month_of
-from digest.stores.database import chunks
 from digest.stores.schema import deliveries, editions, people, subscriptions
+from digest.stores.statements import chunks
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold
 

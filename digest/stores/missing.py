@@ -8,9 +8,10 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from digest.stores.database import Database, chunks
+from digest.stores.database import Database
 from digest.stores.journal import Begun, Journal, Line, Reading
 from digest.stores.schema import journal_lines
+from digest.stores.statements import chunks
 
 _CHUNK: Final = 500  # lines that are held
 

@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, or_
 from digest.errors import StoreError
 from digest.models import WAITING, DeliveryState, Planned, SubscriberState
 from digest.stores.columns import AT_ONCE, write_instant
-from digest.stores.database import chunks, count_rows, fill, upsert
 from digest.stores.partitions import find_table, read_month
 from digest.stores.schema import batches, deliveries, subscriptions, zones
+from digest.stores.statements import chunks, count_rows, fill, upsert
 from digest.stores.telling import read_zones
 
 _CHUNK: Final = 10_000

@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, Delete, Update, delete, exists, or
 
 from digest.models import EditionState, month_of
 from digest.stores import telling
-from digest.stores.database import Database, chunks, count_rows
+from digest.stores.database import Database
 from digest.stores.partitions import holds_only
 from digest.stores.schema import (
     batches,
@@ -26,6 +26,7 @@ from digest.stores.schema import (
     subscriptions,
     tallies,
 )
+from digest.stores.statements import chunks, count_rows
 
 _CHUNK: Final = 500
 _READ: Final = 5000  # deliveries whose events are looked for at once

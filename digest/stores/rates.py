@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from digest.models import Granted, Turns
-from digest.stores.database import Database, chunks, upsert
+from digest.stores.database import Database
 from digest.stores.schema import ceilings, paces
+from digest.stores.statements import chunks, upsert
 
 # More than all senders together can have reserved ahead. What lies further ahead was written under another time: the
 # clock was stepped back since, and nobody is to wait for it to come round again.

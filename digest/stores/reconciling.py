@@ -8,8 +8,9 @@ from sqlalchemy import select, update
 
 from digest.models import STAYING, AskedFor, Effect, Footing, SubscriberState, Weight
 from digest.stores.audience_tables import events, page_requests
-from digest.stores.database import Database, chunks
+from digest.stores.database import Database
 from digest.stores.schema import people, subscriptions
+from digest.stores.statements import chunks
 from digest.stores.suppressing import EVERY_NEWSLETTER, Suppressing
 from digest.stores.taking import fold
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from digest.errors import StoreError
 from digest.models import STAYING, UNSETTLED, DeliveryState, EditionState, SubscriberState
-from digest.stores.database import Database, chunks, count_rows, upsert
+from digest.stores.database import Database
 from digest.stores.journal import Begun, Journal, Line, Reading, name_key
 from digest.stores.keys import SqlKeys
 from digest.stores.lineage import LINEAGE, OWED
@@ -35,6 +35,7 @@ from digest.stores.schema import (
     subscriptions,
     suppressions,
 )
+from digest.stores.statements import chunks, count_rows, upsert
 from digest.stores.subscribers import SqlSubscribers
 from digest.stores.suppressing import EVERY_NEWSLETTER, Suppressing, hash_address
 

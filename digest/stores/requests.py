@@ -15,8 +15,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from digest.models import Asked, AskedFor, Choices, Counted, Effect, PageRequest, SubscriberState
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database
 from digest.stores.schema import events, page_requests, people, subscriptions
+from digest.stores.statements import upsert
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, make_keys
 

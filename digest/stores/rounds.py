@@ -11,9 +11,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from digest.models import EditionState
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database
 from digest.stores.opening import hold_sending
 from digest.stores.schema import batches, editions, rounds
+from digest.stores.statements import upsert
 
 # The driver's connection, the edition, the number of the round, for how many batches tasks are wanted.
 OnDue = Callable[[object, int, int, int], None]

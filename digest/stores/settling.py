@@ -14,9 +14,10 @@ from sqlalchemy import Connection, exists, update
 from digest.models import Claim, DeliveryState, Outcome, SubscriberState
 from digest.stores.claiming import write_owner
 from digest.stores.columns import write_instant
-from digest.stores.database import Straight, chunks
+from digest.stores.database import Straight
 from digest.stores.partitions import read_month
 from digest.stores.schema import deliveries, subscriptions
+from digest.stores.statements import chunks
 
 _LOST: Final = "the sender ended before the answer was known: it may have been sent"
 

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, updat
 
 from digest.models import Effect, EventKind, Said, Standing, SubscriberState, Weight
 from digest.protocols import BounceRules
-from digest.stores.database import chunks
 from digest.stores.matching import find_silent
 from digest.stores.schema import events, people, subscriptions
+from digest.stores.statements import chunks
 from digest.stores.suppressing import Suppressing
 
 _BOUNCED: Final = SubscriberState.BOUNCED.value

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, sel
 
 from digest.models import Arrival, Choices, DeliveryState, Receipt, Subscriber, SubscriberState, Subscription, Taken
 from digest.stores import choices, erasing
-from digest.stores.database import Database, count_anew, upsert
+from digest.stores.database import Database
 from digest.stores.schema import deliveries, editions, imports, people, subscriptions
+from digest.stores.statements import count_anew, upsert
 from digest.stores.suppressing import Suppressing
 from digest.stores.taking import fold, take
 

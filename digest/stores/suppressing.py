@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, or_, select, union, update
+from sqlalchemy import Connection, delete, select, union, update
 
 from digest.models import SubscriberState
-from digest.stores.database import chunks, count_rows, upsert
 from digest.stores.journal import Journal
 from digest.stores.keys import SqlKeys
 from digest.stores.schema import editions, subscriptions, suppressions
+from digest.stores.statements import chunks, count_rows, is_one_of, upsert
 
 EVERY_NEWSLETTER: Final = ""
 
@@ -158,15 +158,14 @@ class Suppressing:
 
     def among(self, connection: Connection, newsletter: str, email_keys: Sequence[str]) -> set[str]:
         """Those of these addresses that must not be mailed."""
+        if self.is_empty(connection):  # as of a new newsletter: then nobody has to be hashed
+            return set()
         hashed = dict(zip(self.hashes(connection, email_keys), email_keys, strict=True))
-        found: set[str] = set()
-        for chunk in chunks(sorted(hashed)):
-            query = select(suppressions.c.address).where(
-                suppressions.c.address.in_(chunk),
-                or_(suppressions.c.newsletter == newsletter, suppressions.c.newsletter == EVERY_NEWSLETTER),
-            )
-            found |= {hashed[address] for address in connection.execute(query).scalars()}
-        return found
+        query = select(suppressions.c.address).where(
+            is_one_of(connection, suppressions.c.address, list(hashed)),
+            suppressions.c.newsletter.in_((newsletter, EVERY_NEWSLETTER)),
+        )
+        return {hashed[address] for address in connection.execute(query).scalars()}
 
 
 def hash_address(secret: str, email_key: str) -> str:

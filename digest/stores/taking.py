@@ -32,8 +32,8 @@ from sqlalchemy import (
 
 from digest.models import STAYING, Arrival, Subscriber, SubscriberState, Taken, fold_address
 from digest.stores.columns import passing
-from digest.stores.database import chunks, count_rows, fill, make_temporary, number_on, upsert
 from digest.stores.schema import people, subscriptions, suppressions, write_instant
+from digest.stores.statements import chunks, count_rows, fill, make_temporary, number_on, upsert
 from digest.stores.suppressing import Suppressing
 
 _GONE: Final = (SubscriberState.UNSUBSCRIBED.value, SubscriberState.BOUNCED.value, SubscriberState.COMPLAINED.value)

@@ -8,9 +8,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, func, select, true
 
 from digest.models import WAITING, Delivery, DeliveryState
-from digest.stores.database import chunks
 from digest.stores.partitions import read_month
 from digest.stores.schema import batches, deliveries, editions, events, people, subscriptions, tallies, zones
+from digest.stores.statements import chunks
 
 _CHUNK: Final = 5000
 _GOT_IT: Final = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.COMPLAINED)

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import or_, select, update
 
 from digest.models import SourceState
-from digest.stores.database import Database, upsert
+from digest.stores.database import Database
 from digest.stores.entries import read_state
 from digest.stores.schema import sources
+from digest.stores.statements import upsert
 
 _AT_ONCE = 500  # sources in one statement
 

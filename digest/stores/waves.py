@@ -9,9 +9,9 @@ from sqlalchemy import Connection, distinct, func, select
 
 from digest.models import Effect, Wave, Weight
 from digest.protocols import BounceRules
-from digest.stores.database import chunks
 from digest.stores.schema import events, people
 from digest.stores.standing import COUNTING, Kept, read_refusals, set_effect
+from digest.stores.statements import chunks
 
 # What is one wave together: that there is nobody, or that our mail is not wanted.
 _WAVES: Final[Mapping[Weight, tuple[str, ...]]] = {

@@ -8,8 +8,9 @@ from sqlalchemy import Row, case, delete, exists, select
 
 from digest.models import Peer
 from digest.protocols.workers import GONE_AFTER, SILENT_AFTER
-from digest.stores.database import Database, count_rows, upsert
+from digest.stores.database import Database
 from digest.stores.schema import workers
+from digest.stores.statements import count_rows, upsert
 
 
 class SqlWorkers:

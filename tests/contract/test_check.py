@@ -196,13 +196,13 @@ def test_the_machine_is_looked_at(app: App, tmp_path: Path) -> None:
 def test_the_data_on_time_zones_are_those_that_are_in_use(tmp_path: Path) -> None:
     now, folders = datetime(2026, 11, 1, tzinfo=UTC), [str(tmp_path / "none"), str(tmp_path)]
     fresh = check_zone_data(folders, now)
-    assert (fresh.result, fresh.message) == ("ok", f"tzdata {tzdata.IANA_VERSION} of the package tzdata")
+    assert (fresh.result, fresh.message) == ("ok", f"tzdata {tzdata.IANA_VERSION}, from the package tzdata")
     (tmp_path / "UTC").touch()
-    assert check_zone_data(folders, now).message.endswith(f"does not tell of {tmp_path}")
+    assert check_zone_data(folders, now).message == f"tzdata of an unknown version, from the system's {tmp_path}"
     (tmp_path / "tzdata.zi").write_text("# version 2025b\n# redo posix_only\n")
     old = check_zone_data(folders, now)
-    assert (old.result, old.message) == ("warning", f"tzdata 2025b of {tmp_path}")
-    assert old.remedy == f"bring {tmp_path} up to date: countries change their clocks"
+    assert (old.result, old.message) == ("warning", f"tzdata 2025b, from the system's {tmp_path}")
+    assert old.remedy == f"bring the system's {tmp_path} up to date: countries change their clocks"
 
 
 def test_a_backup_is_remembered_and_grows_old(app: App, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, Outcome, Planned
-from digest.stores.database import number_on
 from digest.stores.revisions import find_head, known_revisions, make_alembic
 from digest.stores.schema import batches, deliveries, editions, tallies
 from digest.stores.sql import SqlStore, find_database
+from digest.stores.statements import number_on
 from tests.contract.editions import LEASE, NOW, make_owner, plan, save_edition
 
 STATES = [state.value for state in DeliveryState]

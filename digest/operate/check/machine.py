@@ -153,14 +153,14 @@ class ZoneData:
     place: str
 
     def __str__(self) -> str:
-        return f"tzdata {self.version or 'of a version that it does not tell'} of {self.place}"
+        return f"tzdata {self.version or 'of an unknown version'}, from {self.place}"
 
 
 def find_zone_data(folders: Sequence[str]) -> ZoneData:
     """What `zoneinfo` reads: the first of these folders (`zoneinfo.TZPATH`) that has zones, else the package tzdata."""
     for folder in map(Path, folders):
         if (folder / "UTC").is_file():
-            return ZoneData(version=_read_version(folder), place=str(folder))
+            return ZoneData(version=_read_version(folder), place=f"the system's {folder}")
     return ZoneData(version=_read_version(files("tzdata") / "zoneinfo"), place="the package tzdata")
 
 
