@@ -64,7 +64,7 @@ coverage: $(STAMP) ## which branches of the stages, the ledger and the audience 
 dist: $(STAMP) ## sdist and wheel into dist/, and the wheel tried in an empty environment
 	rm -rf dist && $(BIN)/python -m hatchling build --directory dist
 	$(PYTHON) -m venv dist/try && dist/try/bin/pip install --quiet --disable-pip-version-check dist/*.whl
-	cd dist && try/bin/digest init news && cd news && ../try/bin/digest preview --out first.html && ../try/bin/digest --version
+	cd dist && try/bin/digest init news && cd news && ../try/bin/digest preview --out first.html && ../try/bin/digest inspect page first.html && ../try/bin/digest --version
 
 format: $(STAMP) ## put the code into the common form
 	$(BIN)/ruff format .

@@ -46,7 +46,7 @@ class Composing:
             until = ports.clock() - ports.settling
         after = ports.editions.last_cutoff(settings.newsletter, settings.cadence)
         offered = ports.entries.offered(settings.newsletter, after=after, since=since, until=until)
-        articles = extract.extract(
+        extracted = extract.extract(
             offered,
             settings.profiles,
             settings.topics,
@@ -55,9 +55,16 @@ class Composing:
             ports.entries.keep_page,
             since=since,
         )
-        log.note("extract", entries=len(offered), articles=len(articles))
+        counts = {"pages": extracted.read, "without_page": extracted.wanted - extracted.read}
+        log.note(
+            "extract",
+            notes=extracted.faults,
+            entries=len(offered),
+            articles=len(extracted.articles),
+            **(counts if extracted.wanted else {}),
+        )
         found = cluster.cluster(
-            articles,
+            extracted.articles,
             told=self._earlier.told(day, settings.memory),
             language=settings.language,
             across_languages=settings.mix_languages,

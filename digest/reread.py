@@ -30,7 +30,7 @@ def reread(
     items: Sequence[Item],
     entries: Mapping[str, StoredEntry],
     fetch_pages: Callable[[Sequence[str]], Sequence[Response | SourceError]],
-    read_page: Callable[[tuple[bytes, str]], Page | None],
+    read_page: Callable[[tuple[bytes, str]], Page],
     parallel: Parallel,
     *,
     seconds: float = 20.0,

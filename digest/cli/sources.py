@@ -56,22 +56,23 @@ def check_sources(
     from digest.operate.trying import try_sources
 
     with open_app(context, config) as app:
-        reports = try_sources(app, ids or [])
+        tried = try_sources(app, ids or [])
     rows = [
         {
-            "id": report.id,
-            "ok": report.ok,
-            "title": report.title,
-            "entries": report.entries,
-            "new": report.new,
-            "newest_at": report.newest_at,
-            "note": report.note,
-            "error": report.error,
+            "id": one.report.id,
+            "ok": one.report.ok,
+            "title": one.report.title,
+            "entries": one.report.entries,
+            "new": one.report.new,
+            "newest_at": one.report.newest_at,
+            "page": one.page_fault or ("read" if one.is_page_tried else None),
+            "note": one.report.note,
+            "error": one.report.error,
         }
-        for report in reports
+        for one in tried
     ]
     put_rows(rows, as_json=as_json, empty="no source is configured; `digest sources add URL` adds one")
-    if not all(report.ok for report in reports):
+    if not all(one.report.ok for one in tried):
         leave(PARTIAL)
 
 

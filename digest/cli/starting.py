@@ -70,9 +70,13 @@ def init(
     place = "" if directory == Path() else f"cd {directory} && "
     put(f"wrote {directory / 'config.toml'}, templates, samples and .env.example")
     say("Next:")
-    say(f"  {place}digest preview                            see the edition; nothing is sent")
-    say("  digest subscribers add you@example.com     who gets it")
-    say("  digest run                                 one edition now, into the outbox folder")
+    steps = {
+        f"{place}digest preview": "see the edition; nothing is sent",
+        "digest subscribers add you@example.com": "who gets it",
+        "digest run": "one edition now, into the outbox folder",
+    }
+    for command, meaning in steps.items():
+        say(f"  {command:<{max(map(len, steps)) + 3}}{meaning}")
 
 
 def check(context: typer.Context, config: ConfigOption = None, as_json: JsonOption = False) -> None:

@@ -32,10 +32,8 @@ class NewSource:
 def add_source_tables(config: Config, sources: Sequence[NewSource]) -> list[str]:
     """Append [[sources]] tables; returns their ids. Raises ConfigError and writes nothing when one would be faulty."""
     document = _read(config.path)
-    tables = document.get("sources")
-    if not isinstance(tables, AoT):
-        tables = tomlkit.aot()
-        document["sources"] = tables
+    there = document.get("sources")
+    tables = there if isinstance(there, AoT) else tomlkit.aot()
     taken = {table.id for table in config.sources}
     known = {_address_of(table): table.id for table in config.sources}
     added = []
@@ -49,6 +47,8 @@ def add_source_tables(config: Config, sources: Sequence[NewSource]) -> list[str]
         known[source.address] = chosen
         taken.add(chosen)
         added.append(chosen)
+    if tables is not there:
+        document["sources"] = tables
     _write(config.path, tomlkit.dumps(document))
     return added
 
@@ -77,11 +77,13 @@ def _make_table(config: Config, source: NewSource, chosen: str) -> Table:
 
 
 def remove_source_table(path: Path, name: str) -> None:
-    """Take the [[sources]] table with that id out."""
+    """Take the [[sources]] table with that id out; the next one comes to the end of the file when it was the last."""
     document = _read(path)
     sources = document["sources"]
     index = next(i for i, table in enumerate(sources) if table.get("id") == name)
     del sources[index]
+    if not sources:
+        del document["sources"]
     _write(path, tomlkit.dumps(document))
 
 

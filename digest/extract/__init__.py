@@ -7,21 +7,33 @@ Pages are fetched and read through callables that are handed in; `reading` finds
 worth telling is not decided here.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from digest.errors import SourceError
+from digest.errors import DigestError, SourceError
 from digest.extract.reading import read_page, read_page_star, read_text
 from digest.models import Article, Entry, Page, SourceProfile, StoredEntry
 from digest.protocols import Parallel, Response
 from digest.text import visible_text
 
-__all__ = ["Reading", "extract", "read_page", "read_page_star", "read_pages", "read_text", "text_of", "wants_page"]
+__all__ = [
+    "Extracted",
+    "Reading",
+    "extract",
+    "read_page",
+    "read_page_star",
+    "read_pages",
+    "read_text",
+    "text_of",
+    "wants_page",
+]
 
 _TITLE_WORDS: Final = 12  # of the text, where there is no title
 _GONE_FOR_GOOD: Final = frozenset({401, 403, 404, 410, 451})
+_FAULTS: Final = 5  # that are told of
 _PAGES_AT_ONCE: Final = 200  # fetched before the first of them is read: what memory holds
 
 
@@ -32,6 +44,17 @@ class Reading:
     number: int
     page: Page | None  # None: nothing of use, and the feed's own text must do
     may_come: bool  # it could not be had just now
+    fault: str | None = None  # why there is no page; none where the feed just says more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extracted:
+    """The articles, and what became of the pages that were wanted for them, also by who read ahead."""
+
+    articles: list[Article]
+    wanted: int  # entries whose page was wanted
+    read: int  # of these, those whose article is made of it
+    faults: tuple[str, ...] = ()  # why pages could not be read just now, the commonest first
 
 
 def extract(
@@ -44,7 +67,7 @@ def extract(
     *,
     since: datetime,
     seconds: float = 20.0,
-) -> list[Article]:
+) -> Extracted:
     """The articles, in the order of the entries. An entry without title and text, or of an unknown source, gives none.
 
     `topic_names` maps a topic's id to its title; `fetch_pages` gives an answer or its failure for each address, in
@@ -53,13 +76,18 @@ def extract(
     first visit brought without a date is left out when its page is from before `since`.
     """
     known = [(stored, profiles[stored.source_id]) for stored in entries if stored.source_id in profiles]
-    unread = [stored for stored, profile in known if not stored.is_read and wants_page(stored.entry, profile)]
+    wanted = [stored for stored, profile in known if wants_page(stored.entry, profile)]
+    unread = [stored for stored in wanted if not stored.is_read]
+    sources = {stored.number: stored.source_id for stored in unread}
     pages: dict[int, Page] = {}
     twins: set[int] = set()
+    faults: Counter[str] = Counter()
     for start in range(0, len(unread), _PAGES_AT_ONCE):
         for reading in read_pages(unread[start : start + _PAGES_AT_ONCE], fetch_pages, parallel, seconds=seconds):
             if reading.page:
                 pages[reading.number] = reading.page
+            if reading.fault:
+                faults[f"{sources[reading.number]}: {reading.fault}"] += 1
             if keep(reading.number, reading.page):
                 twins.add(reading.number)
     articles = (
@@ -67,7 +95,12 @@ def extract(
         for stored, profile in known
         if stored.number not in twins and not _is_old_page(stored, pages.get(stored.number), since)
     )
-    return [article for article in articles if article]
+    return Extracted(
+        articles=[article for article in articles if article],
+        wanted=len(wanted),
+        read=sum(stored.page is not None or stored.number in pages for stored in wanted),
+        faults=tuple(f"{fault} ({count} ×)" for fault, count in faults.most_common(_FAULTS)),
+    )
 
 
 def wants_page(entry: Entry, profile: SourceProfile) -> bool:
@@ -95,13 +128,24 @@ def read_pages(
         link = stored.entry.link or ""
         answer, page = answers[link], found.get(link)
         is_of_use = isinstance(page, Page) and len(page.text) >= len(_own_text(stored))
-        may_come = isinstance(answer, SourceError) and answer.status not in _GONE_FOR_GOOD
         readings.append(
             Reading(
-                number=stored.number, page=page if is_of_use and isinstance(page, Page) else None, may_come=may_come
+                number=stored.number,
+                page=page if is_of_use and isinstance(page, Page) else None,
+                may_come=isinstance(answer, SourceError) and answer.status not in _GONE_FOR_GOOD,
+                fault=_explain(answer if isinstance(answer, SourceError) else page, seconds),
             )
         )
     return readings
+
+
+def _explain(outcome: Page | Exception | None, seconds: float) -> str | None:
+    """What is wrong with a page, in words that need no subject."""
+    if isinstance(outcome, TimeoutError):
+        return f"reading it took over {seconds:.0f} seconds"
+    if isinstance(outcome, DigestError):
+        return outcome.message
+    return " ".join(str(outcome).split()) or type(outcome).__name__ if isinstance(outcome, Exception) else None
 
 
 def _is_old_page(stored: StoredEntry, page: Page | None, since: datetime) -> bool:

@@ -48,12 +48,9 @@ def read_page(body: bytes, url: str = "") -> Page:
     return read_text(_decode(body))
 
 
-def read_page_star(argument: tuple[bytes, str]) -> Page | None:
-    """`read_page(*argument)`, or None where it finds no article: what a worker process can hand back."""
-    try:
-        return read_page(*argument)
-    except ExtractError:
-        return None
+def read_page_star(argument: tuple[bytes, str]) -> Page:
+    """`read_page(*argument)`: as a pool wants it."""
+    return read_page(*argument)
 
 
 def read_text(text: str) -> Page:

@@ -3,9 +3,12 @@
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.acceptance.conftest import Desk
 
@@ -55,3 +58,36 @@ def test_the_wheel_carries_types_migrations_and_nothing_of_the_tests(installed: 
     ):
         assert (installed / "digest" / name).is_file(), name
     assert not (installed / "tests").exists()
+
+
+def test_what_older_installers_miss_of_our_libraries_own_needs_is_asked_for_by_ourselves() -> None:
+    """They compare the names of extras letter by letter: `html_clean` is not found where it is called `html-clean`."""
+    ours = {canonicalize_name(need.name) for need in _needs("digest")}
+    missed: set[str] = set()
+    waiting, seen = ["digest"], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for need in _needs(name):
+            waiting.append(canonicalize_name(need.name))
+            provided = distribution(need.name).metadata.get_all("Provides-Extra") or []
+            for extra in need.extras - set(provided):
+                missed |= {canonicalize_name(one.name) for one in _needs(need.name, canonicalize_name(extra))}
+    assert "trafilatura" in seen
+    assert missed == {"lxml-html-clean"}, "it is no longer missed: pyproject.toml need not name it"
+    assert missed <= ours
+
+
+def _needs(name: str, extra: str = "") -> list[Requirement]:
+    """What an installed distribution asks for here, or what an extra of it adds; of one that is not here, nothing."""
+    try:
+        needs = [Requirement(text) for text in distribution(name).requires or []]
+    except PackageNotFoundError:
+        return []
+    return [need for need in needs if _is_asked(need, extra) and not (extra and _is_asked(need, ""))]
+
+
+def _is_asked(need: Requirement, extra: str) -> bool:
+    return need.marker is None or need.marker.evaluate({"extra": extra})

@@ -138,6 +138,7 @@ def test_real_pages_are_read_through_their_feed_and_reach_every_reader_once_thro
     assert report["deliveries"] == {"accepted": 25}
     counts = {stage["stage"]: stage["counts"] for stage in report["stages"]}
     assert counts["extract"]["articles"] >= 85
+    assert counts["extract"]["pages"] >= 85
     assert counts["summarize"]["summaries"] >= 10
     assert Counter(delivered.email for delivered in sendgrid.delivered) == Counter(READERS)
     for delivered in sendgrid.delivered:

@@ -67,5 +67,34 @@ def test_an_edition_is_made_of_an_index_page_and_a_mail(
     assert (report["status"], report["stories"]) == ("done", 2), report  # the three pages tell one story
     assert [source["new"] for source in report["sources"]] == [3, 1]
     checked = {row["id"]: row for row in desk.digest("sources", "check", "--json").rows}
-    assert checked["front"]["entries"] == 3
+    assert (checked["front"]["entries"], checked["front"]["page"]) == (3, "read")
     assert checked["mail"]["entries"] == 1
+
+
+def test_a_page_that_cannot_be_read_is_told_before_a_run_and_after_it(
+    desk: Desk, serve_web: Callable[[Callable[[str], Answer]], str]
+) -> None:
+    def answer(path: str) -> Answer:
+        if path.startswith("/page"):
+            return 403, {}, b""
+        items = "".join(
+            f"<item><guid>{n}</guid><title>{title}</title><link>{addresses[0]}/page/{n}</link></item>"
+            for n, title in enumerate(["A bridge was closed", "Bread costs more"])
+        )
+        return 200, {}, f'<rss version="2.0"><channel><title>A</title>{items}</channel></rss>'.encode()
+
+    addresses: list[str] = []
+    addresses.append(serve_web(answer))
+    source = f'[[sources]]\nid = "a"\nkind = "feed"\nurl = "{addresses[0]}/feed"\nrights = "extract"\n'
+    desk.configure(source, '[fetch]\nallow_private = ["127.0.0.0/8"]\n[edition]\nmin_stories = 1\n')
+    tried = desk.digest("sources", "check", "--json")
+    assert (tried.code, tried.rows[0]["page"], tried.rows[0]["ok"]) == (0, "it answers 403 Forbidden", True)
+    (checked,) = [row for row in desk.digest("check", "--json").rows if row["subject"] == "source a"]
+    assert (checked["result"], checked["message"]) == (
+        "warning",
+        "2 entries; the page of the newest: it answers 403 Forbidden",
+    )
+    (report,) = desk.digest("run", "--json").rows
+    (extract,) = [stage for stage in report["stages"] if stage["stage"] == "extract"]
+    assert extract["counts"] == {"entries": 2, "articles": 2, "pages": 0, "without_page": 2}
+    assert extract["notes"] == ["a: it answers 403 Forbidden (2 ×)"]

@@ -208,6 +208,17 @@ def test_adding_and_removing_a_source_keeps_the_rest_of_the_file(tmp_path: Path)
     assert "# a comment of the operator's" in path.read_text(encoding="utf-8")
 
 
+def test_a_source_after_the_last_one_was_taken_out_stands_where_sources_stand(tmp_path: Path) -> None:
+    path = _write(tmp_path, MINIMAL)
+    before = add_source_tables(load_config(path, {}), [NewSource(address="https://example.org/rss")])
+    expected = path.read_text(encoding="utf-8")
+    remove_source_table(path, *before)
+    assert load_config(path, {}).sources == ()
+    add_source_tables(load_config(path, {}), [NewSource(address="https://example.org/rss")])
+    assert path.read_text(encoding="utf-8") == expected
+    assert expected.startswith(MINIMAL), "what stood there is untouched, and before it"
+
+
 def test_a_source_that_would_make_the_file_faulty_is_not_written(tmp_path: Path) -> None:
     path = _write(tmp_path, MINIMAL)
     with pytest.raises(ConfigError, match="nowhere"):

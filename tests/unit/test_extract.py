@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from digest.engine import LocalEngine
 from digest.errors import ExtractError, SourceError
-from digest.extract import extract, read_page, read_page_star, read_text
+from digest.extract import Extracted, extract, read_page, read_text
 from digest.models import Article, Entry, Page, SourceProfile, StoredEntry
 from digest.protocols import Response
 from tests.unit.builders import NOON
@@ -71,7 +72,6 @@ def test_the_character_set_that_a_page_declares_is_honoured() -> None:
 def test_what_holds_no_article_is_one_clear_error(body: bytes) -> None:
     with pytest.raises(ExtractError):
         read_page(body, "https://news.example/")
-    assert read_page_star((body, "https://news.example/")) is None
 
 
 def test_a_plain_text_loses_everything_but_its_prose() -> None:
@@ -170,13 +170,16 @@ class Web:
         return link is not None and self.links.setdefault(link, number) != number
 
     def extract(self, *entries: StoredEntry, **profile: Any) -> list[Article]:
+        return self.extract_all(*entries, **profile).articles
+
+    def extract_all(self, *entries: StoredEntry, **profile: Any) -> Extracted:
         profiles = {"wire": SourceProfile(id="wire", **profile)}
         topics = {"sea": "The Sea", "town": "Town"}
         return extract(entries, profiles, topics, self.fetch, in_order, self.keep, since=SINCE)
 
 
 def in_order(function: Callable[[A], B], arguments: Sequence[A], *, seconds: float) -> list[B | Exception]:
-    return [function(argument) for argument in arguments]
+    return LocalEngine().in_threads(function, arguments, seconds=seconds)
 
 
 def test_the_page_behind_an_entry_becomes_its_text() -> None:
@@ -194,6 +197,18 @@ def test_a_page_that_cannot_be_had_leaves_the_words_of_the_feed() -> None:
     web = Web()
     assert web.extract(stored())[0].text == "Short words.\nTwo."
     assert web.kept == {1: None}
+
+
+def test_it_is_said_of_how_many_entries_the_page_was_read_and_why_not_of_the_others() -> None:
+    web = Web({"https://news.example/1": PAGE, "https://news.example/2": b"<html><body></body></html>"})
+    read = stored(5, page=Page(text="Read ahead."))
+    extracted = web.extract_all(*(stored(number) for number in (1, 2, 3, 4)), read, stored(6, is_read=True))
+    assert (extracted.wanted, extracted.read, len(extracted.articles)) == (6, 2, 6)
+    assert extracted.faults == ("wire: it answers 404 (2 ×)", "wire: it holds no article (1 ×)")
+
+
+def test_pages_that_are_not_wanted_are_not_counted() -> None:
+    assert Web().extract_all(stored(), full_text=False).wanted == 0
 
 
 def test_a_page_with_less_to_say_than_the_feed_is_not_used() -> None:
@@ -276,4 +291,4 @@ def test_dates_are_never_invented_nor_in_the_future() -> None:
 
 
 def test_an_entry_of_a_source_that_is_no_longer_configured_gives_no_article() -> None:
-    assert extract([stored()], {}, {}, Web().fetch, in_order, Web().keep, since=SINCE) == []
+    assert extract([stored()], {}, {}, Web().fetch, in_order, Web().keep, since=SINCE).articles == []

@@ -187,7 +187,8 @@ def _check_sources(app: "App") -> Iterator[Checked]:
         )
         return
     rights = {table.id: table.rights for table in app.config.sources}
-    for report in try_sources(app):
+    for tried in try_sources(app):
+        report = tried.report
         subject = f"source {report.id}"
         if not report.ok:
             yield Checked(subject=subject, result="failure", message=report.error or "it failed")
@@ -198,8 +199,17 @@ def _check_sources(app: "App") -> Iterator[Checked]:
                 message=f"{report.entries} entries; rights are not stated",
                 remedy='state rights = "own", "licensed", "extract" or "headline"',
             )
+        elif tried.page_fault:
+            yield Checked(
+                subject=subject,
+                result="warning",
+                message=f"{report.entries} entries; the page of the newest: {tried.page_fault}",
+                remedy="the feed's own words do instead; full_text = false, if they always are to",
+            )
         else:
-            yield Checked(subject=subject, result="ok", message=f"{report.entries} entries")
+            yield Checked(
+                subject=subject, result="ok", message=f"{report.entries} entries{', a page read' * tried.is_page_tried}"
+            )
 
 
 def _check_summarizers(app: "App") -> Iterator[Checked]:

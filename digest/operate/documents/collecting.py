@@ -100,9 +100,11 @@ def inspect_pages(documents: Iterator[Document], parallel: Parallel) -> Iterator
 
 
 def _pages(documents: Sequence[Document], parallel: Parallel) -> Iterator[Row]:
+    from digest.extract import read_page_star
+
     readable = [document for document in documents if not document.error]
     results = iter(
-        parallel(_read_page, [(d.body, str(d.fields.get("url") or "")) for d in readable], seconds=_PAGE_SECONDS)
+        parallel(read_page_star, [(d.body, str(d.fields.get("url") or "")) for d in readable], seconds=_PAGE_SECONDS)
     )
     for document in documents:
         page = document.error or next(results)
@@ -111,13 +113,6 @@ def _pages(documents: Sequence[Document], parallel: Parallel) -> Iterator[Row]:
         else:
             late = f"reading it took over {_PAGE_SECONDS:.0f} seconds"
             yield {"path": document.path, "error": late if isinstance(page, TimeoutError) else explain(page)}
-
-
-def _read_page(argument: tuple[bytes, str]) -> Page:
-    from digest.extract import read_page
-
-    body, url = argument
-    return read_page(body, url)
 
 
 def _feed_row(feed: Feed) -> Row:
