@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 B = TypeVar("B")
 
-# Starting a worker and importing its libraries costs about a second: below this it is cheaper to stay.
-_WORTH_A_PROCESS = 3
 _TASKS_OF_A_PROCESS = 500  # then it is replaced: parsers of strangers' pages do not give all memory back
 
 
@@ -38,10 +36,11 @@ class LocalEngine:
     ) -> list[B | Exception]:
         """Results in the order of `arguments`; what raised, died or took over `seconds` is an exception instead.
 
-        `function` and its arguments must be picklable. Fewer than three arguments are worked on in this process.
+        `function` and its arguments must be picklable. Also a single one has a process: only that can be killed, and it
+        costs 0.2 s.
         """
-        if len(arguments) < _WORTH_A_PROCESS:
-            return [_attempt(function, argument) for argument in arguments]
+        if not arguments:
+            return []
         from pebble import ProcessPool
 
         # "spawn": a fork of a process with threads may inherit a lock that nobody will ever release.
@@ -53,10 +52,7 @@ class LocalEngine:
     def in_kept_processes(
         self, function: Callable[[A], B], arguments: Sequence[A], *, seconds: float
     ) -> list[B | Exception]:
-        """As `in_processes`, never in this one: for who goes on for long and reads few pages at a time.
-
-        The processes stay for the next call, until `rest`.
-        """
+        """As `in_processes`, for who goes on for long: the processes stay for the next call, until `rest`."""
         from pebble import ProcessPool
 
         with self._keeping:

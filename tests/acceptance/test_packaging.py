@@ -62,9 +62,10 @@ def test_the_wheel_carries_types_migrations_and_nothing_of_the_tests(installed: 
 
 def test_what_older_installers_miss_of_our_libraries_own_needs_is_asked_for_by_ourselves() -> None:
     """They compare the names of extras letter by letter: `html_clean` is not found where it is called `html-clean`."""
-    ours = {canonicalize_name(need.name) for need in _needs("digest")}
+    needs = [need for extra in ("", "llm", "postgresql") for need in _needs("digest", extra)]
+    ours = {canonicalize_name(need.name) for need in needs}
     missed: set[str] = set()
-    waiting, seen = ["digest"], set[str]()
+    waiting, seen = sorted(ours), set[str]()
     while waiting:
         name = waiting.pop()
         if name in seen:

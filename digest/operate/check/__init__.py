@@ -190,26 +190,26 @@ def _check_sources(app: "App") -> Iterator[Checked]:
     for tried in try_sources(app):
         report = tried.report
         subject = f"source {report.id}"
+        found = "1 entry" if report.entries == 1 else f"{report.entries} entries"
         if not report.ok:
             yield Checked(subject=subject, result="failure", message=report.error or "it failed")
         elif rights[report.id] is None:
             yield Checked(
                 subject=subject,
                 result="warning",
-                message=f"{report.entries} entries; rights are not stated",
+                message=f"{found}; rights are not stated",
                 remedy='state rights = "own", "licensed", "extract" or "headline"',
             )
         elif tried.page_fault:
             yield Checked(
                 subject=subject,
                 result="warning",
-                message=f"{report.entries} entries; the page of the newest: {tried.page_fault}",
+                message=f"{found}; the page of the newest: {tried.page_fault}",
                 remedy="the feed's own words do instead; full_text = false, if they always are to",
             )
         else:
-            yield Checked(
-                subject=subject, result="ok", message=f"{report.entries} entries{', a page read' * tried.is_page_tried}"
-            )
+            page = ", the page of the newest read" if tried.is_page_tried else ""
+            yield Checked(subject=subject, result="ok", message=f"{found}{page}")
 
 
 def _check_summarizers(app: "App") -> Iterator[Checked]:

@@ -1,4 +1,4 @@
-"""Processes that stay for the next call: one that overstays costs itself alone."""
+"""Worker processes, for one call or kept for the next: one that overstays costs itself alone."""
 
 import itertools
 
@@ -24,3 +24,11 @@ def test_what_overstays_in_a_kept_process_is_ended_and_the_others_go_on() -> Non
     finally:
         engine.rest()
         engine.rest()
+
+
+def test_what_overstays_alone_is_ended_too() -> None:
+    """A newsletter with one new page a day must not be held up by it for ever."""
+    (spun,) = LocalEngine().in_processes(spin_or_double, [0], seconds=1)
+    assert isinstance(spun, TimeoutError)
+    assert LocalEngine().in_processes(spin_or_double, [4], seconds=30) == [8]
+    assert LocalEngine().in_processes(spin_or_double, [], seconds=30) == []
