@@ -51,7 +51,7 @@ screenshots: $(STAMP) ## the pictures in them, by Chromium
 	$(BIN)/python docs/screenshots.py docs/screenshots
 
 # Whether they pass is for `make test` to say. Processes that are killed leave nothing, or half a file.
-coverage: $(STAMP) ## which branches of the stages, the ledger and the audience no test takes; half an hour
+coverage: $(STAMP) ## which branches of the stages, the ledger and the audience no test takes; a quarter of an hour
 	$(BIN)/coverage erase
 	-PYTHONDONTWRITEBYTECODE= $(BIN)/coverage run -m pytest -n logical --dist worksteal --timeout=600
 	-$(BIN)/coverage combine --quiet
@@ -65,6 +65,7 @@ dist: $(STAMP) ## sdist and wheel into dist/, and the wheel tried in an empty en
 	rm -rf dist && $(BIN)/python -m hatchling build --directory dist
 	$(PYTHON) -m venv dist/try && dist/try/bin/pip install --quiet --disable-pip-version-check dist/*.whl
 	cd dist && try/bin/digest init news && cd news && ../try/bin/digest preview --out first.html && ../try/bin/digest inspect page first.html && ../try/bin/digest --version
+	rm -rf dist/try dist/news
 
 format: $(STAMP) ## put the code into the common form
 	$(BIN)/ruff format .
