@@ -22,6 +22,7 @@ from digest.text import visible_text
 __all__ = [
     "Extracted",
     "Reading",
+    "explain",
     "extract",
     "read_page",
     "read_page_star",
@@ -127,25 +128,26 @@ def read_pages(
     for stored in entries:
         link = stored.entry.link or ""
         answer, page = answers[link], found.get(link)
+        outcome = answer if isinstance(answer, SourceError) else page
         is_of_use = isinstance(page, Page) and len(page.text) >= len(_own_text(stored))
         readings.append(
             Reading(
                 number=stored.number,
                 page=page if is_of_use and isinstance(page, Page) else None,
                 may_come=isinstance(answer, SourceError) and answer.status not in _GONE_FOR_GOOD,
-                fault=_explain(answer if isinstance(answer, SourceError) else page, seconds),
+                fault=explain(outcome, seconds) if isinstance(outcome, Exception) else None,
             )
         )
     return readings
 
 
-def _explain(outcome: Page | Exception | None, seconds: float) -> str | None:
-    """What is wrong with a page, in words that need no subject."""
-    if isinstance(outcome, TimeoutError):
+def explain(fault: Exception, seconds: float) -> str:
+    """Why a page could not be had or read within `seconds`, in words that need no subject."""
+    if isinstance(fault, TimeoutError):
         return f"reading it took over {seconds:.0f} seconds"
-    if isinstance(outcome, DigestError):
-        return outcome.message
-    return " ".join(str(outcome).split()) or type(outcome).__name__ if isinstance(outcome, Exception) else None
+    if isinstance(fault, DigestError):
+        return fault.message
+    return " ".join(str(fault).split()) or type(fault).__name__
 
 
 def _is_old_page(stored: StoredEntry, page: Page | None, since: datetime) -> bool:

@@ -5,7 +5,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Executable, Table, Text, any_, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Executable,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    column,
+    func,
+    insert,
+    select,
+    table,
+)
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as _insert
 from sqlalchemy.schema import CreateTable
@@ -72,13 +87,13 @@ def fill(
 
     `into` is the table of a part of it: where PostgreSQL need not find the part for each row, it writes many at once.
     """
-    table, names = into or columns[0].table.name, ", ".join(f'"{column.name}"' for column in columns)
+    target = table(into or columns[0].table.name, *(column(one.name) for one in columns))
     driver: Any = connection.connection.driver_connection
     with closing(driver.cursor()) as cursor:
         if connection.dialect.name == "postgresql":
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            names = ", ".join(f'"{one.name}"' for one in columns)
+            with cursor.copy(f"COPY {target.name} ({names}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
             return
-        marks = ", ".join("?" * len(columns))
-        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - our own names
+        cursor.executemany(str(insert(target).compile(dialect=connection.dialect)), rows)

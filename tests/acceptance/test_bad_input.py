@@ -149,11 +149,14 @@ def test_a_template_that_asks_for_what_is_missing_is_named(sample_desk: Desk) ->
 
 def test_an_outbox_that_cannot_be_written(sample_desk: Desk) -> None:
     (sample_desk.folder / "outbox").write_text("a file is in the way")
-    done = sample_desk.digest("run")  # which takes its time: a disk may be full for a moment only
-    assert done.code == 1
-    assert str(sample_desk.folder / "outbox") in done.out
-    assert "check that it is a folder" in done.out
-    assert "Maildir" not in done.out  # no mail lies there
+    done = sample_desk.digest("run", "--json")
+    assert done.code in {1, 3}
+    report = done.rows[0] if done.out.strip() else {}
+    assert "outbox" in (done.err + str(report))
+    again = sample_desk.digest("run")
+    assert again.code == 1
+    assert "check that it is a folder" in again.out
+    assert "Maildir" not in again.out  # no mail lies there
     (sample_desk.folder / "outbox").unlink()
     again = sample_desk.digest("run", "--json")
     assert again.rows[0]["deliveries"] == {"accepted": 1}

@@ -2,10 +2,10 @@
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -18,8 +18,6 @@ from tests.unit.builders import NOON
 
 SINCE = NOON - timedelta(days=1)
 
-A = TypeVar("A")
-B = TypeVar("B")
 
 PARAGRAPHS = [
     "The council voted on Monday to close the old bridge for two weeks, after engineers had found cracks in a pillar.",
@@ -175,11 +173,7 @@ class Web:
     def extract_all(self, *entries: StoredEntry, **profile: Any) -> Extracted:
         profiles = {"wire": SourceProfile(id="wire", **profile)}
         topics = {"sea": "The Sea", "town": "Town"}
-        return extract(entries, profiles, topics, self.fetch, in_order, self.keep, since=SINCE)
-
-
-def in_order(function: Callable[[A], B], arguments: Sequence[A], *, seconds: float) -> list[B | Exception]:
-    return LocalEngine().in_threads(function, arguments, seconds=seconds)
+        return extract(entries, profiles, topics, self.fetch, LocalEngine().in_threads, self.keep, since=SINCE)
 
 
 def test_the_page_behind_an_entry_becomes_its_text() -> None:
@@ -291,4 +285,4 @@ def test_dates_are_never_invented_nor_in_the_future() -> None:
 
 
 def test_an_entry_of_a_source_that_is_no_longer_configured_gives_no_article() -> None:
-    assert extract([stored()], {}, {}, Web().fetch, in_order, Web().keep, since=SINCE).articles == []
+    assert extract([stored()], {}, {}, Web().fetch, LocalEngine().in_threads, Web().keep, since=SINCE).articles == []

@@ -15,11 +15,11 @@ from digest.mailing import try_subject
 from digest.operate.check.checked import Checked, attempt, words_of
 from digest.operate.check.machine import check_machine, find_zone_data
 from digest.operate.check.mail_domain import check_mail_domain
+from digest.operate.check.sources import check_sources
 from digest.operate.inbox import check_inbox
 from digest.operate.lateness import check_rate
 from digest.operate.presence import find_wrong_clock
 from digest.operate.segments import count_segments
-from digest.operate.trying import try_sources
 from digest.records import make_ask
 from digest.upkeep import check_store
 
@@ -43,7 +43,7 @@ def check_everything(app: "App") -> list[Checked]:
         *_check_segments(app),
         *_check_zones(app),
         *_check_weekly(app),
-        *_check_sources(app),
+        *check_sources(app),
         *_check_summarizers(app),
         *(attempt(f"transport {lane}", check) for lane, check in _transport_checks(app)),
         *_check_rate(app),
@@ -175,41 +175,6 @@ def _check_weekly(app: "App") -> Iterator[Checked]:
             message='active readers chose weekly, and [schedule] weekly is "off": they get nothing on schedule',
             remedy='name its day there, such as "sun", or find them with `digest subscribers list --json`',
         )
-
-
-def _check_sources(app: "App") -> Iterator[Checked]:
-    if not app.config.sources:
-        yield Checked(
-            subject="sources",
-            result="failure",
-            message="none is configured",
-            remedy="run `digest sources add URL`",
-        )
-        return
-    rights = {table.id: table.rights for table in app.config.sources}
-    for tried in try_sources(app):
-        report = tried.report
-        subject = f"source {report.id}"
-        found = "1 entry" if report.entries == 1 else f"{report.entries} entries"
-        if not report.ok:
-            yield Checked(subject=subject, result="failure", message=report.error or "it failed")
-        elif rights[report.id] is None:
-            yield Checked(
-                subject=subject,
-                result="warning",
-                message=f"{found}; rights are not stated",
-                remedy='state rights = "own", "licensed", "extract" or "headline"',
-            )
-        elif tried.page_fault:
-            yield Checked(
-                subject=subject,
-                result="warning",
-                message=f"{found}; the page of the newest: {tried.page_fault}",
-                remedy="the feed's own words do instead; full_text = false, if they always are to",
-            )
-        else:
-            page = ", the page of the newest read" if tried.is_page_tried else ""
-            yield Checked(subject=subject, result="ok", message=f"{found}{page}")
 
 
 def _check_summarizers(app: "App") -> Iterator[Checked]:

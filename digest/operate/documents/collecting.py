@@ -5,7 +5,7 @@ from datetime import datetime
 
 from digest.errors import SourceError
 from digest.models import Entry, Feed, Page
-from digest.operate.documents.reading import Document, Row, explain, inspect_one
+from digest.operate.documents.reading import Document, Row, inspect_one
 from digest.protocols import Parallel
 
 _PAGE_SECONDS = 30.0
@@ -100,7 +100,7 @@ def inspect_pages(documents: Iterator[Document], parallel: Parallel) -> Iterator
 
 
 def _pages(documents: Sequence[Document], parallel: Parallel) -> Iterator[Row]:
-    from digest.extract import read_page_star
+    from digest.extract import explain, read_page_star
 
     readable = [document for document in documents if not document.error]
     results = iter(
@@ -111,8 +111,7 @@ def _pages(documents: Sequence[Document], parallel: Parallel) -> Iterator[Row]:
         if isinstance(page, Page):
             yield {"path": document.path} | _page_row(page)
         else:
-            late = f"reading it took over {_PAGE_SECONDS:.0f} seconds"
-            yield {"path": document.path, "error": late if isinstance(page, TimeoutError) else explain(page)}
+            yield {"path": document.path, "error": page if isinstance(page, str) else explain(page, _PAGE_SECONDS)}
 
 
 def _feed_row(feed: Feed) -> Row:

@@ -54,7 +54,7 @@ def inspect_one(document: Document, inspect: Callable[[Document], Row]) -> Row:
         return {"path": document.path, "error": explain(error)}
 
 
-def explain(error: str | Exception) -> str:
+def explain(error: Exception) -> str:
     """What is wrong, without the subject: the row names the document already."""
     return str(error).removeprefix(f"{error.subject}: ") if isinstance(error, DigestError) else str(error)
 
