@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import zoneinfo
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
@@ -213,6 +214,7 @@ def _become(streams: list[int], arguments: list[str], folder: str, environment: 
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    zoneinfo.reset_tzpath()
     random.seed()
     return arguments
 

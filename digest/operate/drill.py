@@ -27,7 +27,7 @@ from digest.errors import ConfigError, DigestError
 from digest.models import UNSETTLED, EditionState, StoredEdition
 from digest.operate import drill_desk
 from digest.operate.drill_desk import Kind, Readers
-from digest.operate.drill_hunter import Hunter
+from digest.operate.drill_hunter import Hunter, held_back
 from digest.operate.drill_verdict import Compared, compare, list_arrived
 from digest.operate.sink import Arrivals, SendGridSink, Sink, SmtpSink
 from digest.stores.sql import SqlStore
@@ -198,9 +198,24 @@ class _Senders:
 
     def _run_one(self, log: Path) -> int:
         """One sender to its end, which may come early; its exit code."""
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            with held_back():
+                process = self._start(log)
+            if self.hits < self._order.kills:
+                self._hunter.aim(process, self._choose_step(), self._choose_delay())
+            return self._watch(process, log)
+        finally:
+            self._hunter.rest()
+            if process is not None:
+                if process.poll() is None:
+                    process.kill()
+                process.wait()
+
+    def _start(self, log: Path) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "digest", "run", "--on", str(self._stored.date)]
         with log.open("ab") as file:
-            process = subprocess.Popen(  # noqa: S603 - our own program
+            return subprocess.Popen(  # noqa: S603 - our own program
                 command,
                 cwd=log.parent,
                 env=self._environment | {"DIGEST_CONFIG": str(self._app.config.path)},
@@ -209,29 +224,24 @@ class _Senders:
                 stderr=file,
                 start_new_session=True,  # Ctrl-C is for the drill, which then ends it
             )
-        try:
-            if self.hits < self._order.kills:
-                self._hunter.aim(process, self._choose_step(), self._choose_delay())
-            done = self._count_done() if self._order.sink else 0
-            steps, until, pause = 0, time.monotonic() + _LONGEST_REST, _POLL
-            while process.poll() is None:
-                if steps != self._hunter.steps:
-                    steps, until = self._hunter.steps, time.monotonic() + _LONGEST_REST
-                if time.monotonic() > until:
-                    raise DrillError("the sender", f"it hangs: {_last_line(log)}", remedy=f"see {log}")
-                time.sleep(pause)
-                if self._order.sink:  # which tells us nothing: the ledger does
-                    asked_at, before = time.monotonic(), done
-                    done = self._count_done()
-                    for _ in range(done - before):
-                        self._hunter.step()
-                    pause = max(_POLL, 5 * (time.monotonic() - asked_at))
-            return process.returncode
-        finally:
-            self._hunter.rest()
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+
+    def _watch(self, process: "subprocess.Popen[bytes]", log: Path) -> int:
+        """Until it ends; a sink that is not ours has no steps, so the ledger's are taken."""
+        done = self._count_done() if self._order.sink else 0
+        steps, until, pause = 0, time.monotonic() + _LONGEST_REST, _POLL
+        while process.poll() is None:
+            if steps != self._hunter.steps:
+                steps, until = self._hunter.steps, time.monotonic() + _LONGEST_REST
+            if time.monotonic() > until:
+                raise DrillError("the sender", f"it hangs: {_last_line(log)}", remedy=f"see {log}")
+            time.sleep(pause)
+            if self._order.sink:
+                asked_at, before = time.monotonic(), done
+                done = self._count_done()
+                for _ in range(done - before):
+                    self._hunter.step()
+                pause = max(_POLL, 5 * (time.monotonic() - asked_at))
+        return int(process.returncode)
 
     def _choose_step(self) -> int:
         """How many steps from the start to the kill: such that all of them fall into what is left."""

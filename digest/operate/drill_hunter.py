@@ -1,7 +1,30 @@
 """Who kills the sender of a drill: at a step that is told, or a moment after it."""
 
+import signal
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Have what would end the drill wait until here is over. For the main thread.
+
+    Who is interrupted while a process starts has no handle on it: nobody would end that sender.
+    """
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for missed in came:
+        signal.raise_signal(missed)
 
 
 class Hunter:

@@ -118,10 +118,10 @@ def test_what_is_tried_again_by_hand_is_not_stopped_over_what_was_known_before(r
     answers["reader7@rehearsal.test"] = "550 5.1.1 no such user"
     with SmtpServer(on_data=lambda address: answers.get(address, "250 2.0.0 queued")) as first, SmtpServer() as second:
         use(readers, first, second)
-        path = readers.folder / "config.toml"
-        path.write_text(path.read_text().replace("after = 100", "after = 5"))
         assert readers.digest("run", "--json").rows[0]["state"] == "sent"
         answers.clear()
+        path = readers.folder / "config.toml"
+        path.write_text(path.read_text().replace("after = 100", "after = 5"))
         assert readers.digest("editions", "retry").code == 0
         (report,) = readers.digest("run", "--json").rows
     assert report["state"] == "sent"

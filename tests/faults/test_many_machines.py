@@ -39,6 +39,7 @@ from tests.acceptance.test_thirty_days import ZONES, publish
 from tests.doubles.clock import Clock
 from tests.doubles.postgresql import PostgresServer
 from tests.doubles.smtp_server import SmtpServer
+from tests.doubles.zones import SEARCHED, appointment
 from tests.faults.conftest import FULL
 from tests.forking import Forked
 
@@ -337,10 +338,11 @@ def test_real_schedulers_and_workers_that_are_killed_and_restarted_mail_nobody_e
     desk = Desk(tmp_path)
     readers = 300
     now = datetime.now(UTC)
-    due = (now + timedelta(seconds=72)).replace(second=0, microsecond=0)  # in 12 seconds at least
-    publish(tmp_path, now.date(), now)
-    settings = SETTINGS.format(at=f"{due:%H:%M}", zone="UTC", own="false", pauses="", url=url)
     with ExitStack() as stack:
+        its = stack.enter_context(appointment(tmp_path, seconds=15))
+        desk.environment[SEARCHED] = its.path
+        publish(tmp_path, its.day, now)
+        settings = SETTINGS.format(at=its.at, zone=its.zone, own="false", pauses="", url=url)
         server = stack.enter_context(SmtpServer())
         desk.configure(settings + SMTP.format(port=server.port))
         app = stack.enter_context(App(load_config(tmp_path / "config.toml")))
@@ -356,7 +358,7 @@ def test_real_schedulers_and_workers_that_are_killed_and_restarted_mail_nobody_e
             made = store.editions.newest("morning")
             return store.ledger.counts(made[0].id).get("accepted", 0) if made else 0
 
-        wait_for(lambda: taken() >= readers // 6, 150, f"the first are mailed: {machines.said}")
+        wait_for(lambda: taken() >= readers // 6, 100, f"the first are mailed: {machines.said}")
         for killed in (0, 2):
             started[killed].kill()
             machines.start(*commands[killed])
@@ -369,10 +371,10 @@ def test_real_schedulers_and_workers_that_are_killed_and_restarted_mail_nobody_e
         assert not any("Traceback" in line for line in machines.said), machines.said
         (stored,) = store.editions.newest("morning")
         deliveries = list(store.ledger.deliveries(stored.id))
-    assert stored.date == due.date()
+    assert stored.date == its.day
     assert len(deliveries) == readers
     assert {one.state for one in deliveries} <= {DeliveryState.ACCEPTED, DeliveryState.UNKNOWN}
-    assert all(one.attempted_at and one.attempted_at >= due for one in deliveries)
+    assert all(one.attempted_at and one.attempted_at >= its.due for one in deliveries)
     mailed = Counter(message.recipient for message in server.messages)
     assert set(mailed.values()) == {1}
     accepted = {one.email for one in deliveries if one.state is DeliveryState.ACCEPTED}

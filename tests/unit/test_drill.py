@@ -1,11 +1,14 @@
-"""A drill's verdict: what arrived, held against the ledger."""
+"""A drill's verdict, what arrived held against the ledger; and how it is ended."""
 
+import signal
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from digest.cli.drilling import read_sink
 from digest.errors import ConfigError
+from digest.operate.drill_hunter import held_back
 from digest.operate.drill_verdict import compare, list_arrived
 
 READERS = ["a@x", "b@x", "c@x"]
@@ -66,3 +69,31 @@ def test_a_sink_is_on_this_machine_or_its_network() -> None:
     for wrong in ("127.0.0.1", ":25", "127.0.0.1:0", "127.0.0.1:99999", "127.0.0.1:x", "8.8.8.8:25"):
         with pytest.raises(ConfigError):
             read_sink(wrong)
+
+
+@pytest.fixture
+def interrupt() -> Iterator[None]:
+    """SIGTERM ends as Ctrl-C does; which itself may be ignored where tests run."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    assert signal.signal(signal.SIGTERM, before) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("interrupt")
+def test_who_ends_a_drill_while_a_sender_starts_ends_it_when_it_has_started() -> None:
+    started = []
+
+    def start() -> None:
+        with held_back():
+            signal.raise_signal(signal.SIGTERM)
+            started.append("a sender")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert started
+
+
+@pytest.mark.usefixtures("interrupt")
+def test_a_sender_that_cannot_be_started_says_why() -> None:
+    with pytest.raises(OSError, match="no process"), held_back():
+        raise OSError("no process")
