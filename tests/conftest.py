@@ -125,6 +125,13 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def own_folder(blank: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own, with an empty database where a configuration has it by default."""
+    shutil.copy(blank, tmp_path / "digest.db")
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresServer]:
     """A PostgreSQL server; the test is skipped where it is not installed."""

@@ -37,9 +37,23 @@ ADDRESS: Final = "DIGEST_TEST_FORKS"  # in the environment: where a test run's s
 _BYTES: Final = 1 << 20  # of a request
 _SECONDS: Final = 60.0  # until a command has begun
 # What a command loads when it needs it; each by itself is cheap, and all of them are no harm to a command.
-_BESIDE: Final = ("sklearn.feature_extraction.text", "sqlalchemy.dialects.sqlite", "trafilatura", "psycopg")
+_BESIDE: Final = (
+    "alembic.command",
+    "apscheduler.schedulers.background",
+    "openai",
+    "psycopg",
+    "scipy.cluster.hierarchy",
+    "sklearn.feature_extraction.text",
+    "sqlalchemy.dialects.sqlite",
+    "structlog",
+    "trafilatura",
+)
 # What commands read once and keep: they find it read.
-_READ: Final = (("digest.months", "foreign_months"), ("digest.meaning", "_load_vectors"))
+_READ: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
+    ("digest.months", "foreign_months", ()),
+    ("digest.meaning", "_load_vectors", ()),
+    ("digest.summarizers.grounding.forms", "lemma_of", ("word", "en")),
+)
 _NOT_LOADED: Final = {"digest.__main__", "digest.stores.migrations.env"}  # they act when they are loaded
 
 
@@ -225,8 +239,8 @@ def _load() -> None:
             importlib.import_module(module.name)
     for name in _BESIDE:
         importlib.import_module(name)
-    for module_name, function in _READ:
-        getattr(importlib.import_module(module_name), function)()
+    for module_name, function, arguments in _READ:
+        getattr(importlib.import_module(module_name), function)(*arguments)
     assert threading.active_count() == 1, "a fork has one thread"
     gc.collect()
     gc.freeze()  # a fork's memory is shared until it is written to

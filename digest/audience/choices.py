@@ -13,7 +13,7 @@ from digest.errors import ConfigError
 from digest.models import Choices, Frequency
 
 LONGEST: Final = 400  # characters of a field: nothing longer is looked at
-_LONGEST_ADDRESS: Final = 254  # RFC 5321 §4.5.3.1.3, without its brackets
+LONGEST_ADDRESS: Final = 254  # RFC 5321 §4.5.3.1.3, without its brackets
 _LONGEST_PAUSE: Final = timedelta(days=366)
 _FREQUENCIES: Final[Mapping[str, Frequency]] = {"daily": "daily", "weekly": "weekly"}
 # Letters of these stand beside each other in words that nobody forged.
@@ -43,7 +43,7 @@ def read_email(text: str) -> str | Fault:
     typed = text.strip()
     if not typed:
         return Fault(field="email", key="fault_email_empty")
-    if len(typed) > _LONGEST_ADDRESS:
+    if len(typed) > LONGEST_ADDRESS:
         return Fault(field="email", key="fault_email_long")
     if any(unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for sign in text.strip(" ")):
         return Fault(field="email", key="fault_email")
@@ -58,7 +58,7 @@ def read_email(text: str) -> str | Fault:
         return Fault(field="email", key="fault_email_alike")
     if any(_mixes_scripts(label) for label in (local, *domain.split("."), *found.email.rpartition("@")[2].split("."))):
         return Fault(field="email", key="fault_email_alike")
-    if len(found.email) > _LONGEST_ADDRESS:
+    if len(found.email) > LONGEST_ADDRESS:
         return Fault(field="email", key="fault_email_long")
     return found.email
 

@@ -62,8 +62,8 @@ def newsletter(folder: Path, slug: str = "morning", clock: Callable[[], datetime
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    with newsletter(tmp_path) as opened:
+def app(own_folder: Path) -> Iterator[App]:
+    with newsletter(own_folder) as opened:
         yield opened
 
 

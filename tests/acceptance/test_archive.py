@@ -50,9 +50,9 @@ class Public:
 
 
 @pytest.fixture
-def public(tmp_path: Path) -> Iterator[Public]:
+def public(own_folder: Path) -> Iterator[Public]:
     """A newsletter with two editions that went out."""
-    with open_app(tmp_path) as app, serving_app(app) as url:
+    with open_app(own_folder) as app, serving_app(app) as url:
         keep_edition(app, YESTERDAY)
         keep_edition(app)
         yield Public(app, url)

@@ -138,12 +138,12 @@ night.</description></item></channel></rss>"""
 
 
 @pytest.fixture
-def house(tmp_path: Path, imap: ImapServer) -> Iterator[House]:
+def house(own_folder: Path, imap: ImapServer) -> Iterator[House]:
     receiver = Receiver(imap)
-    (tmp_path / "herald.xml").write_text(FEED, encoding="utf-8")
+    (own_folder / "herald.xml").write_text(FEED, encoding="utf-8")
     with SmtpServer(deliver=receiver.deliver) as smtp:
         clock = Clock(datetime.fromisoformat("2026-03-02T07:01:00+00:00"))
-        house = House(tmp_path, imap, smtp, receiver, clock)
+        house = House(own_folder, imap, smtp, receiver, clock)
         house.configure()
         with house.open() as app:
             reader = Subscriber(email=READER, state=SubscriberState.ACTIVE, consent_at=clock())

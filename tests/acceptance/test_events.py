@@ -124,9 +124,9 @@ def key() -> ec.EllipticCurvePrivateKey:
 
 
 @pytest.fixture
-def place(tmp_path: Path, key: ec.EllipticCurvePrivateKey) -> Iterator[Place]:
+def place(own_folder: Path, key: ec.EllipticCurvePrivateKey) -> Iterator[Place]:
     """A newsletter with forty readers, the edition of today accepted by the provider for each."""
-    yield from _open(tmp_path, key, f'[bounces]\nsendgrid_key = "{shown(key)}"\nwave = 10\nsoft_run = 3\n')
+    yield from _open(own_folder, key, f'[bounces]\nsendgrid_key = "{shown(key)}"\nwave = 10\nsoft_run = 3\n')
 
 
 def _open(folder: Path, key: ec.EllipticCurvePrivateKey, tables: str) -> Iterator[Place]:

@@ -45,8 +45,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with open_app(tmp_path) as app:
+def desk(own_folder: Path) -> Iterator[Desk]:
+    with open_app(own_folder) as app:
         slug = app.config.newsletter.slug
         for number in range(12):
             reader = Subscriber(

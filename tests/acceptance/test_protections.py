@@ -35,10 +35,10 @@ FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
+def app(own_folder: Path) -> Iterator[App]:
     """A newsletter with one reader and one edition."""
-    (tmp_path / "templates" / "web").mkdir(parents=True)  # where an operator's own pages would lie
-    with open_app(tmp_path) as opened:
+    (own_folder / "templates" / "web").mkdir(parents=True)  # where an operator's own pages would lie
+    with open_app(own_folder) as opened:
         reader = Subscriber(email="reader@rehearsal.test", state=SubscriberState.ACTIVE, consent_at=NOON)
         opened.store.subscribers.add("morning", reader, now=NOON)
         keep_edition(opened)

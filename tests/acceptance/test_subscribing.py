@@ -29,9 +29,9 @@ ADA = "ada@rehearsal.test"
 
 
 @pytest.fixture
-def pages(tmp_path: Path) -> Iterator[Pages]:
+def pages(own_folder: Path) -> Iterator[Pages]:
     """A newsletter, served."""
-    with serving_pages(tmp_path) as served:
+    with serving_pages(own_folder) as served:
         yield served
 
 

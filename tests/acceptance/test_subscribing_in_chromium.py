@@ -17,9 +17,9 @@ ADA = "ada@rehearsal.test"
 
 
 @pytest.fixture(params=["en", "ar"])
-def pages(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pages]:
+def pages(request: pytest.FixtureRequest, own_folder: Path) -> Iterator[Pages]:
     """A newsletter in a language from left to right, and in one from right to left."""
-    with serving_pages(tmp_path, language=request.param) as served:
+    with serving_pages(own_folder, language=request.param) as served:
         yield served
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -57,8 +58,8 @@ def make(url: str, store: SqlStore, **changes: Any) -> LlmSummarizer:
 
 
 @pytest.fixture
-def store() -> Iterator[SqlStore]:
-    with closing(SqlStore.empty()) as opened:
+def store(own_folder: Path) -> Iterator[SqlStore]:
+    with closing(SqlStore.open(f"sqlite:///{own_folder / 'digest.db'}")) as opened:
         yield opened
 
 

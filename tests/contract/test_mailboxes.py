@@ -268,14 +268,14 @@ class Hearing:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    (tmp_path / "config.toml").write_text(
+def app(own_folder: Path) -> Iterator[App]:
+    (own_folder / "config.toml").write_text(
         '[newsletter]\nname = "Morning"\nslug = "morning"\nsender = "Morning <brief@news.test>"\n'
         'reply_to = "bounces@news.test"\n'
         '[inbox]\nkind = "maildir"\naddress = "bounces@news.test"\npath = "Maildir"\n',
         encoding="utf-8",
     )
-    with App(load_config(tmp_path / "config.toml", {}), clock=lambda: NOW) as app:
+    with App(load_config(own_folder / "config.toml", {}), clock=lambda: NOW) as app:
         for name in ("jo", "al"):
             reader = Subscriber(email=f"{name}@far.test", state=SubscriberState.ACTIVE)
             app.store.subscribers.add("morning", reader, now=NOW)

@@ -73,9 +73,9 @@ def open_desk(folder: Path, api: SendGridDouble, readers: int, *, transport: str
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(own_folder: Path) -> Iterator[Desk]:
     with SendGridDouble() as api:
-        yield from open_desk(tmp_path, api, 8)
+        yield from open_desk(own_folder, api, 8)
 
 
 def test_what_it_knows_settles_and_what_it_does_not_find_stays_unknown(desk: Desk) -> None:

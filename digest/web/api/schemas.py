@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from digest.audience.choices import LONGEST_ADDRESS
 from digest.models import Frequency, Subscriber, SubscriberState
 
 _INSTANT: Final = re.compile(
@@ -41,7 +42,7 @@ Email = Annotated[
     str,
     Field(
         min_length=3,
-        max_length=320,
+        max_length=LONGEST_ADDRESS,
         pattern=r"^[^<>\s\x00-\x1f\x7f]+@[^<>\s\x00-\x1f\x7f]+$",
         json_schema_extra={"format": "email"},
         examples=["ada@example.com"],
