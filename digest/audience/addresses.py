@@ -9,11 +9,14 @@ import unicodedata
 from dataclasses import dataclass
 from email.utils import parseaddr
 from functools import lru_cache
+from typing import Final
 
 import email_validator
 import idna
 
 from digest.errors import ConfigError
+
+LONGEST_ADDRESS: Final = 254  # characters: RFC 5321 §4.5.3.1.3, without its brackets
 
 # A local part of less than 64 characters that needs no quoting; its domain is tried by the library.
 _COMMON = re.compile(r"([A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,15}){0,2})@([A-Za-z0-9.-]{1,128})")

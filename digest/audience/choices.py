@@ -8,12 +8,11 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from digest.audience.addresses import parse_address
+from digest.audience.addresses import LONGEST_ADDRESS, parse_address
 from digest.errors import ConfigError
 from digest.models import Choices, Frequency
 
 LONGEST: Final = 400  # characters of a field: nothing longer is looked at
-LONGEST_ADDRESS: Final = 254  # RFC 5321 §4.5.3.1.3, without its brackets
 _LONGEST_PAUSE: Final = timedelta(days=366)
 _FREQUENCIES: Final[Mapping[str, Frequency]] = {"daily": "daily", "weekly": "weekly"}
 # Letters of these stand beside each other in words that nobody forged.

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -229,19 +229,19 @@ class _Senders:
         """Until it ends; a sink that is not ours has no steps, so the ledger's are taken."""
         done = self._count_done() if self._order.sink else 0
         steps, until, pause = 0, time.monotonic() + _LONGEST_REST, _POLL
-        while process.poll() is None:
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(pause)
             if steps != self._hunter.steps:
                 steps, until = self._hunter.steps, time.monotonic() + _LONGEST_REST
             if time.monotonic() > until:
                 raise DrillError("the sender", f"it hangs: {_last_line(log)}", remedy=f"see {log}")
-            time.sleep(pause)
             if self._order.sink:
                 asked_at, before = time.monotonic(), done
                 done = self._count_done()
                 for _ in range(done - before):
                     self._hunter.step()
                 pause = max(_POLL, 5 * (time.monotonic() - asked_at))
-        return int(process.returncode)
 
     def _choose_step(self) -> int:
         """How many steps from the start to the kill: such that all of them fall into what is left."""

@@ -36,7 +36,7 @@ def appointment(folder: Path, *, seconds: int) -> Iterator[Appointment]:
     zone = f"Test/East{int(east.total_seconds())}"  # a process keeps what it has read of a zone by its name
     path = folder / "zones" / zone
     path.parent.mkdir(parents=True)
-    path.write_bytes(write_zone(east))
+    path.write_bytes(_write_zone(east))
     before = zoneinfo.TZPATH
     zoneinfo.reset_tzpath(to=[str(folder / "zones"), *before])
     try:
@@ -47,7 +47,7 @@ def appointment(folder: Path, *, seconds: int) -> Iterator[Appointment]:
         zoneinfo.reset_tzpath(to=before)
 
 
-def write_zone(east: timedelta) -> bytes:
+def _write_zone(east: timedelta) -> bytes:
     """A zone that was always so far east of UTC, as a TZif file of version 1 (RFC 9636 §3)."""
     name = b"HERE\0"
     counts = struct.pack(">6l", 0, 0, 0, 0, 1, len(name))

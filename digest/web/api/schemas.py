@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from digest.audience.choices import LONGEST_ADDRESS
+from digest.audience.addresses import LONGEST_ADDRESS
 from digest.models import Frequency, Subscriber, SubscriberState
 
 _INSTANT: Final = re.compile(
