@@ -235,7 +235,7 @@ def test_a_full_form_quota_takes_nobodys_way_out(app: App) -> None:
 
 
 def test_a_head_that_never_ends_is_not_waited_for(app: App) -> None:
-    with serving_app(app, Limits(head_seconds=0.3)) as url:
+    with serving_app(app, Limits(head_seconds=1.5)) as url:
         with connected(url) as connection:
             connection.sendall(b"GET /morning/ HTTP/1.1\r\nHost: x\r\nX-Slow: ")
             answer = read_all(connection)

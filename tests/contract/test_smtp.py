@@ -265,7 +265,7 @@ def test_a_server_that_drips_is_left_at_the_deadline(verb: str, state: DeliveryS
     account = Account()
     with (
         SmtpScript({verb: [how, "250 ok" if verb != "DATA" else "354 go on"]}, offers=["PIPELINING"]) as server,
-        connected(server, deadline=0.4) as transport,
+        connected(server, deadline=1.5) as transport,
     ):
         transport.send(make_batch(1), account.on_attempt, account.on_outcome)
     assert states(account) == [state]
@@ -276,7 +276,7 @@ def test_a_server_that_drips_is_left_at_the_deadline(verb: str, state: DeliveryS
 @pytest.mark.parametrize("verb", ["greeting", "EHLO"])
 def test_a_server_that_drips_while_connecting_is_left_as_well(verb: str, how: str) -> None:
     account = Account()
-    with SmtpScript({verb: how}) as server, connected(server, deadline=0.4) as transport, pytest.raises(Unavailable):
+    with SmtpScript({verb: how}) as server, connected(server, deadline=1.5) as transport, pytest.raises(Unavailable):
         transport.send(make_batch(1), account.on_attempt, account.on_outcome)
     assert account.said == []
 
